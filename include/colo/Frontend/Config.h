@@ -1,0 +1,99 @@
+//===- Config.h - the resolved parallel configuration ----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A config file is evaluated, never executed. The result is this plain struct,
+// in which every value knows where in the user's file it came from.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_FRONTEND_CONFIG_H
+#define COLO_FRONTEND_CONFIG_H
+
+#include "llvm/Support/SMLoc.h"
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace llvm {
+class SourceMgr;
+class raw_ostream;
+} // namespace llvm
+
+namespace colo {
+
+/// A value with the place in the config that set it; `loc` is invalid for a
+/// default.
+template <typename T> struct Sourced {
+  T value{};
+  llvm::SMLoc loc{};
+  bool isDefault() const { return !loc.isValid(); }
+  operator const T &() const { return value; }
+};
+
+/// Tensor modes by the names users write. The sharding policies are looked up
+/// by this name (lib/Dialect/Dist/Policies); nothing else compares it.
+using TensorMode = std::string; // "none", "1d", "2d", "2.5d", "3d", "sequence", "ulysses"
+
+struct OptimizerConfig {
+  Sourced<std::string> type{"AdamW"}; // SGD, Adam, AdamW
+  Sourced<double> lr{1e-3}, momentum{0}, dampening{0}, beta1{0.9}, beta2{0.999}, eps{1e-8}, weightDecay{0.01};
+  Sourced<bool> nesterov{false};
+  /// Shell-style patterns of parameter names without weight decay.
+  std::vector<std::string> decayExempt;
+};
+
+struct ScheduleConfig {
+  Sourced<std::string> type{"constant"}; // constant, linear, cosine
+  Sourced<int64_t> warmupSteps{0};
+  Sourced<int64_t> totalSteps{0}; // 0: the run's --steps
+  Sourced<double> minLr{0};
+};
+
+/// What `-D name=value` and `model=dict(...)` give a Model's parameters.
+using ModelValue = std::variant<int64_t, double, bool, std::string>;
+
+struct ParallelConfig {
+  Sourced<int64_t> pipeline{1};
+  Sourced<std::string> pipelineSchedule{"1f1b"};
+  Sourced<int64_t> pipelineChunks{1};
+  Sourced<int64_t> tensorSize{1};
+  Sourced<TensorMode> tensorMode{"none"};
+  Sourced<int64_t> depth{1};             // 2.5d
+  Sourced<bool> sequenceParallel{false}; // 1d
+  Sourced<int64_t> sequenceSize{1};      // sequence=dict(size=...), with 1d
+  Sourced<int64_t> data{0};              // 0: inferred at launch
+  Sourced<int64_t> worldSize{0};         // --world-size, 0: unknown
+
+  Sourced<int64_t> batchSize{8};       // rows per data-parallel replica
+  Sourced<int64_t> globalBatchSize{0}; // 0: not given
+  Sourced<int64_t> numMicroBatches{1};
+  Sourced<int64_t> gradientAccumulation{1};
+  Sourced<double> clipGradNorm{0}; // 0: off
+  Sourced<int64_t> seed{1024};
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  std::map<std::string, Sourced<ModelValue>> model;
+
+  /// Rows of one micro-batch of one replica.
+  int64_t microBatch() const { return batchSize / numMicroBatches; }
+};
+
+/// Parses, evaluates and resolves the config held in `sources` as buffer
+/// `bufferId`. Every problem is one diagnostic through `sources` (file, line,
+/// column, caret, the fact and the legal values); returns nullopt after any.
+/// Throws nothing.
+std::optional<ParallelConfig> loadConfig(llvm::SourceMgr &sources, unsigned bufferId, int64_t worldSize);
+
+/// Prints every value and where it came from, as --print-config shows it.
+void printConfig(const ParallelConfig &config, const llvm::SourceMgr &sources, llvm::raw_ostream &os);
+
+} // namespace colo
+
+#endif // COLO_FRONTEND_CONFIG_H

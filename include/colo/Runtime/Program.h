@@ -1,0 +1,238 @@
+//===- Program.h - the binary interface of a compiled program --*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the compiler emits and the runtime reads. The emitted object holds one
+// constant `ColoProgram` named `colo_program` and the functions that it points
+// to; it holds no mutable global. Every rank owns one `ColoFrame`, which the
+// runtime fills and hands to the emitted functions; ranks may be threads of one
+// process.
+//
+// Plain C layout: fixed-width integers and pointers only, natural alignment.
+// `lib/Target/CPU/EmitProgram.cpp` writes these tables; a change here is a
+// change there and raises COLO_ABI_VERSION.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_RUNTIME_PROGRAM_H
+#define COLO_RUNTIME_PROGRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define COLO_ABI_VERSION 1
+#define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
+
+/* Element types. Sizes in bytes: 4, 8, 4, 8, 1. */
+enum { COLO_F32 = 0, COLO_F64 = 1, COLO_I32 = 2, COLO_I64 = 3, COLO_I8 = 4 };
+
+/* One axis of the tensor mesh. Axes are listed major to minor; the rank inside
+ * the tensor group is the mixed-radix number of the coordinates. */
+typedef struct {
+  const char *name;
+  int64_t size;
+} ColoAxis;
+
+/* The axes of one dim, major to minor, as indices into ColoProgram.axes. */
+typedef struct {
+  int32_t count;
+  int32_t axis[COLO_MAX_RANK];
+} ColoDimAxes;
+
+enum { COLO_INIT_ZEROS = 0, COLO_INIT_ONES = 1,
+       COLO_INIT_NORMAL = 2,  /* a = standard deviation, b = mean */
+       COLO_INIT_UNIFORM = 3, /* between a and b */
+       COLO_INIT_CONSTANT = 4 /* a */ };
+
+/* A parameter, or the same parameter of `layers` equal layers. Layer i is named
+ * by replacing the single '#' of `name` with firstLayer + i; without a '#'
+ * layers is 1. All offsets and strides count elements of the program's dtype
+ * in the flat parameter buffer (gradients and optimizer state have the same
+ * layout). A dim is cut evenly: local[d] * shards(d) == padded[d]; rows past
+ * shape[d] are padding and stay zero. Replicated over every axis not used. */
+typedef struct {
+  const char *name;
+  int32_t rank;
+  int64_t shape[COLO_MAX_RANK];  /* logical, what names, files and init see */
+  int64_t padded[COLO_MAX_RANK]; /* global, with the vocabulary padded */
+  int64_t local[COLO_MAX_RANK];  /* per rank */
+  ColoDimAxes dims[COLO_MAX_RANK];
+  int32_t fileRank;              /* flat view in files: same row-major order */
+  int64_t fileShape[COLO_MAX_RANK];
+  int32_t init;
+  double initA, initB;
+  int64_t layers, firstLayer;
+  int64_t offset, layerStride;
+  int32_t segment;               /* index into ColoProgram.segments */
+} ColoParam;
+
+/* A span of the flat buffers with one reduction set and one decay rule. Spans
+ * are disjoint, in rising order, and cover the buffers but for alignment gaps,
+ * which hold zeros. */
+typedef struct {
+  int64_t begin, end;      /* elements */
+  int32_t reduceComm;      /* ColoProgram.comms index summing gradients once per
+                              step, or -1 */
+  int32_t decay;           /* 1 if weight decay applies */
+  int32_t normOwnerAxes;   /* bit a: counted in norms only where the coordinate
+                              on axis a is 0 (replicated there) */
+} ColoSegment;
+
+/* A communicator: all ranks that agree on every coordinate but those of `axes`
+ * (tensor axes, major to minor) and, if `dataParallel`, the replica index (most
+ * major). Its ranks are ordered by those coordinates. Created at start, in
+ * table order, by splitting the world. */
+typedef struct {
+  const char *name;      /* e.g. "tp", "dp", "dp,tp" */
+  ColoDimAxes axes;
+  int32_t dataParallel;
+  int32_t stream;        /* the only stream it is used on */
+} ColoComm;
+
+/* C[batch, m, n] = A[batch, m, k] * B[batch, k, n] + beta * C. Strides count
+ * elements; one of (am, ak), one of (bk, bn) and cn are 1. beta is 0 or 1. */
+typedef struct {
+  int32_t dtype, batchRank;
+  int64_t batch[4], aBatch[4], bBatch[4], cBatch[4];
+  int64_t m, n, k, am, ak, bk, bn, cm, cn;
+  double beta;
+  const char *source; /* "GPT2.h.attn.qkv gpt2.colo:12:9" */
+} ColoGemm;
+
+/* A model input. dims[0] is the micro-batch. The runtime provides the rows of
+ * one replica's whole step, micro-batch after micro-batch, contiguous. */
+typedef struct {
+  const char *name;
+  int32_t dtype, rank;
+  int64_t shape[COLO_MAX_RANK]; /* of one micro-batch */
+  int64_t classes;              /* ids must lie in [0, classes), or be
+                                   ignoreIndex; 0: not ids */
+  int64_t ignoreIndex;          /* INT64_MIN: none */
+} ColoInput;
+
+typedef struct {
+  const char *name; /* "loss", "accuracy" */
+} ColoMetric;
+
+/* A place in the program that communicates, for counters and errors. Bytes are
+ * what one rank sends per execution by the rule of its kind (docs/communication.md);
+ * -1 where they depend on the data-parallel size. */
+typedef struct {
+  const char *kind;   /* "all_reduce" ... */
+  const char *source; /* the model's op, file, line */
+  int32_t comm;
+  int64_t bytes;
+  int64_t perStep;    /* executions per step */
+} ColoSite;
+
+typedef struct ColoFrame ColoFrame;
+
+/* kernel: `args` are pointers (and 8-byte scalars by value in the slot); rows
+ * [begin, end) of the kernel's parallel extent. */
+typedef void (*ColoKernel)(void **args, int64_t begin, int64_t end);
+
+enum { COLO_SGD = 0, COLO_ADAM = 1, COLO_ADAMW = 2 };
+enum { COLO_LR_CONSTANT = 0, COLO_LR_LINEAR = 1, COLO_LR_COSINE = 2 };
+
+typedef struct {
+  int32_t kind, schedule;
+  double lr, momentum, beta1, beta2, eps, weightDecay, dampening;
+  int32_t nesterov;
+  int64_t warmupSteps, totalSteps; /* totalSteps 0: --steps of the run */
+  double minLr;
+  double clipGradNorm; /* 0: off */
+} ColoOptimizer;
+
+typedef struct {
+  uint32_t abi;
+  const char *model;       /* class name */
+  const char *build;       /* hash of model, config and compiler */
+  int32_t dtype;           /* COLO_F32 or COLO_F64: parameters and gradients */
+  int64_t axisCount;
+  const ColoAxis *axes;    /* tensor axes, major to minor */
+  int64_t pipeline;        /* stages */
+  int64_t data;            /* required data-parallel size, 0: any */
+  int64_t batchSize;       /* rows per replica and accumulation step */
+  int64_t globalBatchSize; /* 0: batchSize * accumulation * dp */
+  int64_t microBatch;      /* rows */
+  int64_t accumulation;    /* gradient accumulation steps */
+  int64_t seed;            /* default */
+  int64_t paramElements;   /* of the flat buffers, per rank */
+  int64_t stateBuffers;    /* optimizer buffers of that size: 0, 1, 2 */
+  int64_t workspaceBytes;  /* activations and temporaries, per rank */
+  int64_t inputBytesPerMicroBatch;
+  int64_t termCount;       /* denominators */
+  int64_t streamCount, eventCount;
+  int64_t paramCount, segmentCount, commCount, gemmCount, inputCount,
+      metricCount, siteCount;
+  const ColoParam *params;
+  const ColoSegment *segments;
+  const ColoComm *comms;
+  const ColoGemm *gemms;
+  const ColoInput *inputs;
+  const ColoMetric *metrics;
+  const ColoSite *sites;
+  ColoOptimizer optimizer;
+  const char *plan;        /* the text of --plan, printed by EXE --info */
+  /* One optimizer step on one rank: counts, all micro-batches, reductions,
+   * clipping, update. */
+  void (*step)(ColoFrame *);
+  /* Forward only over the same inputs: metrics and counts, no dropout. */
+  void (*evaluate)(ColoFrame *);
+} ColoProgram;
+
+/* Written by the runtime before each call unless said otherwise. The emitted
+ * code addresses fields by offset: append only. */
+struct ColoFrame {
+  char *params, *grads, *state[2], *workspace; /* owned by the runtime; 64-byte
+                                                  aligned, never moved */
+  void **inputs;       /* one pointer per ColoInput: the replica's rows */
+  int64_t microBatches; /* micro-batches of this step, accumulation included */
+  int64_t seed;        /* key of all random numbers */
+  int64_t step;        /* 0-based optimizer step */
+  int64_t firstRow;    /* global row of this replica's first row in the step */
+  int64_t dp, replica;
+  const int64_t *coords; /* this rank's coordinate on each tensor axis */
+  double lr;           /* of this step */
+  double biasCorrection1, biasCorrection2; /* 1 - beta^(step+1) */
+  int64_t *counts;     /* [termCount], written by the emitted code */
+  double *inverseCounts; /* [termCount], 1/N or 0, written by the emitted code */
+  double *metrics;     /* [metricCount], sums over the global batch, written by
+                          the emitted code */
+  double gradNorm;     /* written by the emitted code, before clipping */
+  void **comms;        /* ncclComm_t per ColoComm */
+  void **streams;      /* handle per stream; 0 is the compute stream */
+  void **events;
+  int64_t site;        /* ColoSite of the next collective, written by the
+                          emitted code before each nccl call */
+  void *runtime;       /* the runtime's own */
+};
+
+/* Called by emitted code, provided by the runtime. */
+void colo_gemm(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c);
+void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
+                 int64_t grain); /* grain: least rows worth a thread */
+void colo_event_record(ColoFrame *, int64_t event, int64_t stream);
+void colo_stream_wait(ColoFrame *, int64_t stream, int64_t event);
+
+/* Emitted code also calls the NCCL C ABI (nccl.h's names and signatures), with
+ * frame->comms[i] and frame->streams[s]. */
+
+extern const ColoProgram colo_program;
+
+/* The whole life of an executable: parses argv, runs ranks, returns the exit
+ * code. The emitted main calls it. */
+int colo_main(int argc, char **argv, const ColoProgram *program);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COLO_RUNTIME_PROGRAM_H */
