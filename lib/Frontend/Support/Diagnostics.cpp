@@ -1,0 +1,112 @@
+//===- Diagnostics.cpp - errors at the user's place -----------------------===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Diagnostics.h. SourceMgr decides where messages go: its handler when one
+// is set, standard error otherwise.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Frontend/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/ConvertUTF.h"
+
+using namespace llvm;
+
+namespace colo {
+
+void Diagnostics::error(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNote> notes, SMRange range) {
+  ++errors;
+  SmallVector<SMRange, 1> ranges;
+  if (range.isValid())
+    ranges.push_back(range);
+  sources.PrintMessage(loc, SourceMgr::DK_Error, message, ranges);
+  for (const DiagnosticNote &note : notes)
+    sources.PrintMessage(note.loc, SourceMgr::DK_Note, note.text);
+}
+
+void Diagnostics::warning(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNote> notes) {
+  sources.PrintMessage(loc, SourceMgr::DK_Warning, message);
+  for (const DiagnosticNote &note : notes)
+    sources.PrintMessage(note.loc, SourceMgr::DK_Note, note.text);
+}
+
+void Diagnostics::errorWithoutLine(SMLoc loc, const Twine &message) {
+  ++errors;
+  unsigned bufferId = sources.FindBufferContainingLoc(loc);
+  auto [line, column] = sources.getLineAndColumn(loc, bufferId);
+  StringRef file = sources.getMemoryBuffer(bufferId)->getBufferIdentifier();
+  SMDiagnostic diagnostic(sources, loc, file, line, column - 1, SourceMgr::DK_Error, message.str(), "", {});
+  sources.PrintMessage(errs(), diagnostic);
+}
+
+std::optional<StringRef> nearestName(StringRef name, ArrayRef<StringRef> candidates) {
+  // One slip for every three letters, and always one that is only in case.
+  unsigned allowed = std::max<size_t>(1, (name.size() + 1) / 3);
+  std::optional<StringRef> best;
+  unsigned bestDistance = ~0u;
+  for (StringRef candidate : candidates) {
+    unsigned distance = name.edit_distance_insensitive(candidate, /*AllowReplacements=*/true, allowed) * 2;
+    if (distance == 0 && name != candidate)
+      distance = 1;
+    if (distance < bestDistance && distance <= 2 * allowed && distance < 2 * candidate.size()) {
+      bestDistance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string didYouMean(StringRef name, ArrayRef<StringRef> candidates) {
+  std::optional<StringRef> best = nearestName(name, candidates);
+  return best ? (" (did you mean '" + *best + "'?)").str() : std::string();
+}
+
+std::string joinNames(ArrayRef<StringRef> names, StringRef last, bool quote) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i)
+      text += i + 1 == names.size() ? (" " + last + " ").str() : std::string(", ");
+    text += quote ? ("'" + names[i] + "'").str() : names[i].str();
+  }
+  return text;
+}
+
+/// The first byte that is not part of well-formed UTF-8, or the end.
+static const char *findInvalidUTF8(StringRef text) {
+  const auto *at = reinterpret_cast<const UTF8 *>(text.begin());
+  const auto *end = reinterpret_cast<const UTF8 *>(text.end());
+  isLegalUTF8String(&at, end);
+  return reinterpret_cast<const char *>(at);
+}
+
+bool checkSourceBytes(unsigned bufferId, Diagnostics &diagnostics) {
+  StringRef text = diagnostics.getSources().getMemoryBuffer(bufferId)->getBuffer();
+  SMLoc start = SMLoc::getFromPointer(text.data());
+  if (text.size() > SourceLimits::maxFileBytes) {
+    diagnostics.errorWithoutLine(start, "the file has " + Twine(text.size()) + " bytes; at most " +
+                                            Twine(SourceLimits::maxFileBytes) + " (16 MiB) are read");
+    return false;
+  }
+  for (size_t line = 0; line < text.size();) {
+    size_t end = std::min(text.find('\n', line), text.size());
+    if (end - line > SourceLimits::maxLineBytes) {
+      diagnostics.errorWithoutLine(SMLoc::getFromPointer(text.data() + line),
+                                   "the line has " + Twine(end - line) + " bytes; at most " +
+                                       Twine(SourceLimits::maxLineBytes) + " are read");
+      return false;
+    }
+    line = end + 1;
+  }
+  const char *bad = std::min(findInvalidUTF8(text), text.data() + std::min(text.find('\0'), text.size()));
+  if (bad == text.end())
+    return true;
+  diagnostics.errorWithoutLine(SMLoc::getFromPointer(bad),
+                               "byte 0x" + toHex(StringRef(bad, 1), /*LowerCase=*/true) + " is not UTF-8 text");
+  return false;
+}
+
+} // namespace colo
