@@ -13,6 +13,7 @@
 #include "colo/Frontend/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ConvertUTF.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
 
