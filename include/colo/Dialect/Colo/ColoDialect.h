@@ -1,0 +1,57 @@
+//===- ColoDialect.h - the colo dialect -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_DIALECT_COLO_COLODIALECT_H
+#define COLO_DIALECT_COLO_COLODIALECT_H
+
+#include "colo/Dialect/Colo/FactorMap.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "colo/Dialect/Colo/ColoDialect.h.inc"
+#include "colo/Dialect/Colo/ColoEnums.h.inc"
+#include "colo/Dialect/Colo/ColoInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "colo/Dialect/Colo/ColoAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "colo/Dialect/Colo/ColoOps.h.inc"
+
+namespace colo {
+
+/// Names of attributes that several phases share.
+/// On a function argument that is a parameter: its name inside the module.
+inline constexpr llvm::StringLiteral kParamArgAttr = "colo.param";
+/// On the function that is one micro-batch of the model ("entry"), on its evaluation form ("evaluate") and on the function
+/// that counts denominators ("count").
+inline constexpr llvm::StringLiteral kRoleAttr = "colo.role";
+
+/// Letters of an einsum spec; e.g. "bsh,oh->bso" gives {"bsh", "oh", "bso"}.
+struct EinsumSpec {
+  llvm::StringRef lhs, rhs, result;
+};
+/// Splits a verified spec.
+EinsumSpec parseEinsumSpec(llvm::StringRef spec);
+
+/// A tensor type with another shape and the element type (and no encoding) of `like`.
+mlir::RankedTensorType withShape(mlir::Type like, llvm::ArrayRef<int64_t> shape);
+
+/// A splat of `value` in the shape and element type of `type`.
+mlir::Value splat(mlir::OpBuilder &builder, mlir::Location loc, mlir::Type type, double value);
+
+} // namespace colo
+
+#endif // COLO_DIALECT_COLO_COLODIALECT_H

@@ -1,0 +1,83 @@
+//===- ColoInterfaces.td - what an op must say about itself -*- tablegen -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_INTERFACES_TD
+#define COLO_INTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def ShardingRuleOpInterface : OpInterface<"ShardingRuleOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    An einsum-like factor map: which iteration factors the dims of operands and
+    results are made of, and what cutting a factor over a mesh axis does.
+    Partitioning, the batch check, padding and costs all read this and nothing
+    else about an op.
+  }];
+  let methods = [
+    InterfaceMethod<"The op's factors; see FactorMap.h.", "::colo::FactorMap", "getFactorMap">,
+  ];
+}
+
+def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    The adjoint of an op. Operands and results may be used freely: autodiff maps
+    them to saved or recomputed values.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      Builds the gradient of the operands from those of the results.
+      `resultGrads` holds one value a result, null where no gradient flows;
+      `operandGrads` has one entry an operand, left null where there is none.
+    }], "void", "buildAdjoint",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands, "::mlir::ValueRange":$results,
+           "::llvm::ArrayRef<::mlir::Value>":$resultGrads, "::llvm::SmallVectorImpl<::mlir::Value> &":$operandGrads)>,
+  ];
+}
+
+def ScalarBodyOpInterface : OpInterface<"ScalarBodyOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{An elementwise op: equal shapes in and out, one scalar computation an element.}];
+  let methods = [
+    InterfaceMethod<"Builds the computation of one element from the operands' elements (arith and math ops).",
+      "::mlir::Value", "buildScalar", (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$elements)>,
+  ];
+}
+
+def DecomposeOpInterface : OpInterface<"DecomposeOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{A high-level op that is a composition of primitive ones.}];
+  let methods = [
+    InterfaceMethod<"Builds the composition before the op and returns one value a result.",
+      "::llvm::SmallVector<::mlir::Value>", "decompose", (ins "::mlir::OpBuilder &":$builder)>,
+  ];
+}
+
+def CostOpInterface : OpInterface<"CostOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{Floating-point operations of one execution on the shapes that the types show.}];
+  let methods = [
+    InterfaceMethod<"Multiply-adds count as two; elementwise work counts nothing.", "int64_t", "getFlops">,
+  ];
+}
+
+def PositionalOpInterface : OpInterface<"PositionalOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    An op that reads the global position of its elements (iota, dropout, embedding lookups, causal attention). Localizing
+    sets the attribute `positions`: for every dim of the positioned shape the global size and the mesh axes that cut it.
+  }];
+  let methods = [
+    InterfaceMethod<"The shape whose positions matter, as the types now show it.",
+      "::llvm::SmallVector<int64_t>", "getPositionedShape">,
+    InterfaceMethod<"The value whose dims are positioned: a result, or an operand for lookups.",
+      "::mlir::Value", "getPositionedValue">,
+  ];
+}
+
+#endif // COLO_INTERFACES_TD

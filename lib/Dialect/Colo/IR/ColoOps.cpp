@@ -1,0 +1,264 @@
+//===- ColoOps.cpp - verifiers of the colo dialect -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Shapes and element types only; encodings belong to the dist dialect. What an
+// op means to a pass is in the files named after the interface: FactorMaps,
+// ScalarBodies, Adjoints, Decompositions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Colo/ColoDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace colo;
+
+#include "colo/Dialect/Colo/ColoDialect.cpp.inc"
+#include "colo/Dialect/Colo/ColoEnums.cpp.inc"
+#include "colo/Dialect/Colo/ColoInterfaces.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "colo/Dialect/Colo/ColoAttrs.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "colo/Dialect/Colo/ColoOps.cpp.inc"
+
+void ColoDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "colo/Dialect/Colo/ColoAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "colo/Dialect/Colo/ColoOps.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Shared helpers
+//===----------------------------------------------------------------------===//
+
+EinsumSpec colo::parseEinsumSpec(StringRef spec) {
+  auto [operands, result] = spec.split("->");
+  auto [lhs, rhs] = operands.split(',');
+  return {lhs, rhs, result};
+}
+
+RankedTensorType colo::withShape(Type like, ArrayRef<int64_t> shape) {
+  return RankedTensorType::get(shape, getElementTypeOrSelf(like));
+}
+
+Value colo::splat(OpBuilder &builder, Location loc, Type type, double value) {
+  return builder.create<ConstantOp>(loc, type, builder.getF64FloatAttr(value));
+}
+
+static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+static LogicalResult checkSameElementType(Operation *op, Value a, Value b) {
+  if (getElementTypeOrSelf(a) == getElementTypeOrSelf(b))
+    return success();
+  return op->emitOpError("element types differ: ") << a.getType() << " and " << b.getType();
+}
+
+//===----------------------------------------------------------------------===//
+// Program structure
+//===----------------------------------------------------------------------===//
+
+static int64_t product(ArrayRef<int64_t> shape) {
+  int64_t n = 1;
+  for (int64_t d : shape)
+    n *= d;
+  return n;
+}
+
+LogicalResult ParamOp::verify() {
+  auto type = dyn_cast<RankedTensorType>(getType());
+  if (!type || !type.hasStaticShape())
+    return emitOpError("needs a static tensor type");
+  if (getLogicalShape().size() != static_cast<size_t>(type.getRank()))
+    return emitOpError("logical_shape has ") << getLogicalShape().size() << " dims, the type " << type.getRank();
+  for (auto [logical, stored] : llvm::zip(getLogicalShape(), type.getShape()))
+    if (logical > stored)
+      return emitOpError("logical dim ") << logical << " exceeds stored dim " << stored;
+  if (product(getFileShape()) != product(getLogicalShape()))
+    return emitOpError("file_shape and logical_shape hold different numbers of elements");
+  if (getLayers() < 1)
+    return emitOpError("layers must be at least 1");
+  if (getLayers() > 1 && getSymName().count('#') != 1)
+    return emitOpError("a stacked parameter's name needs one '#'");
+  return success();
+}
+
+LogicalResult LayersOp::verify() {
+  if (getCount() < 1)
+    return emitOpError("count must be at least 1");
+  if (getCarried().getTypes() != getCarriedOut().getTypes())
+    return emitOpError("carried values must keep their types");
+  auto leads = [&](Value v) {
+    auto type = cast<RankedTensorType>(v.getType());
+    return type.getRank() > 0 && type.getDimSize(0) == static_cast<int64_t>(getCount());
+  };
+  for (Value v : getStacked())
+    if (!leads(v))
+      return emitOpError("a stacked value's leading dim must be the count ") << getCount() << ": " << v.getType();
+  for (Value v : getStackedOut())
+    if (!leads(v))
+      return emitOpError("a stacked value's leading dim must be the count ") << getCount() << ": " << v.getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Shape ops
+//===----------------------------------------------------------------------===//
+
+LogicalResult BroadcastOp::verify() {
+  ArrayRef<int64_t> in = shapeOf(getInput()), out = shapeOf(getResult()), dims = getDims();
+  if (dims.size() != in.size())
+    return emitOpError("dims must name a result dim for each operand dim");
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] < 0 || dims[i] >= static_cast<int64_t>(out.size()) || (i && dims[i] <= dims[i - 1]))
+      return emitOpError("dims must rise and lie within the result's rank");
+    if (out[dims[i]] != in[i])
+      return emitOpError("operand dim ") << i << " is " << in[i] << ", result dim " << dims[i] << " is " << out[dims[i]];
+  }
+  return checkSameElementType(*this, getInput(), getResult());
+}
+
+LogicalResult ReduceOp::verify() {
+  ArrayRef<int64_t> in = shapeOf(getInput()), out = shapeOf(getResult());
+  llvm::SmallVector<int64_t> kept;
+  for (int64_t d = 0; d < static_cast<int64_t>(in.size()); ++d)
+    if (!llvm::is_contained(getDims(), d))
+      kept.push_back(in[d]);
+  if (kept.size() + getDims().size() != in.size())
+    return emitOpError("dims must be distinct and lie within the operand's rank");
+  if (ArrayRef<int64_t>(kept) != out)
+    return emitOpError("result shape is not the operand's without the reduced dims");
+  return checkSameElementType(*this, getInput(), getResult());
+}
+
+LogicalResult TransposeOp::verify() {
+  ArrayRef<int64_t> in = shapeOf(getInput()), out = shapeOf(getResult()), perm = getPermutation();
+  if (perm.size() != in.size() || out.size() != in.size())
+    return emitOpError("permutation must cover every dim");
+  llvm::SmallVector<bool> seen(in.size());
+  for (size_t i = 0; i < perm.size(); ++i) {
+    if (perm[i] < 0 || perm[i] >= static_cast<int64_t>(in.size()) || seen[perm[i]])
+      return emitOpError("not a permutation");
+    seen[perm[i]] = true;
+    if (out[i] != in[perm[i]])
+      return emitOpError("result dim ") << i << " is " << out[i] << ", operand dim " << perm[i] << " is " << in[perm[i]];
+  }
+  return checkSameElementType(*this, getInput(), getResult());
+}
+
+LogicalResult ReshapeOp::verify() {
+  if (product(shapeOf(getInput())) != product(shapeOf(getResult())))
+    return emitOpError("operand and result hold different numbers of elements");
+  return checkSameElementType(*this, getInput(), getResult());
+}
+
+static LogicalResult verifyWindow(Operation *op, ArrayRef<int64_t> whole, ArrayRef<int64_t> part,
+                                  ArrayRef<int64_t> offsets, ArrayRef<int64_t> strides) {
+  if (whole.size() != part.size() || offsets.size() != whole.size() || strides.size() != whole.size())
+    return op->emitOpError("offsets and strides must have one entry a dim");
+  for (size_t i = 0; i < whole.size(); ++i)
+    if (offsets[i] < 0 || strides[i] < 1 || (part[i] > 0 && offsets[i] + (part[i] - 1) * strides[i] >= whole[i]))
+      return op->emitOpError("window leaves dim ") << i << " of size " << whole[i];
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  if (failed(verifyWindow(*this, shapeOf(getInput()), shapeOf(getResult()), getOffsets(), getStrides())))
+    return failure();
+  return checkSameElementType(*this, getInput(), getResult());
+}
+
+LogicalResult PadOp::verify() {
+  if (failed(verifyWindow(*this, shapeOf(getResult()), shapeOf(getInput()), getOffsets(), getStrides())))
+    return failure();
+  return checkSameElementType(*this, getInput(), getResult());
+}
+
+LogicalResult ConcatOp::verify() {
+  if (getInputs().empty())
+    return emitOpError("needs an operand");
+  ArrayRef<int64_t> out = shapeOf(getResult());
+  int64_t dim = getDim(), total = 0;
+  if (dim < 0 || dim >= static_cast<int64_t>(out.size()))
+    return emitOpError("dim lies outside the result's rank");
+  for (Value v : getInputs()) {
+    ArrayRef<int64_t> in = shapeOf(v);
+    if (in.size() != out.size())
+      return emitOpError("operands need the result's rank");
+    for (size_t i = 0; i < in.size(); ++i)
+      if (static_cast<int64_t>(i) != dim && in[i] != out[i])
+        return emitOpError("operands differ in dim ") << i;
+    total += in[dim];
+  }
+  if (total != out[dim])
+    return emitOpError("result dim ") << dim << " is " << out[dim] << ", the operands' sum is " << total;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Products, attention, embedding
+//===----------------------------------------------------------------------===//
+
+LogicalResult EinsumOp::verify() {
+  StringRef text = getSpec();
+  if (text.count(',') != 1 || text.count("->") != 1)
+    return emitOpError("spec must read \"ab,bc->ac\"");
+  EinsumSpec spec = parseEinsumSpec(text);
+  llvm::SmallDenseMap<char, int64_t> sizes;
+  auto check = [&](StringRef letters, Value value) -> LogicalResult {
+    ArrayRef<int64_t> shape = shapeOf(value);
+    if (letters.size() != shape.size())
+      return emitOpError("spec \"") << letters << "\" names " << letters.size() << " dims of " << value.getType();
+    llvm::SmallDenseSet<char> seen;
+    for (auto [letter, size] : llvm::zip(letters, shape)) {
+      if (!llvm::isAlpha(letter) || !seen.insert(letter).second)
+        return emitOpError("spec \"") << letters << "\" must use each letter once";
+      auto [it, isNew] = sizes.try_emplace(letter, size);
+      if (!isNew && it->second != size)
+        return emitOpError("factor '") << letter << "' is " << it->second << " and " << size;
+    }
+    return checkSameElementType(*this, value, getResult());
+  };
+  if (failed(check(spec.lhs, getLhs())) || failed(check(spec.rhs, getRhs())) || failed(check(spec.result, getResult())))
+    return failure();
+  for (char c : spec.result)
+    if (!spec.lhs.contains(c) && !spec.rhs.contains(c))
+      return emitOpError("result factor '") << c << "' is in no operand";
+  for (StringRef operand : {spec.lhs, spec.rhs})
+    for (char c : operand)
+      if (!spec.result.contains(c) && !(spec.lhs.contains(c) && spec.rhs.contains(c)))
+        return emitOpError("factor '") << c << "' is in one operand only and not in the result";
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey()), v = shapeOf(getValue()), o = shapeOf(getResult());
+  if (q.size() != 4 || k.size() != 4 || v != k || q != o)
+    return emitOpError("needs query [b,s,a,D], key and value [b,t,c,D], result like query");
+  if (q[0] != k[0] || q[3] != k[3] || k[2] == 0 || q[2] % k[2] != 0)
+    return emitOpError("query and key must agree in batch and head size, and key heads divide query heads");
+  if (shapeOf(getLse()) != ArrayRef<int64_t>({q[0], q[2], q[1]}))
+    return emitOpError("lse must be [b,a,s]");
+  return success();
+}
+
+LogicalResult EmbeddingOp::verify() {
+  llvm::SmallVector<int64_t> expected(shapeOf(getIds()));
+  llvm::append_range(expected, shapeOf(getTable()).drop_front());
+  if (ArrayRef<int64_t>(expected) != shapeOf(getResult()))
+    return emitOpError("result must be the ids' shape followed by the table's row shape");
+  return checkSameElementType(*this, getTable(), getResult());
+}
