@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+"""Every layout trains the same model: f64 runs against one rank with the same global batch.
+
+For each model and tensor layout one executable is compiled and launched at several data-parallel sizes. After three
+optimizer steps its loss, raw summed gradients and parameters are compared, tensor by tensor, with a one-rank run whose
+global batch is the same. The rules (tolerances with floors, random biases, dropout, clipping that bites, accumulation,
+ignored targets that differ between replicas, SGD and AdamW, replicas bit-equal, flops per rank, the number of cells
+pinned) are in docs/testing.md.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import numpy
+
+import safetensors_io
+
+STEPS = 3
+ROWS = 12  # rows of one replica and accumulation step, in two micro-batches
+ACCUMULATION = 3
+
+# Sizes that make nearly every cell legal and all dims distinct.
+MODELS = {
+    "mlp": dict(
+        data="synthetic:97", layouts=[None, 2, 3, 4, 6, 8], sizes=dict(hidden=72), defines={}, sequence_parallel=False
+    ),
+    "vit": dict(
+        data="synthetic:97",
+        layouts=[None, 2, 3, 4, 6],
+        sizes=dict(hidden=72, heads=12, layers=2),
+        defines=dict(drop=0.1),
+        sequence_parallel=True,
+    ),
+    "gpt2": dict(
+        data="text",
+        layouts=[None, 2, 3, 4, 6],
+        sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
+        defines=dict(drop=0.1, smoothing=0.1, ignore=7),
+        sequence_parallel=True,
+    ),
+}
+OPTIMIZERS = {
+    "sgd": "optimizer = dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=0.01)",
+    "adamw": "optimizer = dict(type='AdamW', lr=0.003, weight_decay=0.1, decay_exempt=['*bias', '*ln_*', '*norm*'])",
+}
+
+
+class Failure(Exception):
+    pass
+
+
+def run(command, **kwargs):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, **kwargs)
+    if result.returncode:
+        raise Failure(f"{' '.join(command)}\nexit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
+
+
+class Suite:
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.directory = arguments.work
+        os.makedirs(self.directory, exist_ok=True)
+        self.cells = 0
+        self.failures = []
+        self.built = {}
+        self.references = {}
+        self.text = os.path.join(self.directory, "text.bin")
+        self.write_text()
+
+    def write_text(self):
+        """Ids below 50; the first rows hold no ignored target (7), later ones many, so that counts differ."""
+        generator = numpy.random.default_rng(5)
+        ids = generator.integers(0, 50, 24 * 400)
+        ids[: 24 * 60][ids[: 24 * 60] == 7] = 8
+        spread = generator.random(ids.size) < numpy.linspace(0, 0.6, ids.size)
+        ids[spread & (numpy.arange(ids.size) > 24 * 60)] = 7
+        with open(self.text, "wb") as file:
+            file.write(ids.astype(numpy.uint8).tobytes())
+
+    def build(self, model, tensor, optimizer, replicas):
+        """One executable. `replicas` > 1 folds that many replicas' rows into one: the one-rank reference."""
+        key = (model, tensor, optimizer, replicas)
+        if key in self.built:
+            return self.built[key]
+        spec = MODELS[model]
+        name = "-".join(str(part) for part in (model, *(tensor or ("none",)), optimizer, replicas))
+        config = os.path.join(self.directory, name + ".cfg")
+        with open(config, "w") as file:
+            if tensor:
+                size, sequence_parallel = tensor
+                extra = ", sequence_parallel=True" if sequence_parallel else ""
+                file.write(f"parallel = dict(tensor=dict(size={size}, mode='1d'{extra}))\n")
+            file.write(f"BATCH_SIZE = {ROWS * replicas}\nNUM_MICRO_BATCHES = {2 * replicas}\n")
+            file.write(f"gradient_accumulation = {ACCUMULATION}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
+            sizes = ", ".join(f"{k}={v}" for k, v in spec["sizes"].items())
+            file.write(f"model = dict({sizes})\n")
+        executable = os.path.join(self.directory, name)
+        defines = [flag for k, v in spec["defines"].items() for flag in ("-D", f"{k}={v}")]
+        source = os.path.join(self.arguments.examples, model, model + ".colo")
+        run(["colo-compile", source, "--config", config, "-D", f"dtype={self.arguments.dtype}", *defines, "-o", executable])
+        self.built[key] = executable
+        return executable
+
+    def launch(self, executable, model, ranks, tag, init=None, steps=STEPS):
+        base = f"{executable}-{tag}-{ranks}"
+        data = self.text if MODELS[model]["data"] == "text" else MODELS[model]["data"]
+        command = [executable, f"--data={data}", f"--steps={steps}", f"--ranks={ranks}", "--seed=3", "--quiet",
+                   f"--log={base}.jsonl", f"--export={base}.params", f"--stats={base}.stats"]
+        if steps:
+            command += [f"--dump-grads={base}.grads", "--check-replicas"]
+        if init:
+            command.append(f"--init={init}")
+        run(command)
+        with open(base + ".jsonl") as file:
+            log = [json.loads(line) for line in file if line.strip()]
+        with open(base + ".stats") as file:
+            stats = json.load(file)
+        grads = safetensors_io.load(base + ".grads") if steps else {}
+        return dict(log=log, params=safetensors_io.load(base + ".params"), grads=grads, stats=stats)
+
+    def initial(self, model):
+        """Initial values of the model with random vectors: zero biases hide errors."""
+        path = os.path.join(self.directory, model + ".init")
+        if not os.path.exists(path):
+            start = self.launch(self.build(model, None, "sgd", 1), model, 1, "start", steps=0)["params"]
+            generator = numpy.random.default_rng(11)
+            for name in sorted(start):
+                if start[name].ndim == 1 or name.endswith("bias"):
+                    start[name] = start[name] + 0.1 * generator.standard_normal(start[name].shape).astype(start[name].dtype)
+            safetensors_io.save(path, start)
+        return path
+
+    def reference(self, model, optimizer, replicas):
+        key = (model, optimizer, replicas)
+        if key not in self.references:
+            executable = self.build(model, None, optimizer, replicas)
+            self.references[key] = self.launch(executable, model, 1, "reference", self.initial(model))
+        return self.references[key]
+
+    def compare(self, got, want, cell):
+        clipped = [entry["grad_norm"] for entry in want["log"]]
+        if min(clipped) <= 0.01:
+            raise Failure(f"{cell}: clipping does not bite: gradient norms {clipped}")
+        for ours, theirs in zip(got["log"], want["log"], strict=True):
+            for metric in ("loss", "grad_norm"):
+                if abs(ours[metric] - theirs[metric]) > 1e-10 * max(1.0, abs(theirs[metric])):
+                    raise Failure(f"{cell}: step {theirs['step']} {metric} {ours[metric]!r}, one rank {theirs[metric]!r}")
+        if got["grads"].keys() != want["grads"].keys() or got["params"].keys() != want["params"].keys():
+            raise Failure(f"{cell}: parameter names differ")
+        largest = max(numpy.abs(g).max() for g in want["grads"].values())
+        for name, reference in want["grads"].items():
+            bound = 1e-10 * max(numpy.abs(reference).max(), largest)
+            self.check(got["grads"][name], reference, bound, f"{cell}: gradient of {name}")
+        for name, reference in want["params"].items():
+            bound = 1e-10 * max(1.0, numpy.abs(reference).max())
+            # The gradient of a key bias is rounding noise around zero; Adam divides noise by noise.
+            if "adamw" in cell and name.endswith("qkv.bias"):
+                third = reference.size // 3
+                keep = numpy.r_[0:third, 2 * third : 3 * third]
+                self.check(got["params"][name].ravel()[keep], reference.ravel()[keep], bound, f"{cell}: {name} without keys")
+                continue
+            self.check(got["params"][name], reference, bound, f"{cell}: parameter {name}")
+
+    def check(self, ours, theirs, bound, what):
+        difference = numpy.abs(ours - theirs).max()
+        if not difference <= bound:
+            raise Failure(f"{what} differs by {difference:.3e}, allowed {bound:.3e}")
+
+    def check_flops(self, got, want, ranks, cell):
+        per_rank = [rank["flops"] for rank in got["stats"]["ranks"]]
+        total = sum(rank["flops"] for rank in want["stats"]["ranks"])
+        if len(per_rank) != ranks or max(per_rank) != min(per_rank):
+            raise Failure(f"{cell}: flops differ between ranks: {per_rank}")
+        # Padded vocabulary columns are computed; nothing else may exceed an even share.
+        if not total <= per_rank[0] * ranks <= total * self.arguments.flop_slack:
+            raise Failure(f"{cell}: {per_rank[0]} flops a rank, an even share is {total / ranks:.0f}")
+
+    def cell(self, model, tensor, optimizer, dp):
+        ranks = dp * (tensor[0] if tensor else 1)
+        name = f"{model} dp={dp} 1d={tensor[0] if tensor else 1}{' sp' if tensor and tensor[1] else ''} {optimizer}"
+        try:
+            want = self.reference(model, optimizer, dp)
+            got = self.launch(self.build(model, tensor, optimizer, 1), model, ranks, "cell", self.initial(model))
+            self.compare(got, want, name)
+            self.check_flops(got, want, ranks, name)
+            self.cells += 1
+            print(f"ok {name}", flush=True)
+        except Failure as failure:
+            self.failures.append(name)
+            print(f"FAILED {name}\n{failure}", flush=True)
+
+    def layouts(self, model):
+        for size in MODELS[model]["layouts"]:
+            yield (size, False) if size else None
+            if size and MODELS[model]["sequence_parallel"]:
+                seq = 16 if model == "vit" else 24
+                if seq % size == 0:
+                    yield (size, True)
+
+    def matrix(self):
+        worlds = [int(w) for w in self.arguments.worlds.split(",")]
+        for model in self.arguments.models.split(","):
+            for optimizer, tensor, world in itertools.product(
+                self.arguments.optimizers.split(","), self.layouts(model), worlds
+            ):
+                size = tensor[0] if tensor else 1
+                if world % size == 0 and not (tensor is None and world == 1):
+                    self.cell(model, tensor, optimizer, world // size)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--models", default="mlp,vit,gpt2")
+    parser.add_argument("--worlds", default="1,2,3,4,6,8")
+    parser.add_argument("--optimizers", default="sgd,adamw")
+    parser.add_argument("--dtype", default="f64")
+    parser.add_argument("--flop-slack", type=float, default=1.1)
+    parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
+    arguments = parser.parse_args()
+    suite = Suite(arguments)
+    suite.matrix()
+    print(f"{suite.cells} cells equal, {len(suite.failures)} failed")
+    if suite.failures or suite.cells != arguments.cells:
+        print(f"expected {arguments.cells} equal cells")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

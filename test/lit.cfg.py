@@ -1,0 +1,50 @@
+# lit configuration of colo's tests.
+#
+# Options, as `lit -D name`: `full` also runs the large matrices.
+
+import os
+import shutil
+import subprocess
+
+import lit.formats
+
+config.name = "colo"
+config.test_format = lit.formats.ShTest(True)
+config.suffixes = [".mlir", ".colo", ".cfg", ".test", ".td"]
+config.excludes = ["Inputs", "CMakeLists.txt", "lit.cfg.py", "lit.site.cfg.py"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.colo_obj_root, "test")
+
+tools = os.path.join(config.colo_obj_root, "bin")
+unit = os.path.join(config.colo_obj_root, "test", "unit")
+config.environment["PATH"] = os.pathsep.join([tools, unit, config.llvm_tools_dir, config.environment["PATH"]])
+# A rank is a thread; what the machine offers is set by the tests themselves.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"):
+    config.environment.pop(name, None)
+
+config.substitutions.append(("%examples", os.path.join(config.colo_src_root, "examples")))
+config.substitutions.append(("%src", config.colo_src_root))
+config.substitutions.append(("%unit", unit))
+# The system's Python, where Debian installs torch.
+config.substitutions.append(("%python", "/usr/bin/python3"))
+
+if lit_config.params.get("full"):
+    config.available_features.add("full")
+if os.path.isdir("/usr/share/datasets/fashion-mnist"):
+    config.available_features.add("fashion-mnist")
+if shutil.which("bible"):
+    config.available_features.add("bible")
+if not config.colo_sanitize:
+    config.available_features.add("no-sanitizer")
+
+
+def has_torch():
+    try:
+        probe = subprocess.run(["/usr/bin/python3", "-c", "import torch"], capture_output=True, timeout=120)
+        return probe.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+if has_torch():
+    config.available_features.add("torch")

@@ -1,0 +1,34 @@
+//===- Options.td - flags of colo-compile -------------------*- tablegen -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+include "llvm/Option/OptParser.td"
+
+class F<string name, string help> : Flag<["--", "-"], name>, HelpText<help>;
+class J<string name, string meta, string help> : Joined<["--", "-"], name # "=">, MetaVarName<meta>, HelpText<help>;
+class S<string name, string help> : Separate<["--", "-"], name>, HelpText<help>;
+
+def config_eq : J<"config", "<file>", "the parallel configuration">;
+def config : S<"config", "the parallel configuration">, Flags<[HelpHidden]>, Alias<config_eq>;
+def output : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, HelpText<"where the result goes; '-' is standard output">;
+def target_eq : J<"target", "cpu[:native|x86-64-v3|x86-64-v4]", "what the executable runs on (default cpu:native)">;
+def define : JoinedOrSeparate<["-"], "D">, MetaVarName<"<name>=<value>">,
+  HelpText<"set a size or option of the Model, or dtype=f64">;
+def model_eq : J<"model", "<name>", "the Model class to compile, where the file has several">;
+def world_size_eq : J<"world-size", "<n>", "check the configuration against this number of ranks">;
+def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, autodiff, sharded, spmd, linalg, buffers, rt, llvm, obj, exe">;
+def dump_phases_eq : J<"dump-phases", "<dir>", "write one numbered file per phase">;
+def plan : F<"plan", "print memory, flops and communication per rank and stop">;
+def plan_eq : J<"plan", "text|json", "the same, in this format">;
+def check : F<"check", "check model and configuration and stop">;
+def print_config : F<"print-config", "print the resolved configuration, and where each value came from, and stop">;
+def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, HelpText<"optimisation level (default 3)">;
+def save_temps : F<"save-temps", "keep the object file beside the executable">;
+def verify_diagnostics : F<"verify-diagnostics", "check diagnostics against expected-error comments">, Flags<[HelpHidden]>;
+def verbose : Flag<["-"], "v">, HelpText<"print each phase and its seconds">;
+def version : F<"version", "print versions">;
+def help : F<"help", "print this">;
+def h : Flag<["-"], "h">, Alias<help>;

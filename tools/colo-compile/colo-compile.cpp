@@ -1,0 +1,159 @@
+//===- colo-compile.cpp - the compiler's command line ----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Parses flags into a CompileRequest; everything else is lib/Tools.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Frontend/Diagnostics.h"
+#include "colo/Tools/Compile.h"
+#include "llvm/Option/Arg.h"
+#include "llvm/Option/ArgList.h"
+#include "llvm/Option/OptTable.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/WithColor.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace colo;
+using namespace llvm;
+
+namespace {
+
+enum OptionId {
+  OPT_INVALID = 0,
+#define OPTION(...) LLVM_MAKE_OPT_ID(__VA_ARGS__),
+#include "Options.inc"
+#undef OPTION
+};
+
+#define PREFIX(NAME, VALUE)                                                                                            \
+  constexpr StringLiteral NAME##Init[] = VALUE;                                                                        \
+  constexpr ArrayRef<StringLiteral> NAME(NAME##Init, std::size(NAME##Init) - 1);
+#include "Options.inc"
+#undef PREFIX
+
+using namespace llvm::opt;
+constexpr OptTable::Info optionInfos[] = {
+#define OPTION(...) LLVM_CONSTRUCT_OPT_INFO(__VA_ARGS__),
+#include "Options.inc"
+#undef OPTION
+};
+
+class OptionTable : public GenericOptTable {
+public:
+  OptionTable() : GenericOptTable(optionInfos) {}
+};
+
+int usageError(const Twine &message) {
+  WithColor::error(errs(), "colo-compile") << message << '\n';
+  return ExitUsage;
+}
+
+/// Errors that the table itself can see: unknown flags and missing values.
+int checkFlags(const OptionTable &table, const InputArgList &args, unsigned missingIndex, unsigned missingCount) {
+  if (missingCount)
+    return usageError(Twine("'") + args.getArgString(missingIndex) + "' needs a value");
+  for (const Arg *arg : args.filtered(OPT_UNKNOWN)) {
+    std::string nearest;
+    std::string text = arg->getAsString(args);
+    if (table.findNearest(text, nearest) <= 2)
+      return usageError("unknown argument '" + text + "', did you mean '" + nearest + "'?");
+    return usageError("unknown argument '" + text + "'; --help lists what there is");
+  }
+  return ExitDone;
+}
+
+int parseTarget(StringRef target, CompileRequest &request) {
+  auto [kind, cpu] = target.split(':');
+  if (kind == "cuda")
+    return usageError("--target=cuda is not supported yet; legal: cpu, cpu:native, cpu:x86-64-v3, cpu:x86-64-v4");
+  if (kind != "cpu" || (!cpu.empty() && cpu != "native" && cpu != "x86-64-v3" && cpu != "x86-64-v4"))
+    return usageError("unknown target '" + target + "'; legal: cpu, cpu:native, cpu:x86-64-v3, cpu:x86-64-v4");
+  if (!cpu.empty())
+    request.cpu = cpu.str();
+  return ExitDone;
+}
+
+int parseValues(const InputArgList &args, CompileRequest &request) {
+  if (const Arg *arg = args.getLastArg(OPT_emit_eq)) {
+    std::optional<Phase> phase = parsePhase(arg->getValue());
+    if (!phase)
+      return usageError(Twine("unknown phase '") + arg->getValue() + "'; legal: " + joinNames(phaseNames(), "or"));
+    request.emit = *phase;
+  }
+  if (const Arg *arg = args.getLastArg(OPT_plan, OPT_plan_eq)) {
+    StringRef format = arg->getOption().matches(OPT_plan) ? "text" : arg->getValue();
+    if (format != "text" && format != "json")
+      return usageError("unknown plan format '" + format + "'; legal: text or json");
+    request.plan = format == "json" ? CompileRequest::PlanFormat::JSON : CompileRequest::PlanFormat::Text;
+  }
+  if (const Arg *arg = args.getLastArg(OPT_O))
+    if (StringRef(arg->getValue()).getAsInteger(10, request.optLevel) || request.optLevel < 0 || request.optLevel > 3)
+      return usageError(Twine("unknown optimisation level '-O") + arg->getValue() + "'; legal: -O0 to -O3");
+  if (const Arg *arg = args.getLastArg(OPT_world_size_eq))
+    if (StringRef(arg->getValue()).getAsInteger(10, request.worldSize) || request.worldSize < 1)
+      return usageError(Twine("--world-size needs an integer of at least 1, not '") + arg->getValue() + "'");
+  for (StringRef define : args.getAllArgValues(OPT_define)) {
+    auto [name, value] = define.split('=');
+    if (name.empty() || value.empty())
+      return usageError("-D needs name=value, not '" + define + "'");
+    request.defines.emplace_back(name.str(), value.str());
+  }
+  if (const Arg *arg = args.getLastArg(OPT_target_eq))
+    return parseTarget(arg->getValue(), request);
+  return ExitDone;
+}
+
+int parseArguments(const InputArgList &args, CompileRequest &request) {
+  std::vector<std::string> inputs = args.getAllArgValues(OPT_INPUT);
+  if (inputs.size() > 1)
+    return usageError("one model file at a time, not '" + inputs[0] + "' and '" + inputs[1] + "'");
+  if (!inputs.empty())
+    request.modelFile = inputs[0];
+  request.configFile = args.getLastArgValue(OPT_config_eq).str();
+  request.output = args.getLastArgValue(OPT_output).str();
+  request.dumpDirectory = args.getLastArgValue(OPT_dump_phases_eq).str();
+  request.modelName = args.getLastArgValue(OPT_model_eq).str();
+  request.check = args.hasArg(OPT_check);
+  request.printConfig = args.hasArg(OPT_print_config);
+  request.saveTemps = args.hasArg(OPT_save_temps);
+  request.verbose = args.hasArg(OPT_verbose);
+  request.verifyDiagnostics = args.hasArg(OPT_verify_diagnostics);
+  if (int code = parseValues(args, request))
+    return code;
+  if (request.modelFile.empty() && !((request.check || request.printConfig) && !request.configFile.empty()))
+    return usageError("no model file; usage: colo-compile MODEL.colo --config PARALLEL.cfg -o EXE");
+  return ExitDone;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  OptionTable table;
+  BumpPtrAllocator allocator;
+  StringSaver saver(allocator);
+  unsigned missingIndex = 0, missingCount = 0;
+  InputArgList args = table.ParseArgs(ArrayRef<const char *>(argv + 1, argc - 1), missingIndex, missingCount);
+  if (args.hasArg(OPT_help)) {
+    table.printHelp(outs(), "colo-compile MODEL.colo --config PARALLEL.cfg [-o EXE] [options]",
+                    "colo-compile: a model and a parallel configuration become an executable that trains");
+    return ExitDone;
+  }
+  if (args.hasArg(OPT_version)) {
+    outs() << "colo " << COLO_VERSION << " (LLVM " << LLVM_VERSION_STRING << ")\n";
+    return ExitDone;
+  }
+  if (int code = checkFlags(table, args, missingIndex, missingCount))
+    return code;
+  CompileRequest request;
+  request.toolPath = sys::fs::getMainExecutable(argv[0], reinterpret_cast<void *>(&main));
+  if (int code = parseArguments(args, request))
+    return code;
+  return compile(request);
+}
