@@ -1,0 +1,27 @@
+//===- Pipelines.h - the phases as pass pipelines --------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_TOOLS_PIPELINES_H
+#define COLO_TOOLS_PIPELINES_H
+
+#include "colo/Tools/Compile.h"
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace colo {
+
+struct ParallelConfig;
+
+/// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Autodiff and
+/// LLVM.
+void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config);
+
+} // namespace colo
+
+#endif // COLO_TOOLS_PIPELINES_H
