@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Tools/Registry.h"
+#include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Colo/ColoDialect.h"
+#include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -24,9 +26,12 @@
 using namespace mlir;
 
 void colo::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<ColoDialect, affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, DLTIDialect,
-                  func::FuncDialect, LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
+  registry.insert<ColoDialect, rt::RtDialect, affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect,
+                  DLTIDialect, func::FuncDialect, LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
                   memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect>();
 }
 
-void colo::registerAllPasses() { registerTransformsPasses(); }
+void colo::registerAllPasses() {
+  registerTransformsPasses();
+  registerColoConversionPasses();
+}

@@ -1,0 +1,41 @@
+//===- RtDialect.h - the rt dialect -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_DIALECT_RT_RTDIALECT_H
+#define COLO_DIALECT_RT_RTDIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "colo/Dialect/Rt/RtDialect.h.inc"
+
+#define GET_OP_CLASSES
+#include "colo/Dialect/Rt/RtOps.h.inc"
+
+namespace colo::rt {
+
+/// Unit attribute of a kernel function.
+inline constexpr llvm::StringLiteral kKernelAttr = "rt.kernel";
+/// Memref types of a kernel's tensor arguments in order, then of its results (array of types, set by plan-buffers).
+inline constexpr llvm::StringLiteral kLayoutsAttr = "rt.layouts";
+/// For each result of a kernel, whether it is added to what the destination holds (array of bools, set by
+/// plan-buffers).
+inline constexpr llvm::StringLiteral kAccumulateAttr = "rt.accumulate";
+/// Rows of a lowered kernel's parallel extent, and the least rows worth a thread (i64).
+inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
+inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
+
+} // namespace colo::rt
+
+#endif // COLO_DIALECT_RT_RTDIALECT_H
