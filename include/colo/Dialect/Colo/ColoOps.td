@@ -353,7 +353,7 @@ def Colo_LayerNormGradOp : Colo_HighLevelOp<"layer_norm_grad"> {
 }
 
 def Colo_AttentionOp : Colo_HighLevelOp<"attention", [DeclareOpInterfaceMethods<DifferentiableOpInterface>,
-    DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+    DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Scaled dot-product attention: q [b,s,a,D], k and v [b,t,c,D], c divides a.";
   let description = [{
     `lse` [b,a,s] is the logarithm of the sum of exponentials of each row. A row without keys gives 0. Dropout is on the
@@ -367,7 +367,8 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [DeclareOpInterfaceMethods<
     `->` type($result) `,` type($lse)}];
   let hasVerifier = 1;
 }
-def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [DeclareOpInterfaceMethods<PositionalOpInterface>,
+    DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Gradients of attention's query, key and value; probabilities are computed again from lse.";
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, AnyRankedTensor:$output,
     AnyRankedTensor:$lse, AnyRankedTensor:$gradient, F64Attr:$scale, UnitAttr:$causal,
