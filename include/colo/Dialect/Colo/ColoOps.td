@@ -123,8 +123,8 @@ def Colo_LayersOp : Colo_Op<"layers", [AttrSizedOperandSegments, AttrSizedResult
     Variadic<AnyRankedTensor>:$stackedOut);
   let assemblyFormat = [{
     $callee `(` $carried `)` `invariants` `(` $invariants `)` `stacked` `(` $stacked `)` `params` $params attr-dict `:`
-    `(` type($carried) `)` `(` type($invariants) `)` `(` type($stacked) `)` `->`
-    `(` type($carriedOut) `)` `(` type($accumulated) `)` `(` type($stackedOut) `)`
+    custom<Types>(type($carried)) custom<Types>(type($invariants)) custom<Types>(type($stacked)) `->`
+    custom<Types>(type($carriedOut)) custom<Types>(type($accumulated)) custom<Types>(type($stackedOut))
   }];
   let hasVerifier = 1;
 }

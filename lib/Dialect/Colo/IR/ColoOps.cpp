@@ -27,6 +27,14 @@ using namespace colo;
 #define GET_ATTRDEF_CLASSES
 #include "colo/Dialect/Colo/ColoAttrs.cpp.inc"
 
+/// A possibly empty list of types in parentheses, which the declarative format has no spelling for.
+static ParseResult parseTypes(OpAsmParser &parser, SmallVectorImpl<Type> &types) {
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren,
+                                        [&] { return parser.parseType(types.emplace_back()); });
+}
+
+static void printTypes(OpAsmPrinter &printer, Operation *, TypeRange types) { printer << '(' << types << ')'; }
+
 #define GET_OP_CLASSES
 #include "colo/Dialect/Colo/ColoOps.cpp.inc"
 
