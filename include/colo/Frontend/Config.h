@@ -13,8 +13,10 @@
 #ifndef COLO_FRONTEND_CONFIG_H
 #define COLO_FRONTEND_CONFIG_H
 
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/SMLoc.h"
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -47,6 +49,7 @@ struct OptimizerConfig {
   Sourced<bool> nesterov{false};
   /// Shell-style patterns of parameter names without weight decay.
   std::vector<std::string> decayExempt;
+  llvm::SMLoc decayExemptLoc{};
 };
 
 struct ScheduleConfig {
@@ -85,11 +88,22 @@ struct ParallelConfig {
   int64_t microBatch() const { return batchSize / numMicroBatches; }
 };
 
+/// What the rest of the compiler can do. A legal config that asks for more gets
+/// an error that says "not supported yet". By default the tables of Config.cpp
+/// answer.
+struct SupportedFeatures {
+  /// True if there is a sharding policy of this name ("none" is one).
+  std::function<bool(llvm::StringRef)> tensorMode;
+  /// "pipeline", "sequence", "zero", "fp16", "bf16", "torch_ddp", "experts".
+  std::function<bool(llvm::StringRef)> feature;
+};
+
 /// Parses, evaluates and resolves the config held in `sources` as buffer
 /// `bufferId`. Every problem is one diagnostic through `sources` (file, line,
-/// column, caret, the fact and the legal values); returns nullopt after any.
-/// Throws nothing.
-std::optional<ParallelConfig> loadConfig(llvm::SourceMgr &sources, unsigned bufferId, int64_t worldSize);
+/// column, caret, the fact and the legal values); returns nullopt after any
+/// error. `worldSize` is 0 where it is not known. Throws nothing.
+std::optional<ParallelConfig> loadConfig(llvm::SourceMgr &sources, unsigned bufferId, int64_t worldSize,
+                                         SupportedFeatures supported = {});
 
 /// Prints every value and where it came from, as --print-config shows it.
 void printConfig(const ParallelConfig &config, const llvm::SourceMgr &sources, llvm::raw_ostream &os);

@@ -1,0 +1,65 @@
+//===- Keys.h - reading and checking the values of keys --------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the resolvers share: a dict of the user's with its path and legal keys,
+// and readers that check one value and report it with the fact and the legal
+// values. Values that an earlier error poisoned are passed over in silence.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_FRONTEND_CONFIG_KEYS_H
+#define COLO_LIB_FRONTEND_CONFIG_KEYS_H
+
+#include "Evaluator.h"
+#include "colo/Frontend/Config.h"
+
+namespace colo::config {
+
+/// What all resolvers work on.
+struct Resolver {
+  Diagnostics &diagnostics;
+  const Scope &scope;
+  const SupportedFeatures &supported;
+  ParallelConfig config = {};
+
+  /// The value of a top-level key, or null if it is absent or was reported.
+  const Item *find(llvm::StringRef key) const;
+  /// Reports that `what` is not supported yet unless `feature` is there.
+  bool require(llvm::StringRef feature, llvm::SMRange where, const llvm::Twine &what);
+  void error(llvm::SMRange where, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {}) {
+    diagnostics.error(where.Start, message, notes, where);
+  }
+};
+
+/// Checks that `item` is a dict with no keys but `legal`; reports each unknown
+/// key. Returns the dict, or null if it is none.
+const Dict *readDict(Resolver &resolver, const Item &item, llvm::StringRef path, llvm::ArrayRef<llvm::StringRef> legal,
+                     llvm::StringRef example);
+
+/// An entry whose value was not reported before, or null.
+const Item *findKey(const Dict &dict, llvm::StringRef key);
+
+/// "path is 'x' (str)", as the fact at the start of a message.
+std::string describe(llvm::StringRef path, const Value &value);
+
+/// Readers: false after a diagnostic, or for poison; `result` is then unchanged.
+/// A count is an int (bools are not) of at least `minimum` and at most 2^48.
+bool readCount(Resolver &resolver, const Item &item, llvm::StringRef path, int64_t minimum, Sourced<int64_t> &result);
+bool readReal(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<double> &result);
+/// A number in [0, 1), for decay rates.
+bool readRate(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<double> &result);
+bool readBool(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<bool> &result);
+/// A string, or the last part of an imported name, among `legal`.
+bool readName(Resolver &resolver, const Item &item, llvm::StringRef path, llvm::ArrayRef<llvm::StringRef> legal,
+              Sourced<std::string> &result);
+
+void resolveParallel(Resolver &resolver, int64_t worldSize);
+void resolveTraining(Resolver &resolver);
+
+} // namespace colo::config
+
+#endif // COLO_LIB_FRONTEND_CONFIG_KEYS_H
