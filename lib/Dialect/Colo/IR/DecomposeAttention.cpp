@@ -1,0 +1,133 @@
+//===- DecomposeAttention.cpp - attention as products and a softmax -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// DecomposeOpInterface of attention and its gradient, on local shapes: q
+// [b,s,a,D], k and v [b,t,c,D]. Query head i reads key head i / (a/c), so with
+// fewer key heads the query heads are seen as [c, a/c]; nothing is repeated.
+// Scores are [b,a,s,t] wherever dropout or positions matter. A row without keys
+// gives 0: its exponentials are selected away and its sum is replaced by 1.
+//
+// The backward pass computes p = exp(score - lse) again and uses
+// delta = sum(gradient * output) for sum(p * dp) (Dao, 2307.08691, section 3.1).
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Colo/TensorBuilder.h"
+
+using namespace mlir;
+using namespace colo;
+
+/// Below any score, and far from overflow in f32.
+static constexpr double kLowest = -1e30;
+
+namespace {
+class AttentionShapes {
+public:
+  AttentionShapes(TensorBuilder b, Value query, Value key, ArrayAttr positions)
+      : b(b), rows(TensorBuilder::shapeOf(query)), keys(TensorBuilder::shapeOf(key)), positions(positions),
+        grouped(rows[2] != keys[2]) {}
+
+  /// Letters of a tensor with query heads in the place of the `a`.
+  std::string letters(StringRef plain) const {
+    std::string text;
+    for (char c : plain)
+      text += c == 'a' && grouped ? std::string("cr") : std::string(1, c == 'a' ? 'c' : c);
+    return text;
+  }
+  /// Sees dim `at`, the query heads, as key heads times their queries; `join` is the way back.
+  Value split(Value x, int64_t at) {
+    if (!grouped)
+      return x;
+    SmallVector<int64_t> shape(TensorBuilder::shapeOf(x));
+    shape[at] = keys[2];
+    shape.insert(shape.begin() + at + 1, rows[2] / keys[2]);
+    return b.reshape(x, shape);
+  }
+  Value join(Value x, int64_t at) {
+    if (!grouped)
+      return x;
+    SmallVector<int64_t> shape(TensorBuilder::shapeOf(x));
+    shape[at] *= shape[at + 1];
+    shape.erase(shape.begin() + at + 1);
+    return b.reshape(x, shape);
+  }
+
+  /// query or gradient [b,s,a,D] times key or value [b,t,c,D], as [b,a,s,t].
+  Value scores(Value x, Value y) { return join(b.einsum(letters("bsad"), split(x, 2), "btcd", y, letters("bast")), 1); }
+  /// Scores [b,a,s,t] times key or value, as [b,s,a,D].
+  Value rowsFrom(Value p, Value y) {
+    return join(b.einsum(letters("bast"), split(p, 1), "btcd", y, letters("bsad")), 2);
+  }
+  /// Scores [b,a,s,t], transposed, times query or gradient, as [b,t,c,D].
+  Value keysFrom(Value p, Value x) { return b.einsum(letters("bast"), split(p, 1), letters("bsad"), split(x, 2), "btcd"); }
+
+  SmallVector<int64_t> scoreShape() const { return {rows[0], rows[2], rows[1], keys[1]}; }
+
+  /// Where the key's position is not after the row's.
+  Value causalMask() {
+    SmallVector<int64_t> square = {rows[1], keys[1]};
+    ArrayAttr local;
+    if (positions)
+      local = ArrayAttr::get(positions.getContext(), {positions[2], positions[3]});
+    Value mask = b.compare(Predicate::LE, b.iota(square, 1, local), b.iota(square, 0, local));
+    return b.broadcast(mask, scoreShape(), {2, 3});
+  }
+  /// A value a row [b,a,s] beside each score.
+  Value perRow(Value x) { return b.broadcast(x, scoreShape(), {0, 1, 2}); }
+
+private:
+  TensorBuilder b;
+  ArrayRef<int64_t> rows, keys;
+  ArrayAttr positions;
+  bool grouped;
+};
+} // namespace
+
+SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
+  TensorBuilder b(builder, getLoc());
+  AttentionShapes shapes(b, getQuery(), getKey(), getPositionsAttr());
+  Value scores = b.scale(shapes.scores(getQuery(), getKey()), getScale().convertToDouble());
+  Value mask = getCausal() ? shapes.causalMask() : Value();
+  if (mask)
+    scores = b.selectOr(mask, scores, kLowest);
+  Value maximum = b.reduceLast(ReduceKind::Max, scores);
+  Value exponentials = b.exp(b.sub(scores, shapes.perRow(maximum)));
+  if (mask)
+    exponentials = b.selectOr(mask, exponentials, 0.0);
+  Value sum = b.reduceLast(ReduceKind::Sum, exponentials);
+  if (mask)
+    sum = b.selectOr(b.compare(Predicate::GT, sum, 0.0), sum, 1.0);
+  Value lse = b.add(maximum, b.log(sum));
+
+  double rate = getDropout().convertToDouble();
+  if (rate > 0.0)
+    exponentials = b.dropout(exponentials, rate, static_cast<int64_t>(getId()), getPositionsAttr());
+  // Dividing [b,s,a,D] instead of [b,a,s,t].
+  Value unscaled = shapes.rowsFrom(exponentials, getValue());
+  Value perRow = b.broadcastTrailing(b.transpose(sum, {0, 2, 1}), TensorBuilder::shapeOf(getQuery()));
+  return {b.div(unscaled, perRow), lse};
+}
+
+SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
+  TensorBuilder b(builder, getLoc());
+  AttentionShapes shapes(b, getQuery(), getKey(), getPositionsAttr());
+  double scale = getScale().convertToDouble(), rate = getDropout().convertToDouble();
+  int64_t id = static_cast<int64_t>(getId());
+
+  Value scores = b.scale(shapes.scores(getQuery(), getKey()), scale);
+  Value probabilities = b.exp(b.sub(scores, shapes.perRow(getLse())));
+  if (getCausal())
+    probabilities = b.selectOr(shapes.causalMask(), probabilities, 0.0);
+  Value kept = rate > 0.0 ? b.dropout(probabilities, rate, id, getPositionsAttr()) : probabilities;
+  Value dvalue = shapes.keysFrom(kept, getGradient());
+
+  Value dkept = shapes.scores(getGradient(), getValue());
+  Value dprobabilities = rate > 0.0 ? b.dropout(dkept, rate, id, getPositionsAttr()) : dkept;
+  Value delta = b.transpose(b.reduceLast(ReduceKind::Sum, b.mul(getGradient(), getOutput())), {0, 2, 1});
+  Value dscores = b.scale(b.mul(probabilities, b.sub(dprobabilities, shapes.perRow(delta))), scale);
+  return {shapes.rowsFrom(dscores, getKey()), shapes.keysFrom(dscores, getQuery()), dvalue};
+}
