@@ -86,20 +86,162 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments]> {
   let summary = "Runs a kernel, a private function with the attribute `rt.kernel`.";
   let description = [{
     On tensors the operands are tensors and scalars and the results are tensors, exactly the kernel's signature. On memrefs
-    the results have become destinations, which overlap neither operands nor each other.
+    the results have become destinations, which overlap neither operands nor each other. `extent` replaces the kernel's own
+    number of rows.
 
     ```mlir
     %r = rt.launch @k3(%a, %b, %off) : (tensor<4x64xf32>, tensor<64xf32>, index) -> (tensor<4x64xf32>)
     rt.launch @k3(%a, %b, %off) outs(%r) : (memref<4x64xf32>, memref<64xf32>, index) -> () outs memref<4x64xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Data>:$inputs, Variadic<AnyMemRef>:$outs);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Data>:$inputs, Variadic<AnyMemRef>:$outs,
+    OptionalAttr<I64Attr>:$extent);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $kernel `(` $inputs `)` (`outs` `(` $outs^ `)`)? attr-dict `:`
     functional-type($inputs, $results) (`outs` type($outs)^)?
   }];
   let hasVerifier = 1;
+}
+
+def Rt_GemmOp : Rt_Op<"gemm", []> {
+  let summary = "C[batch, m, n] = A[batch, m, k] * B[batch, k, n], added to C where `accumulate` is set.";
+  let description = [{
+    The three memrefs say where the data start; `sizes` = [m, n, k] and the strides say how it is read, in elements. One of
+    `a` = [m, k] strides is 1, one of `b` = [k, n], and the last of `c` = [m, n]. A stride of 0 in `a_batch` or `b_batch`
+    repeats an operand over a batch dim. At most four batch dims.
+
+    ```mlir
+    rt.gemm %x, %w, %y {sizes = array<i64: 128, 64, 32>, a = array<i64: 32, 1>, b = array<i64: 1, 32>, c = array<i64: 64, 1>}
+      : memref<128x32xf32>, memref<64x32xf32>, memref<128x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$lhs, AnyMemRef:$rhs, AnyMemRef:$out, DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$a,
+    DenseI64ArrayAttr:$b, DenseI64ArrayAttr:$c, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$batch,
+    DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$a_batch, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$b_batch,
+    DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$c_batch, UnitAttr:$accumulate, OptionalAttr<I64Attr>:$index);
+  let assemblyFormat = "$lhs `,` $rhs `,` $out attr-dict `:` type($lhs) `,` type($rhs) `,` type($out)";
+  let hasVerifier = 1;
+}
+
+def Rt_FillOp : Rt_Op<"fill", []> {
+  let summary = "Sets a contiguous buffer to zero.";
+  let arguments = (ins AnyMemRef:$buffer);
+  let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+def Rt_BufferOp : Rt_Op<"buffer", [Pure]> {
+  let summary = "A buffer of the rank that the runtime owns.";
+  let description = [{
+    `params`, `grads`, `state0`, `state1` (elements of the program's type), `workspace` (bytes), `inputs` (rows of input number
+    `input` of the whole step), `counts` (i64), `inverse_counts`, `metrics` and `grad_norm` (f64).
+
+    ```mlir
+    %p = rt.buffer "params" : memref<4096xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, DefaultValuedAttr<I64Attr, "0">:$input);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Rt_SlotOp : Rt_Op<"slot", [Pure]> {
+  let summary = "A place in a buffer, `offset` (+ `dynamic`) elements of the base from its start.";
+  let description = [{
+    The result starts at offset 0 of its own type and may have any static strides. Its element type is the base's, or
+    anything where the base holds bytes (i8).
+
+    ```mlir
+    %t = rt.slot %workspace at 4096 : memref<65536xi8> to memref<4x32x64xf32>
+    %g = rt.slot %grads at 128 plus %layer : memref<4096xf32> to memref<64x32xf32>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$base, I64Attr:$offset, Optional<Index>:$dynamic);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$base `at` $offset (`plus` $dynamic^)? attr-dict `:` type($base) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// What leaves a micro-batch
+//===----------------------------------------------------------------------===//
+
+def Rt_MetricOp : Rt_Op<"metric", []> {
+  let summary = "Adds a scalar to a metric of the step.";
+  let arguments = (ins StrAttr:$name, AnyMemRef:$value);
+  let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
+}
+
+def Rt_CountOp : Rt_Op<"count", []> {
+  let summary = "Adds the sum of contiguous weights to denominator `term`.";
+  let arguments = (ins AnyMemRef:$weights, I64Attr:$term);
+  let assemblyFormat = "$weights attr-dict `:` type($weights)";
+}
+
+def Rt_GradientsReadyOp : Rt_Op<"gradients_ready", []> {
+  let summary = "From here to the end of the micro-batch nothing writes this span of the gradients.";
+  let description = [{
+    In the last micro-batch of a step its reduction over `axes` and data parallelism may start. `build-step` turns it into
+    that reduction on the communication stream.
+  }];
+  let arguments = (ins AnyMemRef:$gradients, StrArrayAttr:$axes);
+  let assemblyFormat = "$gradients `over` $axes attr-dict `:` type($gradients)";
+}
+
+//===----------------------------------------------------------------------===//
+// Communication
+//===----------------------------------------------------------------------===//
+
+class Rt_CollectiveOp<string mnemonic, list<Trait> traits = []> : Rt_Op<mnemonic, traits> {
+  dag common = (ins AnyMemRef:$send, AnyMemRef:$recv, StrArrayAttr:$axes, UnitAttr:$data_parallel,
+    DefaultValuedAttr<I64Attr, "0">:$stream, OptionalAttr<I64Attr>:$comm, OptionalAttr<I64Attr>:$site);
+  let assemblyFormat = "$send `,` $recv `over` $axes attr-dict `:` type($send) `,` type($recv)";
+  let hasVerifier = 1;
+}
+
+class Rt_ReducingOp<string mnemonic, list<Trait> traits = []> : Rt_CollectiveOp<mnemonic, traits> {
+  dag kind = (ins DefaultValuedAttr<StrAttr, "\"sum\"">:$kind);
+}
+
+def Rt_AllReduceOp : Rt_ReducingOp<"all_reduce"> {
+  let summary = "Element-wise sum or maximum over the ranks of a communicator; send and recv may be one buffer.";
+  let description = [{
+    `axes` are the tensor axes, major to minor, over which the ranks differ; with `data_parallel` over the replicas too. Sums
+    are formed in rank order. `comm` and `site` index the program's tables once they exist.
+  }];
+  let arguments = !con(common, kind);
+}
+def Rt_AllGatherOp : Rt_CollectiveOp<"all_gather"> {
+  let summary = "The contiguous blocks of all ranks, one after the other in rank order.";
+  let arguments = common;
+}
+def Rt_ReduceScatterOp : Rt_ReducingOp<"reduce_scatter"> {
+  let summary = "The sum over the ranks of the block that belongs to this rank.";
+  let arguments = !con(common, kind);
+}
+def Rt_AllToAllOp : Rt_CollectiveOp<"all_to_all"> {
+  let summary = "Block r of send goes to rank r; block r of recv came from rank r.";
+  let arguments = common;
+}
+def Rt_PermuteOp : Rt_CollectiveOp<"permute"> {
+  let summary = "One send and one receive a rank: rank r sends to targets[r].";
+  let arguments = !con(common, (ins DenseI64ArrayAttr:$targets));
+}
+
+def Rt_RecordOp : Rt_Op<"record", []> {
+  let summary = "Event `event` stands for all work issued on `stream` so far.";
+  let arguments = (ins I64Attr:$event, I64Attr:$stream);
+  let assemblyFormat = "attr-dict";
+}
+def Rt_WaitOp : Rt_Op<"wait", []> {
+  let summary = "Work issued on `stream` from now on starts after what `event` stands for.";
+  let arguments = (ins I64Attr:$event, I64Attr:$stream);
+  let assemblyFormat = "attr-dict";
 }
 
 #endif // COLO_RT_OPS_TD

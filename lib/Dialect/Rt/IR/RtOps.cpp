@@ -8,6 +8,7 @@
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -52,4 +53,95 @@ LogicalResult LaunchOp::verify() {
   if ((tensors || !getResults().empty()) && (memrefs || !getOuts().empty()))
     return emitOpError("mixes tensors and memrefs");
   return success();
+}
+
+static MemRefType memrefOf(Value value) { return cast<MemRefType>(value.getType()); }
+
+LogicalResult GemmOp::verify() {
+  if (getSizes().size() != 3 || getA().size() != 2 || getB().size() != 2 || getC().size() != 2)
+    return emitOpError("needs three sizes and two strides for each matrix");
+  size_t rank = getBatch().size();
+  if (rank > 4 || getABatch().size() != rank || getBBatch().size() != rank || getCBatch().size() != rank)
+    return emitOpError("needs one stride a matrix for each of at most four batch dims");
+  if (!llvm::is_contained(getA(), 1) || !llvm::is_contained(getB(), 1) || getC()[1] != 1)
+    return emitOpError("needs a stride of 1 in each operand and in the result's last dim");
+  Type element = memrefOf(getOut()).getElementType();
+  if (memrefOf(getLhs()).getElementType() != element || memrefOf(getRhs()).getElementType() != element)
+    return emitOpError("element types differ");
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  static const SmallVector<StringRef> names = {"params", "grads",  "state0",         "state1",  "workspace",
+                                               "inputs", "counts", "inverse_counts", "metrics", "grad_norm"};
+  if (!llvm::is_contained(names, getName()))
+    return emitOpError("unknown buffer '") << getName() << "'; legal are " << llvm::join(names, ", ");
+  return success();
+}
+
+LogicalResult SlotOp::verify() {
+  Type from = memrefOf(getBase()).getElementType(), to = memrefOf(getResult()).getElementType();
+  if (from != to && !from.isInteger(8))
+    return emitOpError("reads ") << to << " from a buffer of " << from;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(getStridesAndOffset(memrefOf(getResult()), strides, offset)) || offset != 0 ||
+      llvm::is_contained(strides, ShapedType::kDynamic))
+    return emitOpError("result must have static strides and offset 0, but is ") << getResult().getType();
+  return success();
+}
+
+static LogicalResult verifyCollective(Operation *op, Value send, Value recv, ArrayAttr axes, bool dataParallel) {
+  if (memrefOf(send).getElementType() != memrefOf(recv).getElementType())
+    return op->emitOpError("element types differ: ") << send.getType() << " and " << recv.getType();
+  if (axes.empty() && !dataParallel)
+    return op->emitOpError("communicates over no axis");
+  return success();
+}
+
+static LogicalResult verifyKind(Operation *op, StringRef kind) {
+  if (kind == "sum" || kind == "max")
+    return success();
+  return op->emitOpError("unknown reduction '") << kind << "'; legal are sum and max";
+}
+
+static LogicalResult verifySameCount(Operation *op, Value send, Value recv) {
+  if (memrefOf(send).getNumElements() == memrefOf(recv).getNumElements())
+    return success();
+  return op->emitOpError("sends ") << memrefOf(send).getNumElements() << " elements and receives "
+                                   << memrefOf(recv).getNumElements();
+}
+
+LogicalResult AllReduceOp::verify() {
+  if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())) ||
+      failed(verifyKind(*this, getKind())))
+    return failure();
+  return verifySameCount(*this, getSend(), getRecv());
+}
+
+LogicalResult AllGatherOp::verify() {
+  return verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel());
+}
+
+LogicalResult ReduceScatterOp::verify() {
+  if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())))
+    return failure();
+  return verifyKind(*this, getKind());
+}
+
+LogicalResult AllToAllOp::verify() {
+  if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())))
+    return failure();
+  return verifySameCount(*this, getSend(), getRecv());
+}
+
+LogicalResult PermuteOp::verify() {
+  if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())))
+    return failure();
+  SmallVector<int64_t> sorted(getTargets());
+  llvm::sort(sorted);
+  for (auto [i, target] : llvm::enumerate(sorted))
+    if (target != static_cast<int64_t>(i))
+      return emitOpError("targets are not a permutation of the ranks");
+  return verifySameCount(*this, getSend(), getRecv());
 }
