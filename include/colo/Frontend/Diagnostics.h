@@ -40,8 +40,9 @@ public:
   void error(llvm::SMLoc loc, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {},
              llvm::SMRange range = {});
   void warning(llvm::SMLoc loc, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {});
-  /// An error whose source line is too long to show: line and column only.
-  void errorWithoutLine(llvm::SMLoc loc, const llvm::Twine &message);
+  /// An error in text that is not fit to print: 80 bytes of the line from `loc`
+  /// on are shown, with '?' for what is not printable.
+  void errorInRawText(llvm::SMLoc loc, const llvm::Twine &message);
 
   unsigned numErrors() const { return errors; }
   llvm::SourceMgr &getSources() { return sources; }

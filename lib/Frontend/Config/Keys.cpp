@@ -30,8 +30,9 @@ bool Resolver::require(StringRef feature, SMRange where, const Twine &what) {
   return false;
 }
 
-const Dict *readDict(Resolver &resolver, const Item &item, StringRef path, ArrayRef<StringRef> legal,
-                     StringRef example) {
+const Dict *readDict(Resolver &resolver, const Item &item, StringRef path, ArrayRef<StringRef> legal, StringRef example,
+                     bool &unknown) {
+  unknown = false;
   const Dict *dict = item.value.asDict();
   if (!dict) {
     if (!item.value.isPoison())
@@ -42,6 +43,7 @@ const Dict *readDict(Resolver &resolver, const Item &item, StringRef path, Array
     const std::string *name = entry.key.asString();
     if (name && (legal.empty() || is_contained(legal, StringRef(*name))))
       continue;
+    unknown = true;
     resolver.error(entry.keyRange, "unknown key " + (name ? "'" + *name + "'" : repr(entry.key, 60)) + " in '" + path +
                                        "'" + (name ? didYouMean(*name, legal) : std::string()) +
                                        (legal.empty() ? "; keys are names" : "; legal keys: ") +

@@ -36,9 +36,10 @@ struct Resolver {
 };
 
 /// Checks that `item` is a dict with no keys but `legal`; reports each unknown
-/// key. Returns the dict, or null if it is none.
+/// key and sets `unknown`, since a key that is missing may be one that was
+/// misspelt. Returns the dict, or null if it is none.
 const Dict *readDict(Resolver &resolver, const Item &item, llvm::StringRef path, llvm::ArrayRef<llvm::StringRef> legal,
-                     llvm::StringRef example);
+                     llvm::StringRef example, bool &unknown);
 
 /// An entry whose value was not reported before, or null.
 const Item *findKey(const Dict &dict, llvm::StringRef key);

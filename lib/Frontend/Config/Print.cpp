@@ -20,6 +20,10 @@ using colo::config::repr;
 using colo::config::Value;
 
 namespace colo {
+
+/// Nothing is left out of what the user checks.
+static constexpr size_t noLimit = size_t(1) << 40;
+
 namespace {
 
 class Table {
@@ -27,7 +31,7 @@ public:
   explicit Table(const SourceMgr &sources) : sources(sources) {}
 
   template <typename T> void add(StringRef name, const Sourced<T> &value, StringRef otherwise = "default") {
-    rows.push_back({name.str(), repr(Value(value.value), ~size_t(0) / 2), origin(value.loc, otherwise)});
+    rows.push_back({name.str(), repr(Value(value.value), noLimit), origin(value.loc, otherwise)});
   }
   void addText(StringRef name, std::string text, SMLoc loc, StringRef otherwise = "default") {
     rows.push_back({name.str(), std::move(text), origin(loc, otherwise)});
@@ -107,7 +111,7 @@ static void addOptimizer(const OptimizerConfig &optimizer, Table &table) {
   table.add("optimizer.weight_decay", optimizer.weightDecay);
   std::string patterns;
   for (const std::string &pattern : optimizer.decayExempt)
-    patterns += (patterns.empty() ? "" : ", ") + repr(Value(pattern), pattern.size());
+    patterns += (patterns.empty() ? "" : ", ") + repr(Value(pattern), noLimit);
   table.addText("optimizer.decay_exempt", "[" + patterns + "]", optimizer.decayExemptLoc);
 }
 
@@ -131,7 +135,7 @@ void printConfig(const ParallelConfig &config, const SourceMgr &sources, raw_ost
   table.add("lr_scheduler.min_lr", config.schedule.minLr);
   for (const auto &[name, value] : config.model) {
     Value plain = std::visit([](const auto &held) { return Value(held); }, value.value);
-    table.addText("model." + name, repr(plain, ~size_t(0) / 2), value.loc, "command line");
+    table.addText("model." + name, repr(plain, noLimit), value.loc, "command line");
   }
   table.print(os);
 }

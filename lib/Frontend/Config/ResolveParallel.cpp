@@ -46,6 +46,8 @@ static bool readMode(Resolver &resolver, const Item &item, Sourced<TensorMode> &
   return false;
 }
 
+static std::string quoteMode(StringRef mode) { return mode == "none" ? "None" : "'" + mode.str() + "'"; }
+
 /// The largest integer whose `power`-th power is at most `value`.
 static int64_t integerRoot(int64_t value, int power) {
   int64_t root = std::llround(std::pow(double(value), 1.0 / power));
@@ -70,12 +72,12 @@ static bool checkShape(Resolver &resolver, SMRange where, int64_t size, int64_t 
   return false;
 }
 
+/// 2.5d wants a depth, and nothing else does.
 static bool checkDepth(Resolver &resolver, const Dict &tensor, SMRange where, StringRef mode) {
   const Entry *depth = tensor.find("depth");
   if (mode != "2.5d") {
     if (depth)
-      resolver.error(depth->keyRange, "'depth' belongs to mode '2.5d' only; the mode is " +
-                                          (mode == "none" ? "None" : "'" + mode.str() + "'"));
+      resolver.error(depth->keyRange, "'depth' belongs to mode '2.5d' only; the mode is " + quoteMode(mode));
     return !depth;
   }
   if (!depth) {
@@ -103,29 +105,37 @@ static bool checkTensorShape(Resolver &resolver, SMRange size, StringRef mode) {
   return true;
 }
 
+/// sequence_parallel=True goes with 1d only.
+static bool readSequenceParallel(Resolver &resolver, const Dict &tensor, StringRef mode) {
+  Sourced<bool> &result = resolver.config.sequenceParallel;
+  const Entry *entry = tensor.find("sequence_parallel");
+  if (!entry || !readBool(resolver, entry->item, "parallel.tensor.sequence_parallel", result) || !result ||
+      mode == "1d")
+    return true;
+  resolver.error(entry->keyRange, "sequence_parallel belongs to mode '1d' only; the mode is " + quoteMode(mode));
+  return false;
+}
+
 static void resolveTensorDict(Resolver &resolver, const Item &item) {
   ParallelConfig &config = resolver.config;
+  bool unknown;
   const Dict *tensor = readDict(resolver, item, "parallel.tensor", {"size", "mode", "depth", "sequence_parallel"},
-                                "tensor=dict(size=4, mode='1d')");
+                                "tensor=dict(size=4, mode='1d')", unknown);
   if (!tensor)
     return;
   const Entry *size = tensor->find("size");
-  if (!size)
+  if (!size && !unknown)
     resolver.error(item.range, "parallel.tensor has no size; write tensor=dict(size=4, mode='1d')");
   const Entry *modeEntry = tensor->find("mode");
   Sourced<TensorMode> mode{"none"};
   bool sizeOk = size && readCount(resolver, size->item, "parallel.tensor.size", 1, config.tensorSize);
   bool modeOk = !modeEntry || readMode(resolver, modeEntry->item, mode);
-  bool depthOk = modeOk && checkDepth(resolver, *tensor, item.range, mode.value);
-  bool legal = sizeOk && depthOk && checkTensorShape(resolver, size->item.range, mode.value);
-  const Entry *sequence = tensor->find("sequence_parallel");
-  if (sequence && readBool(resolver, sequence->item, "parallel.tensor.sequence_parallel", config.sequenceParallel) &&
-      config.sequenceParallel && modeOk && mode.value != "1d") {
-    resolver.error(sequence->keyRange, "sequence_parallel belongs to mode '1d' only; the mode is " +
-                                           (mode.value == "none" ? "None" : "'" + mode.value + "'"));
+  // With a key misspelt, what seems missing may be there.
+  if (!modeOk || unknown)
     return;
-  }
-  if (!legal)
+  bool depthOk = checkDepth(resolver, *tensor, item.range, mode.value);
+  bool shapeOk = sizeOk && depthOk && checkTensorShape(resolver, size->item.range, mode.value);
+  if (!readSequenceParallel(resolver, *tensor, mode.value) || !shapeOk)
     return;
   config.tensorMode = mode;
   if (!resolver.supported.tensorMode(mode.value))
@@ -150,13 +160,14 @@ static void resolveTensor(Resolver &resolver, const Item &item) {
 
 static void resolvePipelineDict(Resolver &resolver, const Item &item) {
   ParallelConfig &config = resolver.config;
-  const Dict *pipeline =
-      readDict(resolver, item, "parallel.pipeline", {"size", "schedule", "chunks"}, "pipeline=dict(size=2)");
+  bool unknown;
+  const Dict *pipeline = readDict(resolver, item, "parallel.pipeline", {"size", "schedule", "chunks"},
+                                  "pipeline=dict(size=2), or an int", unknown);
   if (!pipeline)
     return;
   if (const Entry *size = pipeline->find("size"))
     readCount(resolver, size->item, "parallel.pipeline.size", 1, config.pipeline);
-  else
+  else if (!unknown)
     resolver.error(item.range, "parallel.pipeline has no size; write pipeline=2 or pipeline=dict(size=2)");
   if (const Entry *schedule = pipeline->find("schedule"))
     readName(resolver, schedule->item, "parallel.pipeline.schedule", scheduleNames, config.pipelineSchedule);
@@ -179,12 +190,14 @@ static bool resolveSize(Resolver &resolver, const Item &item, StringRef key, Sou
   std::string path = ("parallel." + key).str();
   if (item.value.toInteger() || item.value.toFloat())
     return readCount(resolver, item, path, 1, result);
-  const Dict *dict = readDict(resolver, item, path, {"size"}, (key + "=dict(size=2)").str());
+  bool unknown;
+  const Dict *dict = readDict(resolver, item, path, {"size"}, (key + "=dict(size=2), or an int").str(), unknown);
   if (!dict)
     return false;
   if (const Entry *size = dict->find("size"))
     return readCount(resolver, size->item, path + ".size", 1, result);
-  resolver.error(item.range, Twine(path) + " has no size; write " + key + "=dict(size=2)");
+  if (!unknown)
+    resolver.error(item.range, Twine(path) + " has no size; write " + key + "=dict(size=2)");
   return false;
 }
 
@@ -253,8 +266,9 @@ void resolveParallel(Resolver &resolver, int64_t worldSize) {
   // As in the original, None is a file without the key.
   if (!item || item->value.isNone())
     return;
+  bool unknown;
   const Dict *parallel = readDict(resolver, *item, "parallel", {"data", "pipeline", "tensor", "sequence"},
-                                  "parallel = dict(tensor=dict(size=4, mode='1d'))");
+                                  "parallel = dict(tensor=dict(size=4, mode='1d'))", unknown);
   if (!parallel)
     return;
   if (const Entry *entry = parallel->find("pipeline"))

@@ -75,7 +75,7 @@ static void checkPipeline(Resolver &resolver) {
     resolver.error(SMRange(config.pipelineChunks.loc, config.pipelineChunks.loc),
                    "chunks belong to the schedule 'interleaved' only; the schedule is '" +
                        config.pipelineSchedule.value + "'");
-  if (config.pipeline == 1)
+  if (config.pipeline == 1 || !resolver.supported.feature("pipeline"))
     return;
   if (!resolver.scope.count("NUM_MICRO_BATCHES"))
     resolver.error(pipeline, "a pipeline of " + Twine(config.pipeline.value) +
@@ -118,9 +118,10 @@ static void readDecayExempt(Resolver &resolver, const Item &item, OptimizerConfi
                                    "; it must be a list of patterns of parameter names, such as ['*.bias', 'ln_*']");
 }
 
+/// `where` is invalid if a missing key may be one that was misspelt.
 static void resolveSGD(Resolver &resolver, const Dict &dict, SMRange where) {
   OptimizerConfig &optimizer = resolver.config.optimizer;
-  if (!dict.find("lr"))
+  if (!dict.find("lr") && where.isValid())
     resolver.error(where, "the optimizer SGD has no default learning rate; write lr=0.1 or the like");
   if (const Item *item = findKey(dict, "momentum"))
     readReal(resolver, *item, "optimizer.momentum", optimizer.momentum);
@@ -145,7 +146,8 @@ static void resolveOptimizer(Resolver &resolver, const Item &item) {
       sgd ? std::vector<StringRef>{"momentum", "dampening", "nesterov"} : std::vector<StringRef>{"betas", "eps"};
   legal.insert(legal.end(), own.begin(), own.end());
   std::string path = type ? "optimizer (" + optimizer.type.value + ")" : "optimizer";
-  const Dict *dict = readDict(resolver, item, path, legal, "optimizer = dict(type='AdamW', lr=1e-3)");
+  bool unknown;
+  const Dict *dict = readDict(resolver, item, path, legal, "optimizer = dict(type='AdamW', lr=1e-3)", unknown);
   if (!dict)
     return;
   // torch.optim: only AdamW decays weights unless told to.
@@ -158,7 +160,7 @@ static void resolveOptimizer(Resolver &resolver, const Item &item) {
   if (const Item *exempt = findKey(*dict, "decay_exempt"))
     readDecayExempt(resolver, *exempt, optimizer);
   if (sgd)
-    return resolveSGD(resolver, *dict, item.range);
+    return resolveSGD(resolver, *dict, unknown ? SMRange() : item.range);
   if (const Item *betas = findKey(*dict, "betas"))
     readBetas(resolver, *betas, optimizer);
   if (const Item *eps = findKey(*dict, "eps"))
@@ -168,13 +170,14 @@ static void resolveOptimizer(Resolver &resolver, const Item &item) {
 static void resolveSchedule(Resolver &resolver, const Item &item) {
   static const StringRef types[] = {"constant", "linear", "cosine"};
   ScheduleConfig &schedule = resolver.config.schedule;
+  bool unknown;
   const Dict *dict = readDict(resolver, item, "lr_scheduler", {"type", "warmup_steps", "total_steps", "min_lr"},
-                              "lr_scheduler = dict(type='cosine', warmup_steps=100, total_steps=1000)");
+                              "lr_scheduler = dict(type='cosine', warmup_steps=100, total_steps=1000)", unknown);
   if (!dict)
     return;
   if (const Entry *type = dict->find("type"))
     readName(resolver, type->item, "lr_scheduler.type", types, schedule.type);
-  else
+  else if (!unknown)
     resolver.error(item.range, "lr_scheduler has no type; it must be " + joinNames(types, "or", /*quote=*/true));
   if (const Item *warmup = findKey(*dict, "warmup_steps"))
     readCount(resolver, *warmup, "lr_scheduler.warmup_steps", 0, schedule.warmupSteps);
@@ -197,7 +200,8 @@ static void resolveSchedule(Resolver &resolver, const Item &item) {
 //===----------------------------------------------------------------------===//
 
 static void resolveModel(Resolver &resolver, const Item &item) {
-  const Dict *dict = readDict(resolver, item, "model", {}, "model = dict(hidden=768, layers=12)");
+  bool unknown;
+  const Dict *dict = readDict(resolver, item, "model", {}, "model = dict(hidden=768, layers=12)", unknown);
   if (!dict)
     return;
   for (const Entry &entry : dict->entries) {

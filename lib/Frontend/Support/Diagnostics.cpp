@@ -35,12 +35,17 @@ void Diagnostics::warning(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNo
     sources.PrintMessage(note.loc, SourceMgr::DK_Note, note.text);
 }
 
-void Diagnostics::errorWithoutLine(SMLoc loc, const Twine &message) {
+void Diagnostics::errorInRawText(SMLoc loc, const Twine &message) {
   ++errors;
   unsigned bufferId = sources.FindBufferContainingLoc(loc);
   auto [line, column] = sources.getLineAndColumn(loc, bufferId);
-  StringRef file = sources.getMemoryBuffer(bufferId)->getBufferIdentifier();
-  SMDiagnostic diagnostic(sources, loc, file, line, column - 1, SourceMgr::DK_Error, message.str(), "", {});
+  const MemoryBuffer *buffer = sources.getMemoryBuffer(bufferId);
+  StringRef rest = buffer->getBuffer().drop_front(loc.getPointer() - buffer->getBufferStart() - (column - 1));
+  std::string shown = rest.take_front(column + 79).take_until([](char c) { return c == '\n' || c == '\r'; }).str();
+  for (char &c : shown)
+    c = isPrint(c) ? c : '?';
+  SMDiagnostic diagnostic(sources, loc, buffer->getBufferIdentifier(), line, column - 1, SourceMgr::DK_Error,
+                          message.str(), shown, {});
   sources.PrintMessage(errs(), diagnostic);
 }
 
@@ -88,16 +93,16 @@ bool checkSourceBytes(unsigned bufferId, Diagnostics &diagnostics) {
   StringRef text = diagnostics.getSources().getMemoryBuffer(bufferId)->getBuffer();
   SMLoc start = SMLoc::getFromPointer(text.data());
   if (text.size() > SourceLimits::maxFileBytes) {
-    diagnostics.errorWithoutLine(start, "the file has " + Twine(text.size()) + " bytes; at most " +
-                                            Twine(SourceLimits::maxFileBytes) + " (16 MiB) are read");
+    diagnostics.errorInRawText(start, "the file has " + Twine(text.size()) + " bytes; at most " +
+                                          Twine(SourceLimits::maxFileBytes) + " (16 MiB) are read");
     return false;
   }
   for (size_t line = 0; line < text.size();) {
     size_t end = std::min(text.find('\n', line), text.size());
     if (end - line > SourceLimits::maxLineBytes) {
-      diagnostics.errorWithoutLine(SMLoc::getFromPointer(text.data() + line),
-                                   "the line has " + Twine(end - line) + " bytes; at most " +
-                                       Twine(SourceLimits::maxLineBytes) + " are read");
+      diagnostics.errorInRawText(SMLoc::getFromPointer(text.data() + line),
+                                 "the line has " + Twine(end - line) + " bytes; at most " +
+                                     Twine(SourceLimits::maxLineBytes) + " are read");
       return false;
     }
     line = end + 1;
@@ -105,8 +110,8 @@ bool checkSourceBytes(unsigned bufferId, Diagnostics &diagnostics) {
   const char *bad = std::min(findInvalidUTF8(text), text.data() + std::min(text.find('\0'), text.size()));
   if (bad == text.end())
     return true;
-  diagnostics.errorWithoutLine(SMLoc::getFromPointer(bad),
-                               "byte 0x" + toHex(StringRef(bad, 1), /*LowerCase=*/true) + " is not UTF-8 text");
+  diagnostics.errorInRawText(SMLoc::getFromPointer(bad),
+                             "byte 0x" + toHex(StringRef(bad, 1), /*LowerCase=*/true) + " is not UTF-8 text");
   return false;
 }
 
