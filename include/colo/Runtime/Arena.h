@@ -1,0 +1,54 @@
+//===- Arena.h - the one allocation of a rank --------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Parameters, gradients, optimizer state, workspace, inputs and the frame's
+// small arrays of a rank are regions of one mapping, each at a multiple of 64
+// bytes and zero at start. Nothing is allocated after start.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_RUNTIME_ARENA_H
+#define COLO_RUNTIME_ARENA_H
+
+#include "colo/Runtime/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace colo::runtime {
+
+class Arena {
+public:
+  enum Region { Params, Grads, State, Workspace, Inputs, Frame, RegionCount };
+  static const char *name(int region);
+
+  Arena() = default;
+  ~Arena();
+  Arena(const Arena &) = delete;
+
+  /// Sizes in bytes; each is rounded up to 64.
+  Status allocate(const int64_t (&bytes)[RegionCount]);
+  char *begin(Region region) const { return base + offsets[region]; }
+  int64_t bytes(int region) const { return sizes[region]; }
+  int64_t total() const { return offsets[RegionCount]; }
+
+  /// Fills the workspace with a pattern that is a NaN as f32 and f64, so that
+  /// what a run never writes can be told afterwards.
+  void paintWorkspace();
+  /// Bytes up to the last one that differs from the pattern.
+  int64_t paintedHighWater() const;
+
+private:
+  char *base = nullptr;
+  int64_t offsets[RegionCount + 1] = {}, sizes[RegionCount] = {};
+};
+
+inline int64_t roundTo64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+} // namespace colo::runtime
+
+#endif // COLO_RUNTIME_ARENA_H

@@ -1,0 +1,64 @@
+//===- World.h - ranks, replicas and coordinates -----------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// rank = (replica * pipeline + stage) * tensor + t, and t is the mixed-radix
+// number of the coordinates on the program's tensor axes, major to minor.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_RUNTIME_WORLD_H
+#define COLO_RUNTIME_WORLD_H
+
+#include "colo/Runtime/Options.h"
+#include "colo/Runtime/Program.h"
+#include "colo/Runtime/Status.h"
+
+#include <vector>
+
+namespace colo::runtime {
+
+struct World {
+  int64_t ranks = 1, dp = 1, pipeline = 1, tensor = 1;
+  int64_t microBatches = 1;   ///< per replica and step, accumulation included
+  int64_t rowsPerReplica = 1; ///< per step
+  int64_t globalRows = 1;     ///< per step
+  bool launched = false;      ///< by a launcher: one process per rank
+  int64_t processRank = 0;    ///< then, this process's rank
+  std::string launcher;       ///< and its name
+};
+
+/// Rank and size from the environment of a launcher, by order torchrun, Open
+/// MPI, PMI, Slurm; `launched` stays false without one. Two launchers that
+/// disagree are a usage error that prints both.
+Status detectLauncher(World &world);
+
+/// Sizes for `ranks` ranks (0: the program's default), checked against what is
+/// compiled in.
+Status planWorld(const ColoProgram &program, int64_t ranks, World &world);
+
+struct Coordinates {
+  int64_t replica = 0, stage = 0;
+  std::vector<int64_t> axes; ///< on each tensor axis
+};
+Coordinates coordinatesOf(const ColoProgram &program, const World &world, int64_t rank);
+
+/// What ncclCommSplit takes so that the communicator has the ranks and the order
+/// that ColoComm describes.
+struct SplitKey {
+  int color, key;
+};
+SplitKey splitKey(const ColoProgram &program, const ColoComm &comm, const Coordinates &at, const World &world);
+
+/// "replica 1, tp 0" for messages.
+std::string describeCoordinates(const ColoProgram &program, const Coordinates &at);
+
+/// Cores that this process may use.
+int64_t availableCores();
+
+} // namespace colo::runtime
+
+#endif // COLO_RUNTIME_WORLD_H

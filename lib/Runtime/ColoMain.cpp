@@ -1,0 +1,179 @@
+//===- ColoMain.cpp - the life of an executable ------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Parses the command line, plans the world, opens the files, runs the ranks.
+// Errors before the ranks start are returned; a rank that fails ends the
+// process, because the others may be anywhere in emitted code.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Logger.h"
+#include "Rank.h"
+#include "Stats.h"
+#include "colo/Runtime/Safetensors.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <thread>
+#include <unistd.h>
+
+namespace colo::runtime {
+
+/// Seconds since this process was started by the kernel.
+static double processSeconds() {
+  double started = 0;
+  if (FILE *file = fopen("/proc/self/stat", "re")) {
+    char line[1024];
+    size_t length = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[length] = '\0';
+    // Field 22, counted after the command's closing parenthesis, in ticks.
+    const char *at = std::strrchr(line, ')');
+    for (int field = 2; at && field < 22; ++field)
+      at = std::strchr(at + 1, ' ');
+    if (at)
+      started = std::strtod(at, nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  }
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9 - started;
+}
+
+static void failComm(ncclResult_t, const char *message) { failProcess(Status::internal("%s", message)); }
+
+static Status chooseProvider(const Options &options, World &world) {
+  static const char *const known[] = {"auto", "threads", "mpi", "nccl", "loopback", "trace"};
+  if (std::find(std::begin(known), std::end(known), options.comm) == std::end(known))
+    return Status::usage("--comm=%s: expected auto, threads or mpi", options.comm.c_str());
+  if (options.comm != "auto" && options.comm != "threads")
+    return Status::usage("--comm=%s is not part of this build; --comm=threads runs ranks as threads of one process",
+                         options.comm.c_str());
+  // What the user says on the command line goes before the environment.
+  if (options.comm == "auto" && options.ranks == 0) {
+    if (Status status = detectLauncher(world); status.failed())
+      return status;
+    if (world.launched && world.ranks > 1)
+      return Status::usage("started by %s as rank %lld of %lld, but this build runs ranks as threads only; start it "
+                           "once, with --ranks=%lld",
+                           world.launcher.c_str(), static_cast<long long>(world.processRank),
+                           static_cast<long long>(world.ranks), static_cast<long long>(world.ranks));
+    world.launched = false;
+  }
+  setCommProvider(threadsProvider());
+  return Status::ok();
+}
+
+static void printInfo(const Run &run) {
+  const ColoProgram &p = *run.program;
+  const World &w = run.world;
+  printf("model %s, build %s, %s\n", p.model, p.build, p.dtype == COLO_F64 ? "f64" : "f32");
+  printf("ranks %lld = data %lld x pipeline %lld x tensor %lld (", static_cast<long long>(w.ranks),
+         static_cast<long long>(w.dp), static_cast<long long>(w.pipeline), static_cast<long long>(w.tensor));
+  for (int64_t i = 0; i < p.axisCount; ++i)
+    printf("%s%s=%lld", i ? ", " : "", p.axes[i].name, static_cast<long long>(p.axes[i].size));
+  printf("), %lld threads each\n", static_cast<long long>(run.threads));
+  printf("global batch %lld rows = %lld replicas x %lld micro-batches x %lld rows\n",
+         static_cast<long long>(w.globalRows), static_cast<long long>(w.dp), static_cast<long long>(w.microBatches),
+         static_cast<long long>(p.microBatch));
+  if (p.plan)
+    fputs(p.plan, stdout);
+}
+
+static Status openFiles(Run &run) {
+  const ColoProgram &program = *run.program;
+  const Options &options = run.options;
+  if (options.data.empty() && options.steps > 0)
+    return Status::usage("training needs --data=SPEC; --help lists all flags");
+  if (!options.data.empty())
+    if (Status status = openDataset(options.data, Split::Train, program, run.seed, run.train); status.failed())
+      return status;
+  if (options.evalEvery && options.eval.empty())
+    return Status::usage("--eval-every needs --eval=SPEC");
+  if (!options.eval.empty())
+    if (Status status = openDataset(options.eval, Split::Eval, program, run.seed, run.eval); status.failed())
+      return status;
+  if (options.init.empty())
+    return Status::ok();
+  run.init = std::make_unique<SafetensorsFile>();
+  if (Status status = run.init->open(options.init); status.failed())
+    return status;
+  return run.init->matchProgram(program);
+}
+
+static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) {
+  if (program->abi != COLO_ABI_VERSION)
+    return Status::internal("compiled for runtime interface %u, linked with %d", program->abi, COLO_ABI_VERSION);
+  run.program = program;
+  if (Status status = parseOptions(argc, argv, run.options); status.failed() || run.options.help)
+    return status;
+  if (Status status = chooseProvider(run.options, run.world); status.failed())
+    return status;
+  if (Status status = planWorld(*program, run.options.ranks, run.world); status.failed())
+    return status;
+  run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
+  run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
+  setCommTimeout(run.options.commTimeout);
+  return Status::ok();
+}
+
+/// Runs all ranks to their end, then writes the statistics while all are alive.
+static void runRanks(Run &run) {
+  commProvider().getUniqueId(&run.id);
+  setCommFailureHandler(failComm);
+  StatsWriter stats(run);
+  auto life = [&](int64_t index) {
+    Rank rank(run, index);
+    Status status = rank.setUp();
+    if (!status.failed()) {
+      if (index == 0)
+        run.startSeconds = processSeconds();
+      status = rank.train();
+    }
+    if (!status.failed())
+      status = stats.finish(rank);
+    if (status.failed())
+      failProcess(status);
+  };
+  std::vector<std::thread> threads;
+  for (int64_t rank = 1; rank < run.world.ranks; ++rank)
+    threads.emplace_back(life, rank);
+  life(0);
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+} // namespace colo::runtime
+
+using namespace colo::runtime;
+
+extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
+  Run run;
+  Status status = plan(argc, argv, program, run);
+  if (!status.failed() && run.options.help) {
+    fputs(helpText(argc ? argv[0] : "EXE", program->model).c_str(), stdout);
+    return ExitDone;
+  }
+  if (!status.failed() && run.options.info) {
+    printInfo(run);
+    return ExitDone;
+  }
+  Logger logger;
+  if (!status.failed())
+    status = openFiles(run);
+  if (!status.failed())
+    status = logger.open(*program, run.options.log, run.options.quiet);
+  if (status.failed()) {
+    fflush(stdout);
+    fprintf(stderr, "colo: error: %s\n", status.message.c_str());
+    return status.code;
+  }
+  run.logger = &logger;
+  runRanks(run);
+  return ExitDone;
+}

@@ -1,0 +1,197 @@
+//===- Gemm.cpp - matrix products of a program -------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// oneDNN's strided matmul covers every descriptor; where it would fall back to
+// its unoptimised reference kernel because of the batch strides, the batch is a
+// loop over a two-dimensional primitive.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/Gemm.h"
+
+#include <algorithm>
+#include <cblas.h>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <oneapi/dnnl/dnnl_version.h>
+
+namespace colo::runtime {
+
+struct GemmSet::Engine {
+  dnnl::engine cpu{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{cpu};
+  dnnl::memory scratch;
+  size_t scratchBytes = 0;
+};
+
+struct GemmSet::Prepared {
+  bool isDouble = false, looped = false;
+  dnnl::matmul matmul;
+  dnnl::memory a, b, c;
+  std::string implementation;
+};
+
+GemmSet::GemmSet() = default;
+GemmSet::~GemmSet() = default;
+
+static int64_t batchSize(const ColoGemm &g) {
+  int64_t size = 1;
+  for (int i = 0; i < g.batchRank; ++i)
+    size *= g.batch[i];
+  return size;
+}
+
+int64_t GemmSet::flops(const ColoGemm &g) { return 2 * batchSize(g) * g.m * g.n * g.k; }
+
+/// Leading strides of dims of size 1 mean nothing; give them what a dense
+/// matrix would have, which is what the libraries check.
+static void denseWhereFree(int64_t rows, int64_t cols, int64_t &rowStride, int64_t &colStride) {
+  if (cols == 1 && rowStride != 1)
+    colStride = 1;
+  if (rows == 1 && colStride == 1)
+    rowStride = std::max(rowStride, cols);
+  if (cols == 1 && rowStride == 1)
+    colStride = rows == 1 ? 1 : std::max(colStride, rows);
+}
+
+static dnnl::memory::desc describe(const ColoGemm &g, const int64_t *batchStrides, int64_t rows, int64_t cols,
+                                   int64_t rowStride, int64_t colStride, bool withBatch) {
+  dnnl::memory::dims dims, strides;
+  denseWhereFree(rows, cols, rowStride, colStride);
+  for (int i = 0; withBatch && i < g.batchRank; ++i) {
+    bool broadcast = batchStrides[i] == 0;
+    dims.push_back(broadcast ? 1 : g.batch[i]);
+    strides.push_back(broadcast || g.batch[i] == 1 ? rows * cols : batchStrides[i]);
+  }
+  dims.insert(dims.end(), {rows, cols});
+  strides.insert(strides.end(), {rowStride, colStride});
+  return dnnl::memory::desc(dims, dnnl::memory::data_type::f32, strides);
+}
+
+static dnnl::matmul::primitive_desc makePrimitive(const ColoGemm &g, const dnnl::engine &engine, bool withBatch) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (g.beta != 0) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+  dnnl::matmul::desc desc(describe(g, g.aBatch, g.m, g.k, g.am, g.ak, withBatch),
+                          describe(g, g.bBatch, g.k, g.n, g.bk, g.bn, withBatch),
+                          describe(g, g.cBatch, g.m, g.n, g.cm, g.cn, withBatch));
+  return dnnl::matmul::primitive_desc(desc, attributes, engine);
+}
+
+static Status check(const ColoGemm &g) {
+  bool ok = (g.am == 1 || g.ak == 1) && (g.bk == 1 || g.bn == 1) && g.cn == 1 && (g.beta == 0 || g.beta == 1) &&
+            (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 &&
+            g.n > 0 && g.k > 0;
+  if (!ok)
+    return Status::internal("matrix product of %s has strides, sizes or a type outside its contract", g.source);
+  return Status::ok();
+}
+
+Status GemmSet::prepare(const ColoGemm *gemms, int64_t count) {
+  descriptors = gemms;
+  callCounts.assign(count, 0);
+  static std::once_flag once;
+  std::call_once(once, [] { openblas_set_num_threads(1); });
+  for (int64_t i = 0; i < count; ++i) {
+    const ColoGemm &g = gemms[i];
+    if (Status status = check(g); status.failed())
+      return status;
+    auto p = std::make_unique<Prepared>();
+    p->isDouble = g.dtype == COLO_F64;
+    p->implementation = "openblas";
+    if (!p->isDouble) {
+      try {
+        if (!engine)
+          engine = std::make_unique<Engine>();
+        dnnl::matmul::primitive_desc desc = makePrimitive(g, engine->cpu, true);
+        if (g.batchRank > 0 && std::strncmp(desc.impl_info_str(), "ref", 3) == 0) {
+          desc = makePrimitive(g, engine->cpu, false);
+          p->looped = true;
+        }
+        p->implementation = desc.impl_info_str();
+        p->matmul = dnnl::matmul(desc);
+        p->a = dnnl::memory(desc.src_desc(), engine->cpu, DNNL_MEMORY_NONE);
+        p->b = dnnl::memory(desc.weights_desc(), engine->cpu, DNNL_MEMORY_NONE);
+        p->c = dnnl::memory(desc.dst_desc(), engine->cpu, DNNL_MEMORY_NONE);
+        engine->scratchBytes = std::max(engine->scratchBytes, desc.scratchpad_desc().get_size());
+      } catch (const dnnl::error &error) {
+        return Status::internal("oneDNN refuses the product of %s: %s", g.source, error.what());
+      }
+    }
+    prepared.push_back(std::move(p));
+  }
+  if (engine)
+    engine->scratch =
+        dnnl::memory(dnnl::memory::desc({static_cast<dnnl::memory::dim>(std::max<size_t>(engine->scratchBytes, 1))},
+                                        dnnl::memory::data_type::u8, dnnl::memory::format_tag::a),
+                     engine->cpu);
+  return Status::ok();
+}
+
+/// Calls body(offset of a, b, c in elements) for every element of the batch.
+template <typename Body> static void forEachBatch(const ColoGemm &g, Body body) {
+  int64_t index[4] = {0, 0, 0, 0};
+  for (int64_t left = batchSize(g); left > 0; --left) {
+    int64_t a = 0, b = 0, c = 0;
+    for (int i = 0; i < g.batchRank; ++i) {
+      a += index[i] * g.aBatch[i];
+      b += index[i] * g.bBatch[i];
+      c += index[i] * g.cBatch[i];
+    }
+    body(a, b, c);
+    for (int i = g.batchRank - 1; i >= 0 && ++index[i] == g.batch[i]; --i)
+      index[i] = 0;
+  }
+}
+
+static void runDouble(const ColoGemm &g, const double *a, const double *b, double *c) {
+  int64_t am = g.am, ak = g.ak, bk = g.bk, bn = g.bn, cm = g.cm, cn = g.cn;
+  denseWhereFree(g.m, g.k, am, ak);
+  denseWhereFree(g.k, g.n, bk, bn);
+  denseWhereFree(g.m, g.n, cm, cn);
+  bool transA = ak != 1, transB = bn != 1;
+  forEachBatch(g, [&](int64_t ao, int64_t bo, int64_t co) {
+    cblas_dgemm(CblasRowMajor, transA ? CblasTrans : CblasNoTrans, transB ? CblasTrans : CblasNoTrans, g.m, g.n, g.k,
+                1.0, a + ao, transA ? ak : am, b + bo, transB ? bn : bk, g.beta, c + co, cm);
+  });
+}
+
+void GemmSet::run(int64_t index, const void *a, const void *b, void *c) {
+  const ColoGemm &g = descriptors[index];
+  Prepared &p = *prepared[index];
+  callCounts[index] += counting;
+  if (p.isDouble)
+    return runDouble(g, static_cast<const double *>(a), static_cast<const double *>(b), static_cast<double *>(c));
+  const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, p.a.get()},
+                                       {DNNL_ARG_WEIGHTS, p.b.get()},
+                                       {DNNL_ARG_DST, p.c.get()},
+                                       {DNNL_ARG_SCRATCHPAD, engine->scratch.get()}};
+  auto execute = [&](int64_t ao, int64_t bo, int64_t co) {
+    p.a.set_data_handle(const_cast<float *>(static_cast<const float *>(a)) + ao);
+    p.b.set_data_handle(const_cast<float *>(static_cast<const float *>(b)) + bo);
+    p.c.set_data_handle(static_cast<float *>(c) + co);
+    dnnl_primitive_execute(p.matmul.get(), engine->stream.get(), 4, arguments);
+  };
+  if (p.looped)
+    forEachBatch(g, execute);
+  else
+    execute(0, 0, 0);
+}
+
+std::string GemmSet::implementation(int64_t gemm) const {
+  return prepared[gemm]->implementation + (prepared[gemm]->looped ? " per batch element" : "");
+}
+
+int64_t GemmSet::scratchBytes() const { return engine ? static_cast<int64_t>(engine->scratchBytes) : 0; }
+
+} // namespace colo::runtime

@@ -1,0 +1,114 @@
+//===- Logger.cpp - progress and metrics -------------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Logger.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Logger.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <unistd.h>
+
+namespace colo::runtime {
+
+Logger::~Logger() {
+  endLine();
+  if (file)
+    fclose(file);
+}
+
+Status Logger::open(const ColoProgram &p, const std::string &path, bool isQuiet) {
+  program = &p;
+  quiet = isQuiet;
+  terminal = isatty(STDOUT_FILENO);
+  for (int64_t i = 0; i < p.metricCount; ++i)
+    if (std::strcmp(p.metrics[i].name, "loss") == 0)
+      loss = i;
+  if (path.empty())
+    return Status::ok();
+  file = fopen(path.c_str(), "we");
+  if (!file)
+    return Status::user("%s: %s", path.c_str(), std::strerror(errno));
+  buffer.resize(1 << 16);
+  setvbuf(file, buffer.data(), _IOFBF, buffer.size());
+  return Status::ok();
+}
+
+/// JSON has no NaN and no infinity.
+static void writeNumber(FILE *file, const char *name, double value) {
+  if (std::isfinite(value))
+    fprintf(file, ", \"%s\": %.17g", name, value);
+  else
+    fprintf(file, ", \"%s\": null", name);
+}
+
+void Logger::endLine() {
+  if (lineOpen)
+    fputc('\n', stdout);
+  lineOpen = false;
+  fflush(stdout);
+}
+
+void Logger::step(const StepRecord &r) {
+  if (file) {
+    fprintf(file, "{\"step\": %lld", static_cast<long long>(r.step));
+    for (int64_t i = 0; i < program->metricCount; ++i)
+      writeNumber(file, program->metrics[i].name, r.metrics[i]);
+    writeNumber(file, "lr", r.lr);
+    writeNumber(file, "grad_norm", r.gradNorm);
+    writeNumber(file, "tokens_per_s", r.tokensPerSecond);
+    fputs("}\n", file);
+    fflush(file);
+  }
+  int64_t every = terminal ? 1 : std::max<int64_t>(1, r.steps / 20);
+  if (quiet || (r.step != 1 && r.step != r.steps && r.step % every && std::isfinite(r.metrics[loss])))
+    return;
+  if (terminal)
+    fputc('\r', stdout);
+  printf("step %lld/%lld", static_cast<long long>(r.step), static_cast<long long>(r.steps));
+  for (int64_t i = 0; i < program->metricCount; ++i)
+    printf("  %s %.4f", program->metrics[i].name, r.metrics[i]);
+  printf("  lr %.3g  grad %.3f  %.0f tokens/s", r.lr, r.gradNorm, r.tokensPerSecond);
+  if (terminal) {
+    fputs("\033[K", stdout);
+    lineOpen = true;
+    fflush(stdout);
+    return;
+  }
+  lineOpen = true;
+  endLine();
+}
+
+void Logger::evaluation(int64_t step, const double *metrics, int64_t batches) {
+  if (file) {
+    fprintf(file, "{\"step\": %lld, \"eval_batches\": %lld", static_cast<long long>(step),
+            static_cast<long long>(batches));
+    for (int64_t i = 0; i < program->metricCount; ++i) {
+      fprintf(file, ", \"eval_%s\": ", program->metrics[i].name);
+      if (std::isfinite(metrics[i]))
+        fprintf(file, "%.17g", metrics[i]);
+      else
+        fputs("null", file);
+    }
+    fputs("}\n", file);
+    fflush(file);
+  }
+  if (quiet)
+    return;
+  endLine();
+  printf("evaluation at step %lld:", static_cast<long long>(step));
+  for (int64_t i = 0; i < program->metricCount; ++i)
+    printf("  %s %.4f", program->metrics[i].name, metrics[i]);
+  lineOpen = true;
+  endLine();
+}
+
+} // namespace colo::runtime

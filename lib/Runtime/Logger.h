@@ -1,0 +1,53 @@
+//===- Logger.h - progress and metrics ---------------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Written by rank 0 only: a progress line for people, one JSON object per step
+// for programs. Allocates when opened, not per step.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_RUNTIME_LOGGER_H
+#define COLO_LIB_RUNTIME_LOGGER_H
+
+#include "colo/Runtime/Program.h"
+#include "colo/Runtime/Status.h"
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace colo::runtime {
+
+struct StepRecord {
+  int64_t step;  ///< steps done, 1 after the first
+  int64_t steps; ///< of the run
+  double lr, gradNorm, tokensPerSecond;
+  const double *metrics;
+};
+
+class Logger {
+public:
+  ~Logger();
+  Status open(const ColoProgram &program, const std::string &path, bool quiet);
+  void step(const StepRecord &record);
+  /// `metrics` are means over `batches` evaluated global batches.
+  void evaluation(int64_t step, const double *metrics, int64_t batches);
+  /// Index of the metric "loss", or 0.
+  int64_t lossIndex() const { return loss; }
+
+private:
+  void endLine();
+  const ColoProgram *program = nullptr;
+  FILE *file = nullptr;
+  bool quiet = false, terminal = false, lineOpen = false;
+  int64_t loss = 0;
+  std::vector<char> buffer;
+};
+
+} // namespace colo::runtime
+
+#endif // COLO_LIB_RUNTIME_LOGGER_H

@@ -1,0 +1,174 @@
+//===- Options.cpp - the command line of an executable -----------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Options.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/Options.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+namespace colo::runtime {
+namespace {
+struct Flag {
+  const char *name;
+  const char *value; ///< as --help shows it; null for a switch
+  const char *help;
+  std::string Options::*text = nullptr;
+  int64_t Options::*number = nullptr;
+  int64_t least = 0;
+  double Options::*real = nullptr;
+  bool Options::*toggle = nullptr;
+};
+} // namespace
+
+static Flag textFlag(const char *name, const char *value, std::string Options::*field, const char *help) {
+  Flag flag{name, value, help};
+  flag.text = field;
+  return flag;
+}
+static Flag numberFlag(const char *name, int64_t Options::*field, int64_t least, const char *help) {
+  Flag flag{name, "N", help};
+  flag.number = field;
+  flag.least = least;
+  return flag;
+}
+static Flag switchFlag(const char *name, bool Options::*field, const char *help) {
+  Flag flag{name, nullptr, help};
+  flag.toggle = field;
+  return flag;
+}
+
+static const std::vector<Flag> &flags() {
+  static const std::vector<Flag> table = [] {
+    Flag timeout{"comm-timeout", "SECONDS", "give up when a rank waits longer for another (300)"};
+    timeout.real = &Options::commTimeout;
+    return std::vector<Flag>{
+        textFlag("data", "SPEC", &Options::data,
+                 "training data: a text file, IMAGES,LABELS, a folder of IDX files, or synthetic:N[,ignore=P]"),
+        numberFlag("steps", &Options::steps, 0, "optimizer steps (100)"),
+        numberFlag("ranks", &Options::ranks, 1, "ranks, as threads of this process (tensor x pipeline size)"),
+        numberFlag("seed", &Options::seed, 0, "seed of initial values, data order and dropout"),
+        textFlag("eval", "SPEC", &Options::eval, "evaluation data; evaluated after the last step"),
+        numberFlag("eval-every", &Options::evalEvery, 1, "evaluate after every N steps too"),
+        textFlag("init", "FILE", &Options::init, "initial parameters, a safetensors file of the whole model"),
+        textFlag("export", "FILE", &Options::exportFile, "write the whole model as safetensors after the last step"),
+        textFlag("dump-grads", "FILE", &Options::dumpGrads, "write the last step's summed gradients likewise"),
+        textFlag("log", "FILE", &Options::log, "one JSON object per step"),
+        textFlag("stats", "FILE", &Options::stats, "bytes, flops and memory per rank, as JSON, after the run"),
+        textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi"),
+        numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
+        timeout,
+        switchFlag("check-replicas", &Options::checkReplicas,
+                   "after each step compare all replicas of parameters and gradients bit by bit"),
+        switchFlag("info", &Options::info, "print what was compiled and stop"),
+        switchFlag("quiet", &Options::quiet, "no progress"),
+        switchFlag("help", &Options::help, "print this and stop")};
+  }();
+  return table;
+}
+
+size_t editDistance(const std::string &a, const std::string &b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j)
+    row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row[b.size()];
+}
+
+static Status unknownFlag(const std::string &name) {
+  const Flag *best = nullptr;
+  size_t bestDistance = 0;
+  for (const Flag &flag : flags()) {
+    size_t distance = editDistance(name, flag.name);
+    if (!best || distance < bestDistance) {
+      best = &flag;
+      bestDistance = distance;
+    }
+  }
+  if (bestDistance <= std::max<size_t>(1, name.size() / 3))
+    return Status::usage("unknown flag --%s, did you mean --%s?", name.c_str(), best->name);
+  return Status::usage("unknown flag --%s; --help lists all", name.c_str());
+}
+
+static Status setFlag(const Flag &flag, const std::string &value, Options &options) {
+  if (flag.text) {
+    if (value.empty())
+      return Status::usage("--%s needs a value: --%s=%s", flag.name, flag.name, flag.value);
+    options.*flag.text = value;
+    return Status::ok();
+  }
+  char *end = nullptr;
+  errno = 0;
+  if (flag.real) {
+    double real = std::strtod(value.c_str(), &end);
+    if (value.empty() || *end || !std::isfinite(real) || real <= 0)
+      return Status::usage("--%s=%s is not a number greater than 0", flag.name, value.c_str());
+    options.*flag.real = real;
+    return Status::ok();
+  }
+  long long number = std::strtoll(value.c_str(), &end, 10);
+  if (value.empty() || *end || errno || number < flag.least)
+    return Status::usage("--%s=%s is not an integer of at least %lld", flag.name, value.c_str(),
+                         static_cast<long long>(flag.least));
+  options.*flag.number = number;
+  return Status::ok();
+}
+
+Status parseOptions(int argc, char **argv, Options &options) {
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    if (argument == "-h")
+      argument = "--help";
+    if (argument.compare(0, 2, "--") != 0)
+      return Status::usage("unexpected argument '%s'; flags are written --name=value", argument.c_str());
+    size_t equals = argument.find('=');
+    std::string name = argument.substr(2, equals == std::string::npos ? equals : equals - 2);
+    auto flag = std::find_if(flags().begin(), flags().end(), [&](const Flag &f) { return name == f.name; });
+    if (flag == flags().end())
+      return unknownFlag(name);
+    if (flag->toggle) {
+      if (equals != std::string::npos)
+        return Status::usage("--%s takes no value", flag->name);
+      options.*flag->toggle = true;
+      continue;
+    }
+    std::string value;
+    if (equals != std::string::npos)
+      value = argument.substr(equals + 1);
+    else if (i + 1 < argc)
+      value = argv[++i];
+    if (Status status = setFlag(*flag, value, options); status.failed())
+      return status;
+  }
+  return Status::ok();
+}
+
+std::string helpText(const char *program, const char *model) {
+  std::string text = formatString("%s trains %s.\n\nusage: %s --data=SPEC [flags]\n\n", program, model, program);
+  for (const Flag &flag : flags()) {
+    std::string left = formatString("  --%s%s%s", flag.name, flag.value ? "=" : "", flag.value ? flag.value : "");
+    text += formatString("%-24s %s\n", left.c_str(), flag.help);
+  }
+  text += "\nexit codes: 0 done, 1 wrong input, 2 wrong usage or environment, 70 internal error\n";
+  return text;
+}
+
+} // namespace colo::runtime

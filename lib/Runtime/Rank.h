@@ -1,0 +1,106 @@
+//===- Rank.h - one rank of a run --------------------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Run is what all ranks of a process share and only read after start; Rank owns
+// everything of one rank and lives on that rank's thread.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_RUNTIME_RANK_H
+#define COLO_LIB_RUNTIME_RANK_H
+
+#include "colo/Runtime/Arena.h"
+#include "colo/Runtime/Comm.h"
+#include "colo/Runtime/Data.h"
+#include "colo/Runtime/Gemm.h"
+#include "colo/Runtime/Options.h"
+#include "colo/Runtime/Parameters.h"
+#include "colo/Runtime/Program.h"
+#include "colo/Runtime/Stream.h"
+#include "colo/Runtime/World.h"
+
+#include <memory>
+
+namespace colo::runtime {
+
+class Logger;
+class SafetensorsFile;
+
+struct Run {
+  const ColoProgram *program = nullptr;
+  Options options;
+  World world;
+  uint64_t seed = 0;
+  int64_t threads = 1; ///< per rank
+  ncclUniqueId id = {};
+  std::unique_ptr<Dataset> train, eval;
+  std::unique_ptr<SafetensorsFile> init;
+  Logger *logger = nullptr; ///< rank 0 writes
+  double startSeconds = 0;  ///< from the start of the process to its first step
+};
+
+class Rank {
+public:
+  Rank(Run &run, int64_t rank);
+  ~Rank();
+
+  /// Communicators, arena, products, initial values.
+  Status setUp();
+  Status train();
+
+  const ColoProgram &program() const { return *run.program; }
+  const Coordinates &coordinates() const { return at; }
+  int64_t index() const { return rank; }
+  Run &shared() const { return run; }
+  ncclComm_t worldComm() const { return world; }
+  const std::vector<Tensor> &tensors() const { return tensorList; }
+  char *shard(const Tensor &tensor, const char *buffer) const {
+    return const_cast<char *>(buffer) + tensor.offset * typeSize(run.program->dtype);
+  }
+  const ColoFrame &frame() const { return colo; }
+  const Arena &arena() const { return memory; }
+  const GemmSet &gemms() const { return products; }
+  GemmSet &gemms() { return products; }
+  const std::vector<CommCounter> &counters() const { return commCounters; }
+  int64_t highWater() const;
+
+  /// Bytes of the workspace that steps have written, where --stats asked for it.
+  bool painted = false;
+
+private:
+  Status setUpComms();
+  Status setUpMemory();
+  void setUpFrame();
+  Status loadRows(const Dataset &data, int64_t position, bool shuffled);
+  Status trainStep(int64_t step);
+  Status evaluate(int64_t step);
+  void drainStreams();
+  void setCounting(bool on);
+
+  Run &run;
+  int64_t rank;
+  Coordinates at;
+  ColoFrame colo = {};
+  Arena memory;
+  GemmSet products;
+  std::vector<Tensor> tensorList;
+  ncclComm_t world = nullptr;
+  std::vector<ncclComm_t> comms;
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::vector<std::unique_ptr<Event>> events;
+  std::vector<void *> streamHandles, eventHandles, inputPointers;
+  std::vector<CommCounter> commCounters;
+  CommCaller caller;
+  std::vector<double> evalSums;
+};
+
+/// Turns an nccl result into a Status with the provider's message.
+Status commStatus(ncclResult_t result);
+
+} // namespace colo::runtime
+
+#endif // COLO_LIB_RUNTIME_RANK_H

@@ -1,0 +1,123 @@
+//===- Reduce.cpp - element-wise folds in rank order -------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Reduce.h. Integer sums and products wrap.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Reduce.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace colo::runtime {
+namespace {
+
+/// Integers as unsigned, so that overflow wraps.
+template <typename T, bool = std::is_integral<T>::value> struct Wrapping {
+  using type = T;
+};
+template <typename T> struct Wrapping<T, true> {
+  using type = std::make_unsigned_t<T>;
+};
+
+struct Sum {
+  template <typename T> static T apply(T a, T b) {
+    using W = typename Wrapping<T>::type;
+    return static_cast<T>(static_cast<W>(a) + static_cast<W>(b));
+  }
+};
+struct Prod {
+  template <typename T> static T apply(T a, T b) {
+    if constexpr (std::is_integral<T>::value)
+      return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+    else
+      return a * b;
+  }
+};
+// A NaN on any rank is the result, whichever rank has it.
+struct Max {
+  template <typename T> static T apply(T a, T b) { return a > b || a != a ? a : b; }
+};
+struct Min {
+  template <typename T> static T apply(T a, T b) { return a < b || a != a ? a : b; }
+};
+
+template <typename T, typename Op>
+void fold(const void *const *sources, int sourceCount, void *const *targets, int targetCount, size_t begin, size_t end,
+          bool average) {
+  using Wide = std::conditional_t<std::is_floating_point<T>::value, T,
+                                  std::conditional_t<std::is_signed<T>::value, int64_t, uint64_t>>;
+  constexpr size_t block = 16384 / sizeof(T);
+  T sum[block];
+  for (size_t at = begin; at < end; at += block) {
+    size_t n = std::min(block, end - at);
+    std::memcpy(sum, static_cast<const T *>(sources[0]) + at, n * sizeof(T));
+    for (int s = 1; s < sourceCount; ++s) {
+      const T *source = static_cast<const T *>(sources[s]) + at;
+      for (size_t i = 0; i < n; ++i)
+        sum[i] = Op::template apply<T>(sum[i], source[i]);
+    }
+    if (average)
+      for (size_t i = 0; i < n; ++i)
+        sum[i] = static_cast<T>(static_cast<Wide>(sum[i]) / static_cast<Wide>(sourceCount));
+    for (int t = 0; t < targetCount; ++t)
+      std::memcpy(static_cast<T *>(targets[t]) + at, sum, n * sizeof(T));
+  }
+}
+
+template <typename T>
+bool foldType(const void *const *sources, int sourceCount, void *const *targets, int targetCount, size_t begin,
+              size_t end, ncclRedOp_t op) {
+  switch (op) {
+  case ncclSum:
+  case ncclAvg:
+    fold<T, Sum>(sources, sourceCount, targets, targetCount, begin, end, op == ncclAvg);
+    return true;
+  case ncclProd:
+    fold<T, Prod>(sources, sourceCount, targets, targetCount, begin, end, false);
+    return true;
+  case ncclMax:
+    fold<T, Max>(sources, sourceCount, targets, targetCount, begin, end, false);
+    return true;
+  case ncclMin:
+    fold<T, Min>(sources, sourceCount, targets, targetCount, begin, end, false);
+    return true;
+  default:
+    return false;
+  }
+}
+
+} // namespace
+
+bool foldInRankOrder(const void *const *sources, int sourceCount, void *const *targets, int targetCount, size_t begin,
+                     size_t end, ncclDataType_t type, ncclRedOp_t op) {
+  switch (type) {
+  case ncclInt8:
+    return foldType<int8_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclUint8:
+    return foldType<uint8_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclInt32:
+    return foldType<int32_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclUint32:
+    return foldType<uint32_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclInt64:
+    return foldType<int64_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclUint64:
+    return foldType<uint64_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclFloat32:
+    return foldType<float>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclFloat64:
+    return foldType<double>(sources, sourceCount, targets, targetCount, begin, end, op);
+  default:
+    return false;
+  }
+}
+
+} // namespace colo::runtime

@@ -1,0 +1,127 @@
+//===- Stats.cpp - what a run did, as JSON -----------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every rank makes the text of its own entry; rank 0 receives and joins them.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Stats.h"
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace colo::runtime {
+
+using Json = nlohmann::ordered_json;
+
+static Json sitesOf(const Rank &rank, CommCounter &total) {
+  Json sites = Json::array();
+  for (size_t i = 0; i < rank.counters().size(); ++i) {
+    const CommCounter &counter = rank.counters()[i];
+    total.calls += counter.calls;
+    total.bytes += counter.bytes;
+    total.messages += counter.messages;
+    bool known = static_cast<int64_t>(i) < rank.program().siteCount;
+    if (!known && counter.calls == 0)
+      continue;
+    Json site;
+    site["site"] = known ? static_cast<int64_t>(i) : -1;
+    site["kind"] = known ? rank.program().sites[i].kind : "";
+    site["source"] = known ? rank.program().sites[i].source : "";
+    int32_t comm = known ? rank.program().sites[i].comm : -1;
+    site["comm"] = comm >= 0 && comm < rank.program().commCount ? rank.program().comms[comm].name : "";
+    site["calls"] = counter.calls;
+    site["bytes"] = counter.bytes;
+    site["messages"] = counter.messages;
+    sites.push_back(std::move(site));
+  }
+  return sites;
+}
+
+static std::string entryOf(const Rank &rank) {
+  const ColoProgram &program = rank.program();
+  CommCounter total;
+  Json entry;
+  entry["rank"] = rank.index();
+  entry["replica"] = rank.coordinates().replica;
+  entry["coordinates"] = rank.coordinates().axes;
+  Json sites = sitesOf(rank, total);
+  entry["calls"] = total.calls;
+  entry["bytes"] = total.bytes;
+  entry["messages"] = total.messages;
+  int64_t flops = 0;
+  Json products = Json::array();
+  for (int64_t i = 0; i < program.gemmCount; ++i) {
+    int64_t calls = rank.gemms().calls()[i], each = GemmSet::flops(program.gemms[i]);
+    flops += calls * each;
+    products.push_back({{"source", program.gemms[i].source},
+                        {"implementation", rank.gemms().implementation(i)},
+                        {"calls", calls},
+                        {"flops", calls * each}});
+  }
+  entry["flops"] = flops;
+  Json arena;
+  for (int region = 0; region < Arena::RegionCount; ++region)
+    arena[Arena::name(region)] = rank.arena().bytes(region);
+  entry["arena_bytes"] = std::move(arena);
+  entry["gemm_scratch_bytes"] = rank.gemms().scratchBytes();
+  entry["high_water_bytes"] = rank.highWater();
+  entry["sites"] = std::move(sites);
+  entry["products"] = std::move(products);
+  return entry.dump();
+}
+
+Status StatsWriter::finish(Rank &rank) {
+  if (run.options.stats.empty())
+    return Status::ok();
+  const CommProvider &provider = commProvider();
+  std::string own = entryOf(rank);
+  uint64_t length = own.size();
+  if (rank.index() != 0) {
+    if (Status status = commStatus(provider.send(&length, 1, ncclUint64, 0, rank.worldComm(), nullptr));
+        status.failed())
+      return status;
+    return commStatus(provider.send(own.data(), length, ncclInt8, 0, rank.worldComm(), nullptr));
+  }
+  Json all;
+  all["model"] = run.program->model;
+  all["build"] = run.program->build;
+  all["ranks"] = run.world.ranks;
+  all["data"] = run.world.dp;
+  all["steps"] = run.options.steps;
+  all["start_seconds"] = run.startSeconds;
+  all["per_rank"] = Json::array({Json::parse(own)});
+  for (int r = 1; r < run.world.ranks; ++r) {
+    if (Status status = commStatus(provider.recv(&length, 1, ncclUint64, r, rank.worldComm(), nullptr));
+        status.failed())
+      return status;
+    std::string other(length, '\0');
+    if (Status status = commStatus(provider.recv(other.data(), length, ncclInt8, r, rank.worldComm(), nullptr));
+        status.failed())
+      return status;
+    all["per_rank"].push_back(Json::parse(other));
+  }
+  for (const char *key : {"calls", "bytes", "messages", "flops"}) {
+    int64_t sum = 0;
+    for (const Json &entry : all["per_rank"])
+      sum += entry[key].get<int64_t>();
+    all["total"][key] = sum;
+  }
+  return write(all.dump(1) + "\n");
+}
+
+Status StatsWriter::write(const std::string &text) const {
+  FILE *file = fopen(run.options.stats.c_str(), "we");
+  bool wrong = !file || fwrite(text.data(), 1, text.size(), file) != text.size();
+  wrong |= file && fclose(file) != 0;
+  if (wrong)
+    return Status::user("%s: %s", run.options.stats.c_str(), std::strerror(errno));
+  return Status::ok();
+}
+
+} // namespace colo::runtime

@@ -1,0 +1,139 @@
+//===- Training.cpp - one rank of a run: the steps ---------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Allocates nothing: the loop only uses what set-up made.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Logger.h"
+#include "Rank.h"
+#include "Replicas.h"
+#include "colo/Runtime/LearningRate.h"
+#include "colo/Runtime/Safetensors.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace colo::runtime {
+
+using Clock = std::chrono::steady_clock;
+
+/// Tokens of one row: the elements of the first id input with a sequence dim, or
+/// one sample.
+static int64_t tokensPerRow(const ColoProgram &program) {
+  for (int64_t i = 0; i < program.inputCount; ++i)
+    if (program.inputs[i].rank >= 2 && program.inputs[i].classes > 0)
+      return rowElements(program.inputs[i]);
+  return 1;
+}
+
+/// The replica's rows of the global batch whose first sample is at stream
+/// position `position`; in file order if not shuffled.
+Status Rank::loadRows(const Dataset &data, int64_t position, bool shuffled) {
+  uint64_t size = data.size(), first = position + colo.firstRow;
+  for (int64_t row = 0; row < run.world.rowsPerReplica;) {
+    uint64_t epoch = (first + row) / size;
+    Permutation order(size, run.seed, epoch);
+    for (; row < run.world.rowsPerReplica && (first + row) / size == epoch; ++row) {
+      uint64_t place = (first + row) % size;
+      int64_t record = static_cast<int64_t>(shuffled ? order(place) : place);
+      for (int64_t i = 0; i < program().inputCount; ++i) {
+        const ColoInput &input = program().inputs[i];
+        char *to = static_cast<char *>(colo.inputs[i]) + row * rowElements(input) * typeSize(input.dtype);
+        if (Status status = data.read(record, i, to); status.failed())
+          return status;
+      }
+    }
+  }
+  return Status::ok();
+}
+
+void Rank::drainStreams() {
+  for (auto &stream : streams)
+    stream->synchronize();
+}
+
+void Rank::setCounting(bool on) {
+  caller.counting = on;
+  products.counting = on;
+}
+
+Status Rank::trainStep(int64_t step) {
+  const ColoOptimizer &optimizer = program().optimizer;
+  Clock::time_point begin = Clock::now();
+  if (Status status = loadRows(*run.train, step * run.world.globalRows, true); status.failed())
+    return status;
+  colo.step = step;
+  colo.lr = learningRate(optimizer, step, run.options.steps);
+  colo.biasCorrection1 = 1 - std::pow(optimizer.beta1, static_cast<double>(step + 1));
+  colo.biasCorrection2 = 1 - std::pow(optimizer.beta2, static_cast<double>(step + 1));
+  program().step(&colo);
+  drainStreams();
+  double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  if (rank != 0)
+    return Status::ok();
+  double tokens = static_cast<double>(run.world.globalRows * tokensPerRow(program()));
+  run.logger->step({step + 1, run.options.steps, colo.lr, colo.gradNorm, tokens / seconds, colo.metrics});
+  double loss = program().metricCount ? colo.metrics[run.logger->lossIndex()] : 0;
+  if (!std::isfinite(loss))
+    return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
+                        "warm-up or clip_grad_norm may help",
+                        loss, static_cast<long long>(step + 1), colo.lr, colo.gradNorm);
+  return Status::ok();
+}
+
+/// Means of the metrics over all whole global batches, in file order; a last
+/// partial batch is left out.
+Status Rank::evaluate(int64_t step) {
+  int64_t batches = run.eval->size() / run.world.globalRows;
+  if (batches == 0)
+    return Status::user("the evaluation set has %lld records, less than one global batch of %lld",
+                        static_cast<long long>(run.eval->size()), static_cast<long long>(run.world.globalRows));
+  setCounting(false);
+  std::fill(evalSums.begin(), evalSums.end(), 0.0);
+  for (int64_t batch = 0; batch < batches; ++batch) {
+    if (Status status = loadRows(*run.eval, batch * run.world.globalRows, false); status.failed())
+      return status;
+    program().evaluate(&colo);
+    drainStreams();
+    for (size_t i = 0; i < evalSums.size(); ++i)
+      evalSums[i] += colo.metrics[i] / static_cast<double>(batches);
+  }
+  setCounting(true);
+  if (rank == 0)
+    run.logger->evaluation(step, evalSums.data(), batches);
+  return Status::ok();
+}
+
+Status Rank::train() {
+  const Options &options = run.options;
+  ReplicaCheck replicas(*this);
+  bool evaluated = false;
+  for (int64_t step = 0; step < options.steps; ++step) {
+    if (Status status = trainStep(step); status.failed())
+      return status;
+    if (options.checkReplicas)
+      if (Status status = replicas.compare(step); status.failed())
+        return status;
+    evaluated = run.eval && options.evalEvery && (step + 1) % options.evalEvery == 0;
+    if (evaluated)
+      if (Status status = evaluate(step + 1); status.failed())
+        return status;
+  }
+  if (run.eval && !evaluated)
+    if (Status status = evaluate(options.steps); status.failed())
+      return status;
+  if (!options.exportFile.empty())
+    if (Status status = exportModel(*this, colo.params, options.exportFile); status.failed())
+      return status;
+  if (!options.dumpGrads.empty())
+    return exportModel(*this, colo.grads, options.dumpGrads);
+  return Status::ok();
+}
+
+} // namespace colo::runtime

@@ -1,0 +1,189 @@
+//===- Trampolines.cpp - nccl functions: count, then dispatch ----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The counting rule is docs/communication.md: bytes that leave a rank, by ring
+// and flat algorithms, whatever the provider really does. Communicators of one
+// rank count nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/Comm.h"
+
+#include <cstdio>
+
+namespace colo::runtime {
+
+static const CommProvider *provider = nullptr;
+static CommFailureHandler failureHandler = nullptr;
+static thread_local CommCaller *caller = nullptr;
+
+void setCommProvider(const CommProvider *chosen) { provider = chosen; }
+const CommProvider &commProvider() { return *provider; }
+void setCommFailureHandler(CommFailureHandler handler) { failureHandler = handler; }
+void setCommCaller(CommCaller *chosen) { caller = chosen; }
+
+void reportCommFailure(ncclResult_t result, const char *message) {
+  if (failureHandler)
+    failureHandler(result, message);
+}
+
+const char *callerSite() {
+  if (!caller || !caller->site || *caller->site < 0 || *caller->site >= caller->siteCount)
+    return "";
+  return caller->sites[*caller->site].source;
+}
+
+size_t typeBytes(ncclDataType_t type) {
+  static const size_t bytes[ncclNumTypes] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2};
+  return type < ncclNumTypes ? bytes[type] : 0;
+}
+
+const char *typeName(ncclDataType_t type) {
+  static const char *const names[ncclNumTypes] = {"i8", "u8", "i32", "u32", "i64", "u64", "f16", "f32", "f64", "bf16"};
+  return type < ncclNumTypes ? names[type] : "unknown type";
+}
+
+const char *redOpName(ncclRedOp_t op) {
+  static const char *const names[ncclNumOps] = {"sum", "prod", "max", "min", "avg"};
+  return op < ncclNumOps ? names[op] : "unknown op";
+}
+
+int64_t ringAllReduceSent(int64_t count, int ranks, int rank) {
+  if (ranks <= 1)
+    return 0;
+  return 2 * count - static_cast<int64_t>(chunkSize(count, ranks, (rank + 1) % ranks)) -
+         static_cast<int64_t>(chunkSize(count, ranks, (rank + 2) % ranks));
+}
+
+namespace {
+struct Place {
+  int ranks = 1, rank = 0;
+  explicit Place(ncclComm_t comm) {
+    provider->count(comm, &ranks);
+    provider->userRank(comm, &rank);
+  }
+};
+} // namespace
+
+static void tally(const Place &place, int64_t elements, ncclDataType_t type, int64_t messages) {
+  if (!caller || !caller->counters || !caller->counting || place.ranks <= 1)
+    return;
+  int64_t site = caller->site ? *caller->site : -1;
+  if (site < 0 || site >= caller->siteCount)
+    site = caller->siteCount;
+  CommCounter &counter = caller->counters[site];
+  counter.calls += 1;
+  counter.bytes += elements * static_cast<int64_t>(typeBytes(type));
+  counter.messages += messages;
+}
+
+/// Inside a group an error surfaces at its end, with the provider's message.
+static ncclResult_t checked(ncclResult_t result, ncclComm_t comm) {
+  if (result != ncclSuccess && result != ncclInProgress)
+    reportCommFailure(result, provider->lastError(comm));
+  return result;
+}
+
+} // namespace colo::runtime
+
+using namespace colo::runtime;
+
+extern "C" {
+
+ncclResult_t ncclGetVersion(int *version) { return provider->getVersion(version); }
+ncclResult_t ncclGetUniqueId(ncclUniqueId *id) { return provider->getUniqueId(id); }
+
+ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *config) {
+  return checked(provider->initRank(comm, ranks, id, rank, config), nullptr);
+}
+ncclResult_t ncclCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank) {
+  return ncclCommInitRankConfig(comm, ranks, id, rank, nullptr);
+}
+ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t *child, ncclConfig_t *config) {
+  return checked(provider->split(comm, color, key, child, config), comm);
+}
+ncclResult_t ncclCommFinalize(ncclComm_t comm) { return checked(provider->finalize(comm), comm); }
+ncclResult_t ncclCommDestroy(ncclComm_t comm) { return provider->destroy(comm); }
+ncclResult_t ncclCommAbort(ncclComm_t comm) { return provider->abort(comm); }
+ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
+  return provider->getAsyncError(comm, error);
+}
+ncclResult_t ncclCommCount(ncclComm_t comm, int *count) { return provider->count(comm, count); }
+ncclResult_t ncclCommUserRank(ncclComm_t comm, int *rank) { return provider->userRank(comm, rank); }
+ncclResult_t ncclCommCuDevice(ncclComm_t comm, int *device) { return provider->device(comm, device); }
+const char *ncclGetLastError(ncclComm_t comm) { return provider->lastError(comm); }
+
+const char *ncclGetErrorString(ncclResult_t result) {
+  static const char *const names[ncclNumResults] = {
+      "no error",         "unhandled device error", "system error", "internal error",
+      "invalid argument", "invalid usage",          "remote error", "in progress"};
+  return result < ncclNumResults ? names[result] : "unknown result";
+}
+
+ncclResult_t ncclGroupStart(void) { return provider->groupStart(); }
+ncclResult_t ncclGroupEnd(void) { return checked(provider->groupEnd(), nullptr); }
+
+ncclResult_t ncclAllReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
+                           ncclComm_t comm, cudaStream_t stream) {
+  Place place(comm);
+  tally(place, ringAllReduceSent(count, place.ranks, place.rank), type, 2 * (place.ranks - 1));
+  return checked(provider->allReduce(send, recv, count, type, op, comm, stream), comm);
+}
+
+ncclResult_t ncclAllGather(const void *send, void *recv, size_t sendCount, ncclDataType_t type, ncclComm_t comm,
+                           cudaStream_t stream) {
+  Place place(comm);
+  tally(place, (place.ranks - 1) * sendCount, type, place.ranks - 1);
+  return checked(provider->allGather(send, recv, sendCount, type, comm, stream), comm);
+}
+
+ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t recvCount, ncclDataType_t type, ncclRedOp_t op,
+                               ncclComm_t comm, cudaStream_t stream) {
+  Place place(comm);
+  tally(place, (place.ranks - 1) * recvCount, type, place.ranks - 1);
+  return checked(provider->reduceScatter(send, recv, recvCount, type, op, comm, stream), comm);
+}
+
+ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
+                           cudaStream_t stream) {
+  Place place(comm);
+  int64_t targets = place.rank == root ? place.ranks - 1 : 0;
+  tally(place, targets * count, type, targets);
+  return checked(provider->broadcast(send, recv, count, type, root, comm, stream), comm);
+}
+
+ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
+                        ncclComm_t comm, cudaStream_t stream) {
+  Place place(comm);
+  int64_t targets = place.rank == root ? 0 : 1;
+  tally(place, targets * count, type, targets);
+  return checked(provider->reduce(send, recv, count, type, op, root, comm, stream), comm);
+}
+
+ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
+                          cudaStream_t stream) {
+  Place place(comm);
+  tally(place, (place.ranks - 1) * count, type, place.ranks - 1);
+  return checked(provider->allToAll(send, recv, count, type, comm, stream), comm);
+}
+
+ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                      cudaStream_t stream) {
+  Place place(comm);
+  int64_t leaving = peer == place.rank ? 0 : 1;
+  tally(place, leaving * count, type, leaving);
+  return checked(provider->send(send, count, type, peer, comm, stream), comm);
+}
+
+ncclResult_t ncclRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, cudaStream_t stream) {
+  tally(Place(comm), 0, type, 0);
+  return checked(provider->recv(recv, count, type, peer, comm, stream), comm);
+}
+
+ncclResult_t ncclMemAlloc(void **pointer, size_t bytes) { return provider->memAlloc(pointer, bytes); }
+ncclResult_t ncclMemFree(void *pointer) { return provider->memFree(pointer); }
+}

@@ -1,0 +1,152 @@
+//===- World.cpp - ranks, replicas and coordinates ---------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See World.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/World.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <sched.h>
+
+namespace colo::runtime {
+
+namespace {
+struct Launcher {
+  const char *name, *rank, *size;
+};
+} // namespace
+
+static bool readNumber(const char *variable, int64_t &number) {
+  const char *text = std::getenv(variable);
+  if (!text || !*text)
+    return false;
+  char *end = nullptr;
+  errno = 0;
+  number = std::strtoll(text, &end, 10);
+  return !*end && !errno;
+}
+
+Status detectLauncher(World &world) {
+  static const Launcher launchers[] = {{"torchrun", "RANK", "WORLD_SIZE"},
+                                       {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                       {"PMI", "PMI_RANK", "PMI_SIZE"},
+                                       {"Slurm", "SLURM_PROCID", "SLURM_NTASKS"}};
+  const Launcher *found = nullptr;
+  for (const Launcher &launcher : launchers) {
+    int64_t rank, size;
+    if (!readNumber(launcher.rank, rank) || !readNumber(launcher.size, size))
+      continue;
+    if (rank < 0 || size < 1 || rank >= size)
+      return Status::usage("%s says rank %lld of %lld ranks (%s, %s)", launcher.name, static_cast<long long>(rank),
+                           static_cast<long long>(size), launcher.rank, launcher.size);
+    if (!found) {
+      found = &launcher;
+      world.processRank = rank;
+      world.ranks = size;
+      continue;
+    }
+    if (rank != world.processRank || size != world.ranks)
+      return Status::usage("launchers disagree: %s says rank %lld of %lld, %s says rank %lld of %lld", found->name,
+                           static_cast<long long>(world.processRank), static_cast<long long>(world.ranks),
+                           launcher.name, static_cast<long long>(rank), static_cast<long long>(size));
+  }
+  if (found) {
+    world.launched = true;
+    world.launcher = found->name;
+  }
+  return Status::ok();
+}
+
+/// Micro-batches of a step, and rows, from the batch sizes.
+static Status planBatches(const ColoProgram &program, World &world) {
+  int64_t micro = program.microBatch;
+  if (program.globalBatchSize > 0) {
+    if (program.globalBatchSize % (world.dp * micro))
+      return Status::usage("the global batch of %lld rows is not a multiple of %lld replicas x %lld rows",
+                           static_cast<long long>(program.globalBatchSize), static_cast<long long>(world.dp),
+                           static_cast<long long>(micro));
+    world.microBatches = program.globalBatchSize / (world.dp * micro);
+  } else {
+    world.microBatches = program.batchSize / micro * program.accumulation;
+  }
+  world.rowsPerReplica = world.microBatches * micro;
+  world.globalRows = world.rowsPerReplica * world.dp;
+  return Status::ok();
+}
+
+Status planWorld(const ColoProgram &program, int64_t ranks, World &world) {
+  world.pipeline = std::max<int64_t>(1, program.pipeline);
+  world.tensor = 1;
+  for (int64_t i = 0; i < program.axisCount; ++i)
+    world.tensor *= program.axes[i].size;
+  int64_t model = world.pipeline * world.tensor;
+  world.ranks = ranks > 0 ? ranks : model * std::max<int64_t>(1, program.data);
+  if (world.ranks > 4096 && !world.launched)
+    return Status::usage("%lld ranks are too many for one process", static_cast<long long>(world.ranks));
+  if (world.ranks % model)
+    return Status::usage("%lld ranks do not fit: %s needs a multiple of %lld (tensor %lld x pipeline %lld), such as "
+                         "--ranks=%lld",
+                         static_cast<long long>(world.ranks), program.model, static_cast<long long>(model),
+                         static_cast<long long>(world.tensor), static_cast<long long>(world.pipeline),
+                         static_cast<long long>((world.ranks + model - 1) / model * model));
+  world.dp = world.ranks / model;
+  if (program.data > 0 && world.dp != program.data)
+    return Status::usage("%lld ranks make %lld replicas, but the config says data=%lld, which needs --ranks=%lld",
+                         static_cast<long long>(world.ranks), static_cast<long long>(world.dp),
+                         static_cast<long long>(program.data), static_cast<long long>(program.data * model));
+  return planBatches(program, world);
+}
+
+Coordinates coordinatesOf(const ColoProgram &program, const World &world, int64_t rank) {
+  Coordinates at;
+  int64_t t = rank % world.tensor;
+  at.stage = rank / world.tensor % world.pipeline;
+  at.replica = rank / world.tensor / world.pipeline;
+  at.axes.resize(program.axisCount);
+  for (int64_t i = program.axisCount - 1; i >= 0; --i) {
+    at.axes[i] = t % program.axes[i].size;
+    t /= program.axes[i].size;
+  }
+  return at;
+}
+
+SplitKey splitKey(const ColoProgram &program, const ColoComm &comm, const Coordinates &at, const World &world) {
+  std::vector<bool> inside(program.axisCount, false);
+  int64_t key = comm.dataParallel ? at.replica : 0;
+  for (int32_t i = 0; i < comm.axes.count; ++i) {
+    int32_t axis = comm.axes.axis[i];
+    inside[axis] = true;
+    key = key * program.axes[axis].size + at.axes[axis];
+  }
+  int64_t color = comm.dataParallel ? 0 : at.replica;
+  color = color * world.pipeline + at.stage;
+  for (int64_t i = 0; i < program.axisCount; ++i)
+    if (!inside[i])
+      color = color * program.axes[i].size + at.axes[i];
+  return {static_cast<int>(color), static_cast<int>(key)};
+}
+
+std::string describeCoordinates(const ColoProgram &program, const Coordinates &at) {
+  std::string text = formatString("replica %lld", static_cast<long long>(at.replica));
+  for (int64_t i = 0; i < program.axisCount; ++i)
+    text += formatString(", %s %lld", program.axes[i].name, static_cast<long long>(at.axes[i]));
+  return text;
+}
+
+int64_t availableCores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0)
+    return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+} // namespace colo::runtime
