@@ -1,0 +1,22 @@
+//===- DistDialect.h - meshes, shardings, collectives -----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_DIALECT_DIST_DISTDIALECT_H
+#define COLO_DIALECT_DIST_DISTDIALECT_H
+
+#include "colo/Dialect/Colo/ColoDialect.h"
+#include "mlir/IR/TensorEncoding.h"
+
+#include "colo/Dialect/Dist/DistDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "colo/Dialect/Dist/DistAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "colo/Dialect/Dist/DistOps.h.inc"
+
+#endif // COLO_DIALECT_DIST_DISTDIALECT_H

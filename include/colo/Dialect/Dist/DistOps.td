@@ -1,0 +1,167 @@
+//===- DistOps.td - meshes, shardings, collectives ----------*- tablegen -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIST_OPS_TD
+#define DIST_OPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/TensorEncoding.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Dist_Dialect : Dialect {
+  let name = "dist";
+  let cppNamespace = "::colo::dist";
+  let summary = "Who holds what, and what moves: a mesh of ranks, shardings of tensors over its axes, collectives.";
+  let description = [{
+    A mesh names the axes of the ranks of one tensor group, major to minor: rank = mixed-radix number of the coordinates.
+    A sharding lists, for each dim of a tensor, the axes that cut it, major to minor, and the axes over which the value is
+    still a partial sum (or maximum). An axis that a sharding does not mention holds copies.
+
+    Each collective has one name in two forms. In the global form operand and result have whole shapes and carry
+    `#dist.shard` encodings, and the verifier computes the result's sharding again. In the local form, after
+    `dist-localize`, types are plain and local, and the attributes say what is done.
+
+    The group of a collective over `axes` is all ranks that agree on every other axis; its members are numbered by their
+    coordinates on `axes`, major to minor. Where a dim is cut or put together, member i holds the i-th part.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = ["::colo::ColoDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+/// The colo dialect's enumeration, declared again because including its ops
+/// here would generate them twice.
+def Dist_ReduceKind : I32EnumAttr<"ReduceKind", "reduction", [
+  I32EnumAttrCase<"Sum", 0, "sum">, I32EnumAttrCase<"Max", 1, "max">]> {
+  let cppNamespace = "::colo";
+}
+
+def Dist_ShardAttr : AttrDef<Dist_Dialect, "Shard",
+    [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let mnemonic = "shard";
+  let summary = "which mesh axes cut each dim of a tensor, and over which axes it is partial";
+  let description = [{
+    ```mlir
+    #dist.shard<@mesh, [{"dep","row"}, {}, {"col"} ], partial = sum{"wt"}>
+    ```
+    `dims` has an array of axis names for each dim, `partial` an array of axis names in mesh order. An axis occurs once.
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$mesh, "::mlir::ArrayAttr":$dims, "::mlir::ArrayAttr":$partial,
+    "::colo::ReduceKind":$kind);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Mesh
+//===----------------------------------------------------------------------===//
+
+class Dist_Op<string mnemonic, list<Trait> traits = []> : Op<Dist_Dialect, mnemonic, traits>;
+
+def Dist_MeshOp : Dist_Op<"mesh", [Symbol]> {
+  let summary = "The ranks of one tensor group, as a grid with named axes, major to minor.";
+  let description = [{
+    ```mlir
+    dist.mesh @mesh <["row"=2, "col"=2]>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$axes, DenseI64ArrayAttr:$sizes);
+  let assemblyFormat = "$sym_name custom<Axes>($axes, $sizes) attr-dict";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
+
+class Dist_CollectiveOp<string mnemonic, list<Trait> traits = []>
+    : Dist_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>], traits)>;
+
+def Dist_AllGatherOp : Dist_CollectiveOp<"all_gather"> {
+  let summary = "Puts together the parts of `dim` that the members of the group over `axes` hold.";
+  let description = [{
+    Global: `axes` are the minor-most axes of `dim`, which loses them. Local: the result's `dim` is the operand's times the
+    size of the group; member i's operand is the i-th part of every member's result.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dim, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+}
+
+def Dist_AllSliceOp : Dist_CollectiveOp<"all_slice"> {
+  let summary = "Keeps each member's part of `dim`; nothing is sent.";
+  let description = [{
+    Global: `axes` become the minor-most axes of `dim`. Local: the result's `dim` is the operand's divided by the size of the
+    group; member i keeps the i-th part.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dim, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+}
+
+def Dist_AllReduceOp : Dist_CollectiveOp<"all_reduce"> {
+  let summary = "The sum or maximum over the group, on every member, of each operand.";
+  let description = [{
+    Global: the operands are partial of `kind` over `axes` (and perhaps more); the results are not partial over them.
+    Local: result types are the operands'. Several operands travel as one message.
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, Dist_ReduceKind:$kind, FlatSymbolRefAttr:$mesh,
+    StrArrayAttr:$axes);
+  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let assemblyFormat = "$kind $inputs `over` $mesh $axes attr-dict `:` functional-type($inputs, $outputs)";
+}
+
+def Dist_ReduceScatterOp : Dist_CollectiveOp<"reduce_scatter"> {
+  let summary = "The sum or maximum over the group, of which member i keeps the i-th part of `dim`.";
+  let description = [{
+    Global: the operand is partial over `axes`; the result is not, and has `axes` as the minor-most of `dim`.
+    Local: the result's `dim` is the operand's divided by the size of the group.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Dist_ReduceKind:$kind, I64Attr:$dim, FlatSymbolRefAttr:$mesh,
+    StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$kind $input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+}
+
+def Dist_AllToAllOp : Dist_CollectiveOp<"all_to_all"> {
+  let summary = "Moves the cut from dim `from` to dim `dim`.";
+  let description = [{
+    Global: `axes` are the minor-most axes of `from`, which loses them, and become the minor-most of `dim`. Local: each member
+    cuts its operand along `dim` into as many parts as the group has members, sends part i to member i, and puts what
+    it receives together along `from` in the order of the senders.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$from, I64Attr:$dim, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `from` $from `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+}
+
+def Dist_PermuteOp : Dist_CollectiveOp<"permute"> {
+  let summary = "Each member of the group sends its whole operand to one member and receives from one.";
+  let description = [{
+    Changes which axes cut a dim, or their order, without changing the size of a part. Member i receives the operand
+    of member `sources[i]` (itself: nothing is sent). Global: after it every member holds what the result's sharding says.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$sources, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `from` $sources `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+}
+
+def Dist_ReshardOp : Dist_Op<"reshard", [Pure]> {
+  let summary = "The same value under another sharding; global form only. `dist-reshard-to-collectives` expands it.";
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+#endif // DIST_OPS_TD

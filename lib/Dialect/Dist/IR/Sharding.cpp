@@ -1,0 +1,342 @@
+//===- Sharding.cpp - meshes, shardings, single steps -----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Dist/Sharding.h"
+#include <algorithm>
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::dist;
+
+//===----------------------------------------------------------------------===//
+// Mesh
+//===----------------------------------------------------------------------===//
+
+Mesh Mesh::of(MeshOp op) {
+  Mesh mesh;
+  mesh.symbol = op.getSymName().str();
+  for (StringAttr name : op.getAxes().getAsRange<StringAttr>())
+    mesh.names.push_back(name.str());
+  mesh.sizes.assign(op.getSizes().begin(), op.getSizes().end());
+  return mesh;
+}
+
+int64_t Mesh::groupSize(ArrayRef<int> axes) const {
+  int64_t n = 1;
+  for (int axis : axes)
+    n *= sizes[axis];
+  return n;
+}
+
+std::optional<int> Mesh::find(StringRef name) const {
+  for (int axis = 0; axis < rank(); ++axis)
+    if (names[axis] == name)
+      return axis;
+  return std::nullopt;
+}
+
+ArrayAttr Mesh::nameAttr(MLIRContext *context, ArrayRef<int> axes) const {
+  SmallVector<Attribute> attrs;
+  for (int axis : axes)
+    attrs.push_back(StringAttr::get(context, names[axis]));
+  return ArrayAttr::get(context, attrs);
+}
+
+std::optional<Mesh> dist::findMesh(Operation *inModule) {
+  for (Operation &op : inModule->getRegion(0).getOps())
+    if (auto mesh = dyn_cast<MeshOp>(op))
+      return Mesh::of(mesh);
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Sharding
+//===----------------------------------------------------------------------===//
+
+Sharding Sharding::whole(int64_t rank) {
+  Sharding sharding;
+  sharding.dims.resize(rank);
+  return sharding;
+}
+
+bool Sharding::isWhole() const {
+  return partial.empty() && llvm::all_of(dims, [](const Axes &axes) { return axes.empty(); });
+}
+
+Sharding Sharding::complete() const {
+  Sharding result = *this;
+  result.partial.clear();
+  result.kind = ReduceKind::Sum;
+  return result;
+}
+
+bool Sharding::uses(int axis) const { return llvm::is_contained(partial, axis) || dimOf(axis) >= 0; }
+
+int Sharding::dimOf(int axis) const {
+  for (auto [dim, axes] : llvm::enumerate(dims))
+    if (llvm::is_contained(axes, axis))
+      return static_cast<int>(dim);
+  return -1;
+}
+
+void Sharding::addPartial(int axis) { partial.insert(std::lower_bound(partial.begin(), partial.end(), axis), axis); }
+
+void Sharding::removePartial(ArrayRef<int> axes) {
+  llvm::erase_if(partial, [&](int axis) { return llvm::is_contained(axes, axis); });
+  if (partial.empty())
+    kind = ReduceKind::Sum;
+}
+
+bool Sharding::operator==(const Sharding &other) const {
+  return dims == other.dims && partial == other.partial && kind == other.kind;
+}
+
+static int compare(ArrayRef<int> a, ArrayRef<int> b) {
+  if (std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end()))
+    return -1;
+  return a == b ? 0 : 1;
+}
+
+bool Sharding::operator<(const Sharding &other) const {
+  if (dims.size() != other.dims.size())
+    return dims.size() < other.dims.size();
+  for (auto [a, b] : llvm::zip(dims, other.dims))
+    if (int order = compare(a, b))
+      return order < 0;
+  if (int order = compare(partial, other.partial))
+    return order < 0;
+  return kind < other.kind;
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+std::optional<Sharding> dist::shardingOf(Type type, const Mesh &mesh) {
+  auto tensor = cast<RankedTensorType>(type);
+  Sharding sharding = Sharding::whole(tensor.getRank());
+  auto attr = dyn_cast_or_null<ShardAttr>(tensor.getEncoding());
+  if (!attr)
+    return sharding;
+  auto read = [&](ArrayAttr names, Axes &axes) {
+    for (StringAttr name : names.getAsRange<StringAttr>()) {
+      std::optional<int> axis = mesh.find(name.getValue());
+      if (!axis)
+        return false;
+      axes.push_back(*axis);
+    }
+    return true;
+  };
+  for (auto [names, axes] : llvm::zip(attr.getDims().getAsRange<ArrayAttr>(), sharding.dims))
+    if (!read(names, axes))
+      return std::nullopt;
+  if (!read(attr.getPartial(), sharding.partial))
+    return std::nullopt;
+  llvm::sort(sharding.partial);
+  sharding.kind = sharding.partial.empty() ? ReduceKind::Sum : attr.getKind();
+  return sharding;
+}
+
+ShardAttr dist::shardAttr(MLIRContext *context, const Sharding &sharding, const Mesh &mesh) {
+  SmallVector<Attribute> dims;
+  for (const Axes &axes : sharding.dims)
+    dims.push_back(mesh.nameAttr(context, axes));
+  return ShardAttr::get(context, FlatSymbolRefAttr::get(context, mesh.symbol), ArrayAttr::get(context, dims),
+                        mesh.nameAttr(context, sharding.partial), sharding.kind);
+}
+
+RankedTensorType dist::withSharding(Type type, const Sharding &sharding, const Mesh &mesh) {
+  auto tensor = cast<RankedTensorType>(type);
+  if (mesh.empty())
+    return withoutEncoding(type);
+  return RankedTensorType::get(tensor.getShape(), tensor.getElementType(),
+                               shardAttr(type.getContext(), sharding, mesh));
+}
+
+RankedTensorType dist::withoutEncoding(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
+}
+
+bool dist::divides(const Sharding &sharding, ArrayRef<int64_t> shape, const Mesh &mesh) {
+  for (auto [axes, size] : llvm::zip(sharding.dims, shape))
+    if (size % mesh.groupSize(axes) != 0)
+      return false;
+  return true;
+}
+
+SmallVector<int64_t> dist::localShape(ArrayRef<int64_t> shape, const Sharding &sharding, const Mesh &mesh) {
+  SmallVector<int64_t> local;
+  for (auto [axes, size] : llvm::zip(sharding.dims, shape))
+    local.push_back(size / mesh.groupSize(axes));
+  return local;
+}
+
+int64_t dist::localElements(ArrayRef<int64_t> shape, const Sharding &sharding, const Mesh &mesh) {
+  int64_t n = 1;
+  for (int64_t size : localShape(shape, sharding, mesh))
+    n *= size;
+  return n;
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+/// Removes `axes` from the minor end of a dim.
+static bool dropMinor(Axes &dim, ArrayRef<int> axes) {
+  if (ArrayRef<int>(dim).take_back(axes.size()) != axes)
+    return false;
+  dim.resize(dim.size() - axes.size());
+  return true;
+}
+
+/// Whether `axes` are distinct and none is in use.
+static bool areFree(const Sharding &sharding, ArrayRef<int> axes) {
+  return llvm::none_of(axes, [&](int axis) { return sharding.uses(axis); });
+}
+
+static bool arePartial(const Sharding &sharding, ArrayRef<int> axes) {
+  return llvm::all_of(axes, [&](int axis) { return llvm::is_contained(sharding.partial, axis); });
+}
+
+std::optional<Sharding> dist::apply(const Step &step, const Sharding &input) {
+  Sharding result = input;
+  auto inRange = [&](int dim) { return dim >= 0 && dim < static_cast<int>(input.dims.size()); };
+  switch (step.kind) {
+  case StepKind::AllGather:
+    if (!inRange(step.dim) || !dropMinor(result.dims[step.dim], step.axes))
+      return std::nullopt;
+    return result;
+  case StepKind::AllSlice:
+    if (!inRange(step.dim) || !areFree(input, step.axes))
+      return std::nullopt;
+    llvm::append_range(result.dims[step.dim], step.axes);
+    return result;
+  case StepKind::AllReduce:
+    if (!arePartial(input, step.axes))
+      return std::nullopt;
+    result.removePartial(step.axes);
+    return result;
+  case StepKind::ReduceScatter:
+    if (!inRange(step.dim) || !arePartial(input, step.axes))
+      return std::nullopt;
+    result.removePartial(step.axes);
+    llvm::append_range(result.dims[step.dim], step.axes);
+    return result;
+  case StepKind::AllToAll:
+    if (!inRange(step.dim) || !inRange(step.from) || step.from == step.dim ||
+        !dropMinor(result.dims[step.from], step.axes))
+      return std::nullopt;
+    llvm::append_range(result.dims[step.dim], step.axes);
+    return result;
+  case StepKind::Permute:
+    // The result is the premise: that parts have equal size is the caller's
+    // check, which needs the mesh.
+    if (step.result.partial != input.partial || step.result.kind != input.kind)
+      return std::nullopt;
+    return step.result;
+  }
+  return std::nullopt;
+}
+
+double dist::sentElements(const Step &step, ArrayRef<int64_t> shape, const Sharding &input, const Mesh &mesh) {
+  double part = static_cast<double>(localElements(shape, input, mesh));
+  double n = static_cast<double>(mesh.groupSize(step.axes));
+  switch (step.kind) {
+  case StepKind::AllGather:
+    return (n - 1) * part;
+  case StepKind::AllSlice:
+    return 0;
+  case StepKind::AllReduce:
+    return 2 * (n - 1) / n * part;
+  case StepKind::ReduceScatter:
+  case StepKind::AllToAll:
+    return (n - 1) / n * part;
+  case StepKind::Permute:
+    return part;
+  }
+  return 0;
+}
+
+namespace {
+/// Where an axis cuts: the dim, and how many parts each of its parts is cut
+/// into by more minor axes.
+struct Place {
+  int dim = -1;
+  int64_t stride = 0;
+  bool operator!=(const Place &other) const { return dim != other.dim || stride != other.stride; }
+};
+} // namespace
+
+static SmallVector<Place> placesOf(const Sharding &sharding, const Mesh &mesh) {
+  SmallVector<Place> places(mesh.rank());
+  for (auto [dim, axes] : llvm::enumerate(sharding.dims)) {
+    int64_t stride = 1;
+    for (int axis : llvm::reverse(axes)) {
+      places[axis] = {static_cast<int>(dim), stride};
+      stride *= mesh.sizes[axis];
+    }
+  }
+  return places;
+}
+
+Axes dist::permutedAxes(const Sharding &from, const Sharding &to, const Mesh &mesh) {
+  SmallVector<Place> before = placesOf(from, mesh), after = placesOf(to, mesh);
+  Axes axes;
+  for (int axis = 0; axis < mesh.rank(); ++axis)
+    if (before[axis] != after[axis])
+      axes.push_back(axis);
+  return axes;
+}
+
+/// For each member of the group over `axes`, the number of the part that it
+/// holds on each dim, counting only what `axes` contribute.
+static std::vector<SmallVector<int64_t>> partsOfMembers(const Sharding &sharding, ArrayRef<int> axes,
+                                                        const Mesh &mesh) {
+  SmallVector<Place> places = placesOf(sharding, mesh);
+  std::vector<SmallVector<int64_t>> parts;
+  for (int64_t member = 0; member < mesh.groupSize(axes); ++member) {
+    SmallVector<int64_t> part(sharding.dims.size());
+    int64_t rest = member;
+    for (int axis : llvm::reverse(axes)) {
+      int64_t coordinate = rest % mesh.sizes[axis];
+      rest /= mesh.sizes[axis];
+      if (places[axis].dim >= 0)
+        part[places[axis].dim] += coordinate * places[axis].stride;
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+SmallVector<int64_t> dist::permuteSources(const Sharding &from, const Sharding &to, ArrayRef<int> axes,
+                                          const Mesh &mesh) {
+  std::vector<SmallVector<int64_t>> held = partsOfMembers(from, axes, mesh), wanted = partsOfMembers(to, axes, mesh);
+  int64_t n = static_cast<int64_t>(held.size());
+  SmallVector<int64_t> sources(n, -1);
+  std::vector<bool> taken(n);
+  for (int64_t member = 0; member < n; ++member)
+    if (held[member] == wanted[member]) {
+      sources[member] = member;
+      taken[member] = true;
+    }
+  std::map<std::vector<int64_t>, std::vector<int64_t>> holders;
+  for (int64_t member = n - 1; member >= 0; --member)
+    if (!taken[member])
+      holders[{held[member].begin(), held[member].end()}].push_back(member);
+  for (int64_t member = 0; member < n; ++member) {
+    if (sources[member] >= 0)
+      continue;
+    std::vector<int64_t> &candidates = holders[{wanted[member].begin(), wanted[member].end()}];
+    if (candidates.empty())
+      return {};
+    sources[member] = candidates.back();
+    candidates.pop_back();
+  }
+  return sources;
+}
