@@ -93,12 +93,8 @@ public:
   mlir::Value einsum(llvm::StringRef lhs, mlir::Value a, llvm::StringRef rhs, mlir::Value b, llvm::StringRef result);
 
 private:
-  template <typename OpT>
-  mlir::Value unary(mlir::Value x) {
-    return builder.create<OpT>(loc, x.getType(), x);
-  }
-  template <typename OpT>
-  mlir::Value binary(mlir::Value a, mlir::Value b) {
+  template <typename OpT> mlir::Value unary(mlir::Value x) { return builder.create<OpT>(loc, x.getType(), x); }
+  template <typename OpT> mlir::Value binary(mlir::Value a, mlir::Value b) {
     return builder.create<OpT>(loc, a.getType(), a, b);
   }
   static bool isOne(mlir::Value v) {

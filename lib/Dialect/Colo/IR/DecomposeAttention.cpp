@@ -63,7 +63,9 @@ public:
     return join(b.einsum(letters("bast"), split(p, 1), "btcd", y, letters("bsad")), 2);
   }
   /// Scores [b,a,s,t], transposed, times query or gradient, as [b,t,c,D].
-  Value keysFrom(Value p, Value x) { return b.einsum(letters("bast"), split(p, 1), letters("bsad"), split(x, 2), "btcd"); }
+  Value keysFrom(Value p, Value x) {
+    return b.einsum(letters("bast"), split(p, 1), letters("bsad"), split(x, 2), "btcd");
+  }
 
   SmallVector<int64_t> scoreShape() const { return {rows[0], rows[2], rows[1], keys[1]}; }
 

@@ -1,0 +1,80 @@
+//===- Passes.td - passes on the global program -------------*- tablegen -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// In the order of a compile.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_DIALECT_COLO_PASSES
+#define COLO_DIALECT_COLO_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def AutodiffPass : Pass<"colo-autodiff", "::mlir::ModuleOp"> {
+  let summary = "Differentiate the loss with respect to the parameters.";
+  let description = [{
+    The entry function is continued with its gradients. A module function @F that a gradient reaches becomes @F.fwd
+    (its results, then what is saved) and @F.bwd: (gradients of results, arguments again, saved values, parameters) ->
+    gradients of arguments. A run of layers goes backward as a run of @F.bwd in reverse: saved values are stacked, gradients of
+    invariants are accumulated results. Each use of a parameter is one colo.grad. Gradients carry 1/N of their loss term.
+
+    Only what the loss needs and parameters reach is differentiated. Saved are values that products (einsum, embedding,
+    high-level ops) read or produce; chains of elementwise ops between them, dropout included, are computed again in the
+    backward function, and so are views and the result of layer_norm from its statistics. What a call site still has
+    (arguments and results of a call, invariants and stacked operands of layers) is passed again, not saved.
+
+    Two more forms are made of the entry function: role `evaluate`, without gradients and dropout, and role `count`,
+    which adds the weights of every weighted_mean to its denominator. Denominators are numbered: equal weights, equal term.
+
+    In: a program that colo-verify-batch accepts. Out: one function of each role. Errors: no metric "loss"; a loss that
+    depends on no parameter; an op without gradient on a path from a parameter to the loss; a weighted_mean in a module's
+    function; weights that depend on a parameter.
+
+    ```mlir
+    %y = colo.layers @B(%x) ... {count = 12}
+    // becomes
+    %y, %s = colo.layers @B.fwd(%x) ... {count = 12}
+    %dx = colo.layers @B.bwd(%dy) ... stacked(%s) ... {count = 12, reverse}
+    ```
+  }];
+  let dependentDialects = ["::colo::ColoDialect"];
+}
+
+def DecomposePass : Pass<"colo-decompose", "::mlir::ModuleOp"> {
+  let summary = "Expand high-level ops, attention aside, into elementwise ops, reductions and broadcasts.";
+  let description = [{
+    Partitioning then needs no rule for softmax, layer_norm, cross_entropy and their gradients: their reductions are
+    reductions. Attention stays whole until shapes are local.
+
+    In: any global program. Out: no op with DecomposeOpInterface but attention and attention_grad. Errors: a
+    weighted_mean whose denominator has no number (before colo-autodiff).
+
+    ```mlir
+    %y = colo.softmax %x : tensor<4x8xf32>
+    // becomes reduce max, broadcast, sub, exp, reduce sum, broadcast, div
+    ```
+  }];
+  let dependentDialects = ["::colo::ColoDialect"];
+}
+
+def DecomposeAttentionPass : Pass<"colo-decompose-attention", "::mlir::ModuleOp"> {
+  let summary = "Expand attention and its gradient on local shapes.";
+  let description = [{
+    Into products, a masked softmax and dropout. The attribute `positions` of [b,a,s,t] goes to the dropout, its last
+    two entries to the positions that the causal mask compares.
+
+    In: local shapes. Out: no attention and attention_grad. Errors: none.
+
+    ```mlir
+    %o, %lse = colo.attention %q, %k, %v {scale = 0.125 : f64} : ...
+    // becomes einsum, reduce max, exp, reduce sum, einsum, div
+    ```
+  }];
+  let dependentDialects = ["::colo::ColoDialect"];
+}
+
+#endif // COLO_DIALECT_COLO_PASSES
