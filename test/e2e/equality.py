@@ -172,8 +172,8 @@ class Suite:
             raise Failure(f"{what} differs by {difference:.3e}, allowed {bound:.3e}")
 
     def check_flops(self, got, want, ranks, cell):
-        per_rank = [rank["flops"] for rank in got["stats"]["ranks"]]
-        total = sum(rank["flops"] for rank in want["stats"]["ranks"])
+        per_rank = [rank["flops"] for rank in got["stats"]["per_rank"]]
+        total = sum(rank["flops"] for rank in want["stats"]["per_rank"])
         if len(per_rank) != ranks or max(per_rank) != min(per_rank):
             raise Failure(f"{cell}: flops differ between ranks: {per_rank}")
         # Padded vocabulary columns are computed; nothing else may exceed an even share.

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""Bytes that ranks send in one step of GPT-2 equal the closed forms, and what --plan said, to the byte.
+
+Counted are the bytes that leave a rank, summed over a tensor group: an all-reduce of N bytes over P ranks is 2(P-1)N, an
+all-gather or reduce-scatter of N bytes in all is (P-1)N (docs/communication.md). T tokens of a micro-batch, h hidden, L
+layers, e = 4 bytes.
+
+1D: four all-reduces of Th a layer, two forward and two backward; one of the embedding forward, one of the head backward;
+the loss 3T (maximum; sum of exponentials and target logit). Nothing for parameters.
+1D + sequence_parallel: each all-reduce becomes an all-gather and a reduce-scatter, the input of the two column products
+and of the head is gathered again for the weight gradient, and 6Lh + 2h vector gradients are all-reduced once a step.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+ELEMENT = 4
+SHAPES = [  # rows, seq, hidden, heads, layers, vocab, micro-batches
+    (4, 16, 48, 12, 1, 96, 1),
+    (4, 24, 72, 12, 2, 60, 2),
+    (6, 12, 96, 12, 3, 132, 3),
+    (2, 48, 24, 12, 2, 120, 1),
+]
+LAYOUTS = [(2, False), (3, False), (4, False), (6, False), (2, True), (3, True), (4, True)]
+
+
+def group_bytes(size, sequence_parallel, shape):
+    rows, seq, hidden, _, layers, _, micro = shape
+    tokens = rows // micro * seq
+    activation = tokens * hidden * ELEMENT
+    all_reduces = lambda n: 2 * (size - 1) * n
+    gathers = lambda n: (size - 1) * n
+    loss = all_reduces(3 * tokens * ELEMENT)
+    if not sequence_parallel:
+        return micro * (all_reduces((4 * layers + 2) * activation) + loss)
+    vectors = all_reduces((6 * layers * hidden + 2 * hidden) * ELEMENT)
+    return micro * (gathers((10 * layers + 5) * activation) + loss) + vectors
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", required=True)
+    parser.add_argument("--work", required=True)
+    arguments = parser.parse_args()
+    os.makedirs(arguments.work, exist_ok=True)
+    failures = 0
+    for size, sequence_parallel in LAYOUTS:
+        for index, shape in enumerate(SHAPES):
+            rows, seq, hidden, heads, layers, vocab, micro = shape
+            base = os.path.join(arguments.work, f"{size}-{sequence_parallel}-{index}")
+            with open(base + ".cfg", "w") as file:
+                extra = ", sequence_parallel=True" if sequence_parallel else ""
+                file.write(f"parallel = dict(tensor=dict(size={size}, mode='1d'{extra}))\n")
+                file.write(f"BATCH_SIZE = {rows}\nNUM_MICRO_BATCHES = {micro}\n")
+                file.write(f"model = dict(vocab={vocab}, seq={seq}, hidden={hidden}, heads={heads}, layers={layers})\n")
+            source = os.path.join(arguments.examples, "gpt2", "gpt2.colo")
+            command = ["colo-compile", source, "--config", base + ".cfg"]
+            subprocess.run([*command, "-o", base], check=True)
+            plan = json.loads(subprocess.run([*command, "--plan=json"], check=True, capture_output=True).stdout)
+            run = [base, "--data=synthetic:64", "--steps=1", "--quiet", f"--stats={base}.stats"]
+            subprocess.run(run, check=True)
+            with open(base + ".stats") as file:
+                stats = json.load(file)
+            failures += check(size, sequence_parallel, shape, stats, plan)
+    print("all equal" if not failures else f"{failures} differ")
+    return 1 if failures else 0
+
+
+def check(size, sequence_parallel, shape, stats, plan):
+    name = f"size={size} sequence_parallel={sequence_parallel} shape={shape}"
+    # The gradient norm and the metrics are scalars of their own; they have no place in the closed form.
+    counted = sum(
+        site["bytes"] for rank in stats["per_rank"] for site in rank["sites"] if site["comm"] == "tp" and not site["scalar"]
+    )
+    wanted = group_bytes(size, sequence_parallel, shape)
+    if counted != wanted:
+        print(f"{name}: counted {counted} bytes, the formula gives {wanted}")
+        return 1
+    return check_plan(name, stats, plan)
+
+
+def check_plan(name, stats, plan):
+    """Site by site, bytes and executions are what the plan printed, on every rank."""
+    for rank in stats["per_rank"]:
+        for site, planned in zip(rank["sites"], plan["collectives"], strict=True):
+            if planned["bytes_per_step"] >= 0 and site["bytes"] != planned["bytes_per_step"]:
+                print(f"{name}: rank {rank['rank']} {site['source']} sent {site['bytes']}, planned {planned['bytes_per_step']}")
+                return 1
+            if site["calls"] != planned["executions_per_step"]:
+                print(f"{name}: {site['source']} ran {site['calls']} times, planned {planned['executions_per_step']}")
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
