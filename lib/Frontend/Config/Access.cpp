@@ -57,7 +57,7 @@ MaybeValue Evaluator::attribute(const Value &base, const Trailer &trailer) {
   }
   if (base.asDict())
     return index(base, Value(trailer.name.str()), trailer.range);
-  return fail(trailer.range.Start, "a " + base.typeName() + " has no '" + trailer.name + "' here");
+  return fail(trailer.range.Start, Twine(base.aType()) + " has no '" + trailer.name + "' here");
 }
 
 MaybeValue Evaluator::index(const Value &base, const Value &key, SMRange range) {
@@ -77,14 +77,14 @@ MaybeValue Evaluator::index(const Value &base, const Value &key, SMRange range) 
   const Sequence *sequence = base.asSequence();
   const std::string *string = base.asString();
   if (!sequence && !string)
-    return fail(range.Start, "a " + base.typeName() + " has no elements");
+    return fail(range.Start, Twine(base.aType()) + " has no elements");
   std::optional<int64_t> position = key.toInteger();
   if (!position)
-    return fail(range.Start, "the index of a " + base.typeName() + " is an int, not a " + key.typeName());
+    return fail(range.Start, "the index of " + base.aType() + " is an int, not " + key.aType());
   int64_t size = sequence ? sequence->items.size() : string->size();
   int64_t at = *position < 0 ? *position + size : *position;
   if (at < 0 || at >= size)
-    return fail(range.Start, "index " + Twine(*position) + " of a " + base.typeName() + " of " + Twine(size));
+    return fail(range.Start, "index " + Twine(*position) + " of " + base.aType() + " of " + Twine(size));
   return sequence ? sequence->items[at].value : Value(std::string(1, (*string)[at]));
 }
 
@@ -92,7 +92,7 @@ MaybeValue Evaluator::slice(const Value &base, const Trailer &trailer) {
   const Sequence *sequence = base.asSequence();
   const std::string *string = base.asString();
   if (!sequence && !string)
-    return fail(trailer.range.Start, "a " + base.typeName() + " cannot be sliced");
+    return fail(trailer.range.Start, Twine(base.aType()) + " cannot be sliced");
   if (trailer.slice[2])
     return fail(trailer.slice[2]->range.Start, "slices have no step here");
   int64_t size = sequence ? sequence->items.size() : string->size();
@@ -104,7 +104,7 @@ MaybeValue Evaluator::slice(const Value &base, const Trailer &trailer) {
     if (!bound || bound->isPoison())
       return bound;
     if (!bound->toInteger())
-      return fail(trailer.slice[i]->range.Start, "the bounds of a slice are ints, not a " + bound->typeName());
+      return fail(trailer.slice[i]->range.Start, "the bounds of a slice are ints, not " + bound->aType());
     int64_t at = *bound->toInteger();
     bounds[i] = std::clamp<int64_t>(at < 0 ? at + size : at, 0, size);
   }
@@ -120,7 +120,7 @@ MaybeValue Evaluator::slice(const Value &base, const Trailer &trailer) {
 MaybeValue Evaluator::call(const Value &callee, const Trailer &trailer, SMRange calleeRange) {
   const Symbol *symbol = callee.asSymbol();
   if (!symbol)
-    return fail(calleeRange.Start, "a " + callee.typeName() + " cannot be called");
+    return fail(calleeRange.Start, Twine(callee.aType()) + " cannot be called");
   if (symbol->name == "dict" && (trailer.arguments.size() != 1 || trailer.arguments[0].kind != Argument::Plain)) {
     Dict dict;
     if (!evalEntries(trailer.arguments, /*isCall=*/true, dict))
@@ -171,7 +171,7 @@ MaybeValue Evaluator::callMethod(const Value &base, const Trailer &method, const
     return Value(StringRef(*string).lower());
   if (string && items.empty() && method.name == "upper")
     return Value(StringRef(*string).upper());
-  return fail(method.range.Start, "'." + method.name + "()' of a " + base.typeName() +
+  return fail(method.range.Start, "'." + method.name + "()' of " + base.aType() +
                                       " is not evaluated; '.get()' and '.copy()' of a dict, '.lower()' and "
                                       "'.upper()' of a str are");
 }

@@ -30,7 +30,7 @@ static Outcome unknownSymbol(const Value &value) {
 static Outcome unsupported(StringRef op, const Value &left, const Value &right) {
   if (left.asSymbol() || right.asSymbol())
     return unknownSymbol(left.asSymbol() ? left : right);
-  return Outcome::failure("'" + op + "' is not defined for a " + left.typeName() + " and a " + right.typeName());
+  return Outcome::failure("'" + op + "' is not defined for " + left.aType() + " and " + right.aType());
 }
 
 /// Integer power by squaring; nullopt on overflow.
@@ -197,7 +197,7 @@ Outcome unary(StringRef op, const Value &operand) {
   const double *real = operand.asFloat();
   if (real && op != "~")
     return Value(op == "-" ? -*real : *real);
-  return Outcome::failure("'" + op + "' is not defined for a " + operand.typeName());
+  return Outcome::failure("'" + op + "' is not defined for " + operand.aType());
 }
 
 //===----------------------------------------------------------------------===//
@@ -280,7 +280,7 @@ static Outcome contains(const Value &container, const Value &element) {
     return Value(StringRef(*container.asString()).contains(*element.asString()));
   const Sequence *sequence = container.asSequence();
   if (!sequence)
-    return Outcome::failure("'in' wants a dict, a list or a str, not a " + container.typeName());
+    return Outcome::failure("'in' wants a dict, a list or a str, not " + container.aType());
   Equality equality;
   for (const Item &item : sequence->items)
     if (equality.equal(item.value, element))

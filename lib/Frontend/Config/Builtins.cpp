@@ -28,7 +28,7 @@ using Arguments = ArrayRef<Item>;
 struct Builtin {
   StringLiteral name;
   unsigned minArguments, maxArguments;
-  Outcome (*call)(Arguments);
+  Outcome (*call)(StringRef function, Arguments arguments);
 };
 
 } // namespace
@@ -36,7 +36,7 @@ struct Builtin {
 static Outcome wrongType(StringRef function, const Value &value) {
   if (value.asSymbol())
     return Outcome::failure("the value of '" + value.asSymbol()->name + "' is not known: imports are not followed");
-  return Outcome::failure(function + "() of a " + value.typeName() + " is not defined");
+  return Outcome::failure(function + "() of " + value.aType() + " is not defined");
 }
 
 /// A float as an integer, if it is one of 64 bits.
@@ -52,7 +52,7 @@ static std::string withoutUnderscores(StringRef text) {
   return digits;
 }
 
-static Outcome callInt(Arguments arguments) {
+static Outcome callInt(StringRef function, Arguments arguments) {
   if (arguments.empty())
     return Value(int64_t(0));
   const Value &value = arguments[0].value;
@@ -66,10 +66,10 @@ static Outcome callInt(Arguments arguments) {
       return Outcome::failure("int() cannot read " + repr(value, 60));
     return Value(result);
   }
-  return wrongType("int", value);
+  return wrongType(function, value);
 }
 
-static Outcome callFloat(Arguments arguments) {
+static Outcome callFloat(StringRef function, Arguments arguments) {
   if (arguments.empty())
     return Value(0.0);
   const Value &value = arguments[0].value;
@@ -84,20 +84,20 @@ static Outcome callFloat(Arguments arguments) {
       return Outcome::failure("float() cannot read " + repr(value, 60));
     return Value(result);
   }
-  return wrongType("float", value);
+  return wrongType(function, value);
 }
 
-static Outcome callBool(Arguments arguments) {
+static Outcome callBool(StringRef function, Arguments arguments) {
   if (!arguments.empty() && arguments[0].value.asSymbol())
-    return wrongType("bool", arguments[0].value);
+    return wrongType(function, arguments[0].value);
   return Value(!arguments.empty() && arguments[0].value.truth());
 }
 
-static Outcome callStr(Arguments arguments) {
+static Outcome callStr(StringRef function, Arguments arguments) {
   return Value(arguments.empty() ? std::string() : str(arguments[0].value, maxStringBytes));
 }
 
-static Outcome callLen(Arguments arguments) {
+static Outcome callLen(StringRef function, Arguments arguments) {
   const Value &value = arguments[0].value;
   if (const std::string *string = value.asString())
     return Value(int64_t(string->size()));
@@ -105,10 +105,10 @@ static Outcome callLen(Arguments arguments) {
     return Value(int64_t(sequence->items.size()));
   if (const Dict *dict = value.asDict())
     return Value(int64_t(dict->entries.size()));
-  return wrongType("len", value);
+  return wrongType(function, value);
 }
 
-static Outcome convertSequence(StringRef function, Arguments arguments) {
+static Outcome callSequence(StringRef function, Arguments arguments) {
   Sequence result;
   result.tuple = function == "tuple";
   if (arguments.empty())
@@ -124,21 +124,18 @@ static Outcome convertSequence(StringRef function, Arguments arguments) {
   return Value(std::move(result));
 }
 
-static Outcome callList(Arguments arguments) { return convertSequence("list", arguments); }
-static Outcome callTuple(Arguments arguments) { return convertSequence("tuple", arguments); }
-
-static Outcome callDict(Arguments arguments) {
+static Outcome callDict(StringRef function, Arguments arguments) {
   if (const Dict *dict = arguments[0].value.asDict())
     return Value(*dict);
-  return wrongType("dict", arguments[0].value);
+  return wrongType(function, arguments[0].value);
 }
 
-static Outcome callRange(Arguments arguments) {
+static Outcome callRange(StringRef function, Arguments arguments) {
   int64_t bounds[3] = {0, 0, 1};
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::optional<int64_t> bound = arguments[i].value.toInteger();
     if (!bound)
-      return wrongType("range", arguments[i].value);
+      return wrongType(function, arguments[i].value);
     bounds[arguments.size() == 1 ? 1 : i] = *bound;
   }
   auto [first, last, step] = bounds;
@@ -155,16 +152,16 @@ static Outcome callRange(Arguments arguments) {
   return Value(std::move(result));
 }
 
-static Outcome callSum(Arguments arguments) {
+static Outcome callSum(StringRef function, Arguments arguments) {
   const Sequence *sequence = arguments[0].value.asSequence();
   if (!sequence)
-    return wrongType("sum", arguments[0].value);
+    return wrongType(function, arguments[0].value);
   Outcome total = arguments.size() == 2 ? arguments[1].value : Value(int64_t(0));
   for (const Item &item : sequence->items) {
     if (item.value.isPoison())
       return Value::poison();
     if (!item.value.toFloat())
-      return wrongType("sum", item.value);
+      return wrongType(function, item.value);
     total = binary("+", *total.value, item.value);
     if (!total.value)
       return total;
@@ -172,9 +169,9 @@ static Outcome callSum(Arguments arguments) {
   return total;
 }
 
-/// The first of the largest (`op` is ">") or smallest arguments, or of the
-/// elements of the only one.
-static Outcome extreme(StringRef function, StringRef op, Arguments arguments) {
+/// The first of the largest (max) or smallest (min) arguments, or of the elements
+/// of the only one.
+static Outcome callExtreme(StringRef function, Arguments arguments) {
   if (arguments.size() == 1) {
     const Sequence *sequence = arguments[0].value.asSequence();
     if (!sequence)
@@ -187,7 +184,7 @@ static Outcome extreme(StringRef function, StringRef op, Arguments arguments) {
   for (const Item &item : arguments) {
     if (item.value.isPoison())
       return Value::poison();
-    Outcome better = compare(op, item.value, *best);
+    Outcome better = compare(function == "max" ? ">" : "<", item.value, *best);
     if (!better.value)
       return better;
     if (better.value->truth())
@@ -196,19 +193,16 @@ static Outcome extreme(StringRef function, StringRef op, Arguments arguments) {
   return *best;
 }
 
-static Outcome callMin(Arguments arguments) { return extreme("min", "<", arguments); }
-static Outcome callMax(Arguments arguments) { return extreme("max", ">", arguments); }
-
-static Outcome callAbs(Arguments arguments) {
+static Outcome callAbs(StringRef function, Arguments arguments) {
   const Value &value = arguments[0].value;
   if (std::optional<int64_t> integer = value.toInteger())
     return *integer < 0 ? unary("-", value) : Outcome(Value(*integer));
   if (const double *real = value.asFloat())
     return Value(std::fabs(*real));
-  return wrongType("abs", value);
+  return wrongType(function, value);
 }
 
-static Outcome callRound(Arguments arguments) {
+static Outcome callRound(StringRef function, Arguments arguments) {
   const Value &value = arguments[0].value;
   std::optional<int64_t> digits = arguments.size() == 2 ? arguments[1].value.toInteger() : 0;
   if (!digits || *digits < 0 || *digits > 300)
@@ -217,7 +211,7 @@ static Outcome callRound(Arguments arguments) {
     return Value(*integer);
   const double *real = value.asFloat();
   if (!real)
-    return wrongType("round", value);
+    return wrongType(function, value);
   // To even on a tie, as Python does and as the default rounding mode is.
   if (arguments.size() == 1)
     return integral(std::nearbyint(*real));
@@ -226,12 +220,14 @@ static Outcome callRound(Arguments arguments) {
   return Value(strtod(text.c_str(), nullptr));
 }
 
-static Outcome callPow(Arguments arguments) { return binary("**", arguments[0].value, arguments[1].value); }
+static Outcome callPow(StringRef function, Arguments arguments) {
+  return binary("**", arguments[0].value, arguments[1].value);
+}
 
-static Outcome callIsqrt(Arguments arguments) {
+static Outcome callIsqrt(StringRef function, Arguments arguments) {
   std::optional<int64_t> value = arguments[0].value.toInteger();
   if (!value)
-    return wrongType("math.isqrt", arguments[0].value);
+    return wrongType(function, arguments[0].value);
   if (*value < 0)
     return Outcome::failure("math.isqrt() of a negative number");
   int64_t root = int64_t(std::sqrt(double(*value)));
@@ -243,12 +239,12 @@ static Outcome callIsqrt(Arguments arguments) {
   return Value(root);
 }
 
-static Outcome callGcd(Arguments arguments) {
+static Outcome callGcd(StringRef function, Arguments arguments) {
   uint64_t result = 0;
   for (const Item &item : arguments) {
     std::optional<int64_t> value = item.value.toInteger();
     if (!value)
-      return wrongType("math.gcd", item.value);
+      return wrongType(function, item.value);
     result = std::gcd(result, *value < 0 ? -uint64_t(*value) : uint64_t(*value));
   }
   if (result > uint64_t(INT64_MAX))
@@ -258,35 +254,35 @@ static Outcome callGcd(Arguments arguments) {
 
 /// A function of one float; what is not finite for a finite argument is outside
 /// its domain or range.
-template <double (*function)(double)> static Outcome callReal(Arguments arguments) {
+template <double (*real)(double)> static Outcome callReal(StringRef function, Arguments arguments) {
   std::optional<double> argument = arguments[0].value.toFloat();
   if (!argument)
-    return wrongType("this function", arguments[0].value);
-  double result = function(*argument);
+    return wrongType(function, arguments[0].value);
+  double result = real(*argument);
   if (!std::isfinite(result) && std::isfinite(*argument))
-    return Outcome::failure("not defined at " + reprFloat(*argument));
+    return Outcome::failure(function + "() is not defined at " + reprFloat(*argument));
   return Value(result);
 }
 
-template <double (*function)(double)> static Outcome callRounding(Arguments arguments) {
+template <double (*rounding)(double)> static Outcome callRounding(StringRef function, Arguments arguments) {
   if (std::optional<int64_t> integer = arguments[0].value.toInteger())
     return Value(*integer);
   const double *real = arguments[0].value.asFloat();
-  return real ? integral(function(*real)) : wrongType("this function", arguments[0].value);
+  return real ? integral(rounding(*real)) : wrongType(function, arguments[0].value);
 }
 
-static Outcome callLog(Arguments arguments) {
-  Outcome numerator = callReal<std::log>(arguments.take_front());
+static Outcome callLog(StringRef function, Arguments arguments) {
+  Outcome numerator = callReal<std::log>(function, arguments.take_front());
   if (arguments.size() == 1 || !numerator.value)
     return numerator;
-  Outcome denominator = callReal<std::log>(arguments.drop_front());
+  Outcome denominator = callReal<std::log>(function, arguments.drop_front());
   return denominator.value ? binary("/", *numerator.value, *denominator.value) : denominator;
 }
 
-static Outcome callMathPow(Arguments arguments) {
+static Outcome callMathPow(StringRef function, Arguments arguments) {
   std::optional<double> base = arguments[0].value.toFloat(), exponent = arguments[1].value.toFloat();
   if (!base || !exponent)
-    return wrongType("math.pow", arguments[base ? 1 : 0].value);
+    return wrongType(function, arguments[base ? 1 : 0].value);
   return binary("**", Value(*base), Value(*exponent));
 }
 
@@ -297,15 +293,15 @@ static const Builtin builtins[] = {
     {"float", 0, 1, callFloat},
     {"int", 0, 1, callInt},
     {"len", 1, 1, callLen},
-    {"list", 0, 1, callList},
-    {"max", 1, ~0u, callMax},
-    {"min", 1, ~0u, callMin},
+    {"list", 0, 1, callSequence},
+    {"max", 1, ~0u, callExtreme},
+    {"min", 1, ~0u, callExtreme},
     {"pow", 2, 2, callPow},
     {"range", 1, 3, callRange},
     {"round", 1, 2, callRound},
     {"str", 0, 1, callStr},
     {"sum", 1, 2, callSum},
-    {"tuple", 0, 1, callTuple},
+    {"tuple", 0, 1, callSequence},
     {"math.ceil", 1, 1, callRounding<std::ceil>},
     {"math.cos", 1, 1, callReal<std::cos>},
     {"math.exp", 1, 1, callReal<std::exp>},
@@ -348,8 +344,9 @@ std::optional<Outcome> callBuiltin(StringRef name, ArrayRef<Item> arguments) {
                             (builtin->maxArguments == builtin->minArguments ? ""
                              : builtin->maxArguments == ~0u                 ? " or more"
                                                             : (" to " + Twine(builtin->maxArguments)).str()) +
-                            " arguments, not " + Twine(arguments.size()));
-  return builtin->call(arguments);
+                            (builtin->maxArguments == 1 ? " argument" : " arguments") + ", not " +
+                            Twine(arguments.size()));
+  return builtin->call(name, arguments);
 }
 
 } // namespace colo::config

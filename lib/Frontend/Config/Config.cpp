@@ -99,8 +99,12 @@ static void warnOfMisnomers(Resolver &resolver) {
       continue;
     }
     std::optional<StringRef> near = nearestName(name, knownKeys);
-    // Short names are near to everything, and a key that is there was not meant.
-    if (near && name.size() > 4 && !resolver.scope.count(*near))
+    // Short names are near to everything, and a key that is there (seed, SEED) was
+    // not meant.
+    bool given = near && any_of(resolver.scope, [&](const auto &entry) {
+                   return entry.first.equals_insensitive(*near) && entry.first != name;
+                 });
+    if (near && name.size() > 4 && !given)
       resolver.diagnostics.warning(binding.nameRange.Start,
                                    "'" + name + "' has no effect; did you mean '" + *near + "'?");
   }

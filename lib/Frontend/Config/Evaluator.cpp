@@ -81,8 +81,8 @@ void Evaluator::unpack(const Expr &target, const MaybeValue &value, SMRange valu
     diagnostics.error(valueRange.Start,
                       sequence ? Twine(target.arguments.size()) + " names, but " + Twine(sequence->items.size()) +
                                      (sequence->items.size() == 1 ? " value" : " values")
-                               : "a " + value->typeName() + " cannot be unpacked into " +
-                                     Twine(target.arguments.size()) + " names; a tuple or a list can");
+                               : Twine(value->aType()) + " cannot be unpacked into " + Twine(target.arguments.size()) +
+                                     " names; a tuple or a list can");
   for (size_t i = 0; i < target.arguments.size(); ++i)
     if (fits)
       assign(*target.arguments[i].value, sequence->items[i].value, sequence->items[i].range);
@@ -107,7 +107,7 @@ MaybeValue Evaluator::updated(const Value &container, long expectedUses, const E
   const Trailer &trailer = target.trailers[at];
   const Dict *dict = container.asDict();
   if (!dict)
-    return fail(trailer.range.Start, "entries of a dict can be set, not those of a " + container.typeName());
+    return fail(trailer.range.Start, "entries of a dict can be set, not those of " + container.aType());
   if (container.useCount() > expectedUses)
     return fail(trailer.range.Start, "this dict is known by another name too and would change there as well; write "
                                      "the entry where the dict is made");
@@ -115,7 +115,7 @@ MaybeValue Evaluator::updated(const Value &container, long expectedUses, const E
   if (!key || key->isPoison())
     return key;
   if (!isHashable(*key))
-    return fail(trailer.range.Start, "a " + key->typeName() + " cannot be a key");
+    return fail(trailer.range.Start, Twine(key->aType()) + " cannot be a key");
   Item replacement = item;
   if (at + 1 < target.trailers.size()) {
     MaybeValue inner = index(container, *key, trailer.range);
@@ -225,7 +225,7 @@ bool Evaluator::spread(const Argument &argument, std::vector<Item> &items) {
     items.push_back({*value, argument.value->range});
   else
     fail(argument.nameRange.Start, sequence ? "more than " + Twine(maxSequenceItems) + " values"
-                                            : "'*' spreads a list or a tuple, not a " + value->typeName());
+                                            : "'*' spreads a list or a tuple, not " + value->aType());
   return value->isPoison() || sequence;
 }
 
@@ -238,7 +238,7 @@ MaybeValue Evaluator::evalDict(const Expr &expr) {
 
 bool Evaluator::setEntry(Dict &dict, Entry entry, bool unique) {
   if (!isHashable(entry.key)) {
-    fail(entry.keyRange.Start, "a " + entry.key.typeName() + " cannot be a key");
+    fail(entry.keyRange.Start, Twine(entry.key.aType()) + " cannot be a key");
     return false;
   }
   if (const Entry *earlier = unique ? dict.lookup(entry.key) : nullptr) {
@@ -269,7 +269,7 @@ bool Evaluator::evalEntries(ArrayRef<Argument> arguments, bool isCall, Dict &dic
     }
     const Dict *source = value->asDict();
     if (!source && !value->isPoison()) {
-      fail(argument.nameRange.Start, "'**' spreads a dict, not a " + value->typeName());
+      fail(argument.nameRange.Start, "'**' spreads a dict, not " + value->aType());
       return false;
     }
     for (size_t i = 0; source && i < source->entries.size(); ++i)

@@ -107,7 +107,7 @@ Outcome formatValue(const Value &value, StringRef specText) {
   std::optional<Spec> spec = parseSpec(specText);
   std::optional<std::string> body = spec ? formatBody(value, *spec) : std::nullopt;
   if (!body)
-    return Outcome::failure("the format '" + specText.take_front(60) + "' is not supported for a " + value.typeName());
+    return Outcome::failure("the format '" + specText.take_front(60) + "' is not supported for " + value.aType());
   size_t padding = spec->width > body->size() ? spec->width - body->size() : 0;
   char align = spec->align ? spec->align : value.toFloat() ? '>' : '<';
   size_t left = align == '>' || align == '=' ? padding : align == '^' ? padding / 2 : 0;

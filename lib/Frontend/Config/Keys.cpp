@@ -81,7 +81,7 @@ bool readReal(Resolver &resolver, const Item &item, StringRef path, Sourced<doub
     return true;
   }
   if (!item.value.isPoison())
-    resolver.error(item.range, describe(path, item.value) + "; it must be a number of at least 0");
+    resolver.error(item.range, describe(path, item.value) + "; it must be a finite number of at least 0");
   return false;
 }
 

@@ -41,10 +41,17 @@ public:
     auto *parser = static_cast<antlr4::Parser *>(recognizer);
     std::string message = "syntax error: unexpected " + describe(token);
     antlr4::misc::IntervalSet expected = parser->getExpectedTokens();
-    // A long list says nothing; an operand can be missing nearly anywhere.
     SmallVector<std::string> names;
-    for (ssize_t type : expected.toList())
-      names.push_back(parser->getVocabulary().getDisplayName(type));
+    for (ssize_t type : expected.toList()) {
+      bool closes = type == ColoConfigLexer::CLOSE_PAREN || type == ColoConfigLexer::CLOSE_BRACKET ||
+                    type == ColoConfigLexer::CLOSE_BRACE;
+      // The parser has decided that the list ends, but a comma would continue it.
+      if (closes && !expected.contains(parser->getTokenType("','")))
+        names.push_back("','");
+      if (type != ssize_t(Token::EOF))
+        names.push_back(parser->getVocabulary().getDisplayName(type));
+    }
+    // A long list says nothing; an operand can be missing nearly anywhere.
     if (!names.empty() && names.size() <= 4)
       message += "; expected " + join(names, " or ");
     diagnostics.error(stream.start(token), message);

@@ -247,7 +247,7 @@ static void checkWorld(Resolver &resolver, SMRange where, int64_t worldSize) {
   SMRange size = config.tensorSize.loc.isValid() ? SMRange(config.tensorSize.loc, config.tensorSize.loc) : where;
   if (worldSize % replica) {
     resolver.error(size, "a world of " + Twine(worldSize) + " ranks is not a multiple of " + describeFactors(config) +
-                             " = " + Twine(replica));
+                             (replica == config.tensorSize ? "" : (" = " + Twine(replica)).str()));
     return;
   }
   if (config.data.value && total != worldSize)

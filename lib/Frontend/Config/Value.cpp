@@ -60,6 +60,12 @@ StringRef Value::typeName() const {
   return asDict() ? StringRef("dict") : StringRef(names[storage.index()]);
 }
 
+std::string Value::aType() const {
+  if (isNone())
+    return "None";
+  return (asInt() || asSymbol() ? "an " : "a ") + typeName().str();
+}
+
 bool Value::truth() const {
   if (isNone())
     return false;

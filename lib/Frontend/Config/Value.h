@@ -77,6 +77,8 @@ public:
 
   /// Python's name of the type: "int", "str", "dict"…
   llvm::StringRef typeName() const;
+  /// The same with an article: "an int", "a str", "None".
+  std::string aType() const;
   bool truth() const;
   unsigned depth() const;
   /// How many values share this container; 0 for what is not one.

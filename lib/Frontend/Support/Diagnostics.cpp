@@ -49,16 +49,32 @@ void Diagnostics::errorInRawText(SMLoc loc, const Twine &message) {
   sources.PrintMessage(errs(), diagnostic);
 }
 
+/// True if two neighbouring letters of `name` changed places.
+static bool isTransposed(StringRef name, StringRef candidate) {
+  std::string swapped = name.lower();
+  for (size_t i = 0; i + 1 < swapped.size(); ++i) {
+    std::swap(swapped[i], swapped[i + 1]);
+    if (candidate.equals_insensitive(swapped))
+      return true;
+    std::swap(swapped[i], swapped[i + 1]);
+  }
+  return false;
+}
+
 std::optional<StringRef> nearestName(StringRef name, ArrayRef<StringRef> candidates) {
-  // One slip for every three letters, and always one that is only in case.
-  unsigned allowed = std::max<size_t>(1, (name.size() + 1) / 3);
+  // One slip for every three letters, and any number in case.
+  unsigned allowed = name.size() / 3;
   std::optional<StringRef> best;
   unsigned bestDistance = ~0u;
   for (StringRef candidate : candidates) {
-    unsigned distance = name.edit_distance_insensitive(candidate, /*AllowReplacements=*/true, allowed) * 2;
-    if (distance == 0 && name != candidate)
+    // An allowance of 0 would mean no bound.
+    unsigned distance = name.edit_distance_insensitive(candidate, /*AllowReplacements=*/true, allowed + 2);
+    if (distance == 2 && isTransposed(name, candidate))
       distance = 1;
-    if (distance < bestDistance && distance <= 2 * allowed && distance < 2 * candidate.size()) {
+    if (distance > allowed || distance >= candidate.size())
+      continue;
+    // More is left out by mistake than added.
+    if (distance < bestDistance || (distance == bestDistance && candidate.size() > best->size())) {
       bestDistance = distance;
       best = candidate;
     }
