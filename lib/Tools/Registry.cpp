@@ -8,6 +8,8 @@
 #include "colo/Tools/Registry.h"
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Colo/ColoDialect.h"
+#include "colo/Dialect/Colo/Passes.h"
+#include "colo/Dialect/Dist/DistDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -26,12 +28,13 @@
 using namespace mlir;
 
 void colo::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<ColoDialect, rt::RtDialect, affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect,
-                  DLTIDialect, func::FuncDialect, LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
-                  memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect>();
+  registry.insert<ColoDialect, dist::DistDialect, rt::RtDialect, affine::AffineDialect, arith::ArithDialect,
+                  cf::ControlFlowDialect, DLTIDialect, func::FuncDialect, LLVM::LLVMDialect, linalg::LinalgDialect,
+                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect>();
 }
 
 void colo::registerAllPasses() {
   registerTransformsPasses();
+  registerColoPasses();
   registerColoConversionPasses();
 }

@@ -14,6 +14,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def VerifyBatchPass : Pass<"colo-verify-batch", "::mlir::ModuleOp"> {
+  let summary = "Check that the loss and the metrics are sums over batch rows.";
+  let description = [{
+    The program is compiled for one micro-batch of one replica and run for any number of both. That is sound only if
+    every metric, the loss included, is a sum of terms c * weighted_mean(values, weights): the factor of the batch (dim 0
+    of the entry function's inputs) is followed through the factor map of every op, into called functions, up to
+    these means.
+
+    In: the imported program. Out: the same. Errors, at the op: a reduction, softmax, slice, concatenation or reshape that
+    mixes rows; rows combined with other rows, or with values that differ from row to row and are no input; a dropout
+    whose dim 0 is not the batch; weights that depend on parameters; anything but +, - and multiplication by a
+    constant after a mean.
+
+    ```mlir
+    %m = colo.reduce %x {dims = array<i64: 0>, kind = 0 : i32} : tensor<4x8xf32> -> tensor<8xf32>
+    // error: 'colo.reduce' depends on how the batch is split: ...
+    ```
+  }];
+}
+
 def AutodiffPass : Pass<"colo-autodiff", "::mlir::ModuleOp"> {
   let summary = "Differentiate the loss with respect to the parameters.";
   let description = [{
