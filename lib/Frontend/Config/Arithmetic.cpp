@@ -23,13 +23,11 @@ static Outcome overflow() { return Outcome::failure("the result does not fit in 
 
 static Outcome divisionByZero() { return Outcome::failure("division by zero"); }
 
-static Outcome unknownSymbol(const Value &value) {
-  return Outcome::failure("the value of '" + value.asSymbol()->name + "' is not known: imports are not followed");
+Value unknownResult(StringRef op, const Value &left, const Value &right) {
+  return Value(Symbol{"(" + repr(left, 60) + " " + op.str() + " " + repr(right, 60) + ")"});
 }
 
 static Outcome unsupported(StringRef op, const Value &left, const Value &right) {
-  if (left.asSymbol() || right.asSymbol())
-    return unknownSymbol(left.asSymbol() ? left : right);
   return Outcome::failure("'" + op + "' is not defined for " + left.aType() + " and " + right.aType());
 }
 
@@ -168,6 +166,8 @@ static std::optional<Outcome> containers(StringRef op, const Value &left, const 
 }
 
 Outcome binary(StringRef op, const Value &left, const Value &right) {
+  if (left.asSymbol() || right.asSymbol())
+    return unknownResult(op, left, right);
   bool bitwise = op == "&" || op == "|" || op == "^" || op == "<<" || op == ">>";
   if (op != "@") {
     if (left.toInteger() && right.toInteger())
@@ -184,7 +184,7 @@ Outcome binary(StringRef op, const Value &left, const Value &right) {
 
 Outcome unary(StringRef op, const Value &operand) {
   if (operand.asSymbol())
-    return unknownSymbol(operand);
+    return Value(Symbol{"(" + op.str() + " " + repr(operand, 60) + ")"});
   if (op == "not")
     return Value(!operand.truth());
   std::optional<int64_t> integer = operand.toInteger();
@@ -231,6 +231,7 @@ bool Equality::equal(const Value &left, const Value &right) {
     return *left.toFloat() == *right.toFloat();
   if (left.asString() && right.asString())
     return *left.asString() == *right.asString();
+  // Inside containers: the same name is the same value.
   if (left.asSymbol() && right.asSymbol())
     return left.asSymbol()->name == right.asSymbol()->name;
   if (left.asSequence() && right.asSequence())
@@ -291,6 +292,8 @@ static Outcome contains(const Value &container, const Value &element) {
 }
 
 Outcome compare(StringRef op, const Value &left, const Value &right) {
+  if (left.asSymbol() || right.asSymbol())
+    return unknownResult(op, left, right);
   if (op == "in" || op == "not in") {
     Outcome found = contains(right, left);
     return found.value && op == "not in" ? Outcome(Value(!found.value->truth())) : found;

@@ -35,7 +35,7 @@ struct Builtin {
 
 static Outcome wrongType(StringRef function, const Value &value) {
   if (value.asSymbol())
-    return Outcome::failure("the value of '" + value.asSymbol()->name + "' is not known: imports are not followed");
+    return Value(Symbol{function.str() + "(" + repr(value, 60) + ")"});
   return Outcome::failure(function + "() of " + value.aType() + " is not defined");
 }
 
@@ -185,7 +185,7 @@ static Outcome callExtreme(StringRef function, Arguments arguments) {
     if (item.value.isPoison())
       return Value::poison();
     Outcome better = compare(function == "max" ? ">" : "<", item.value, *best);
-    if (!better.value)
+    if (!better.value || better.value->asSymbol())
       return better;
     if (better.value->truth())
       best = &item.value;

@@ -326,7 +326,7 @@ MaybeValue Evaluator::evalCompare(const Expr &expr) {
     if (!right || left->isPoison() || right->isPoison())
       return right ? MaybeValue(Value::poison()) : std::nullopt;
     MaybeValue holds = finish(compare(expr.operators[i].spelling, *left, *right), expr.operators[i].loc);
-    if (!holds || !holds->truth())
+    if (!holds || holds->asSymbol() || !holds->truth())
       return holds;
     left = std::move(right);
   }
@@ -337,11 +337,8 @@ MaybeValue Evaluator::evalLogical(const Expr &expr) {
   MaybeValue value;
   for (const ExprPtr &operand : expr.operands) {
     value = eval(*operand);
-    if (!value || value->isPoison())
-      return value;
-    if (value->asSymbol())
-      return fail(operand->range.Start, "the value of '" + value->asSymbol()->name + "' is not known");
-    if (value->truth() == (expr.kind == ExprKind::Or))
+    // An unknown value decides nothing, so the result is unknown as well.
+    if (!value || value->isPoison() || value->asSymbol() || value->truth() == (expr.kind == ExprKind::Or))
       return value;
   }
   return value;
@@ -353,7 +350,7 @@ MaybeValue Evaluator::evalConditional(const Expr &expr) {
     if (!condition || condition->isPoison())
       return condition;
     if (condition->asSymbol())
-      return fail(expr.operands[i + 1]->range.Start, "the value of '" + condition->asSymbol()->name + "' is not known");
+      return Value(Symbol{"(... if " + repr(*condition, 60) + ")"});
     if (condition->truth())
       return eval(*expr.operands[i]);
   }

@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Evaluates the assignments of a config in order. Nothing is executed: names
-// that were imported stay symbols, and the only functions are those of
-// Builtins.cpp. Integers are 64-bit and checked. An assignment that fails is
+// that were imported stay symbols, what is computed from them too, and the only
+// functions are those of Builtins.cpp. A symbol is an error where a key needs a
+// value. Integers are 64-bit and checked. An assignment that fails is
 // reported once and poisons its names, so that the rest of the file is still
 // checked.
 //
@@ -49,6 +50,9 @@ struct Outcome {
     return outcome;
   }
 };
+
+/// `left op right` where one side is a symbol: a symbol that shows both.
+Value unknownResult(llvm::StringRef op, const Value &left, const Value &right);
 
 /// `left op right` for the binary operators of Python (Arithmetic.cpp).
 Outcome binary(llvm::StringRef op, const Value &left, const Value &right);

@@ -30,7 +30,8 @@ struct Sequence;
 struct Dict;
 
 /// A name that was imported, or a builtin: `torch.half`, `AMP_TYPE.NAIVE`,
-/// `TensorShardStrategy(...)`. Its value is unknown.
+/// `TensorShardStrategy(...)`, or what was computed from one: `(HIDDEN * 2)`. Its
+/// value is unknown.
 struct Symbol {
   std::string name;
   /// The part after the last dot.
