@@ -1,0 +1,314 @@
+//===- Import.cpp - from a model file to the colo dialect -------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The whole import: choose and make the Model, interpret its forward in the
+// entry function, then declare the parameters that were found.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Importer.h"
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace llvm;
+using mlir::func::FuncOp;
+
+namespace colo::model {
+
+Importer::Importer(mlir::MLIRContext &context, SourceMgr &sources, const ModelOptions &options)
+    : context(context), sources(sources), options(options), diagnostics(sources), isF64(options.f64),
+      entryBuilder(&context), globals(&standard) {}
+
+/// Classes, functions and constants of a file, in order.
+void Importer::declare(const File &file, Scope &scope) {
+  for (const StmtPtr &stmt : file.body) {
+    if (auto *definition = dyn_cast<ClassStmt>(stmt.get())) {
+      if (Value *earlier = scope.find(definition->name); earlier && scope.names.count(definition->name)) {
+        SmallVector<DiagnosticNote, 1> notes;
+        if (auto *other = earlier->get<ClassValue>())
+          notes.push_back({other->definition->nameLoc, "it is defined here"});
+        fail(definition->nameLoc, "there is already a '" + definition->name + "' in this file", notes);
+      }
+      scope.names[definition->name] = ClassValue{definition, &scope};
+      continue;
+    }
+    exec(*stmt, scope, nullptr);
+  }
+}
+
+const ClassStmt *Importer::chooseModel(const File &file, unsigned fileId) {
+  SmallVector<const ClassStmt *> models;
+  SmallVector<StringRef> names;
+  for (const StmtPtr &stmt : file.body) {
+    auto *definition = dyn_cast<ClassStmt>(stmt.get());
+    if (!definition)
+      continue;
+    if (definition->base != "Model" && definition->base != "Module")
+      fail(definition->baseLoc, "class " + definition->name + " must begin with its kind: Model, or Module for a part" +
+                                    didYouMean(definition->base, {"Model", "Module"}));
+    if (definition->base == "Model") {
+      models.push_back(definition);
+      names.push_back(definition->name);
+    }
+  }
+  SMLoc start = SMLoc::getFromPointer(sources.getMemoryBuffer(fileId)->getBufferStart());
+  if (!options.modelName.empty()) {
+    for (const ClassStmt *candidate : models)
+      if (candidate->name == options.modelName)
+        return candidate;
+    fail(start, "the file has no Model named '" + options.modelName + "'" + didYouMean(options.modelName, names) +
+                    (names.empty() ? "" : "; it has " + joinNames(names)));
+  }
+  if (models.empty())
+    fail(start, "the file has no Model: write 'class NAME(Model, size=…):' with a forward that returns the loss");
+  if (models.size() > 1)
+    fail(models[1]->nameLoc, "the file has more than one Model; choose one with --model=NAME",
+         {{models[0]->nameLoc, "the first is " + models[0]->name}});
+  return models.front();
+}
+
+static StringRef kindOf(const Value &value) {
+  return value.is<Size>()     ? "an integer"
+         : value.is<double>() ? "a number"
+         : value.is<bool>()   ? "True or False"
+                              : "text";
+}
+
+Value Importer::defineValue(const ClassStmt &model, const Parameter &parameter, const Sourced<ModelValue> &given,
+                            const Value &byDefault) {
+  Value value = std::visit(
+      [&](const auto &held) -> Value {
+        using T = std::decay_t<decltype(held)>;
+        if constexpr (std::is_same_v<T, int64_t>)
+          return Size{held, parameter.name};
+        else
+          return held;
+      },
+      given.value);
+  bool fits = byDefault.isNone() || byDefault.data.index() == value.data.index() ||
+              (byDefault.is<double>() && value.is<Size>());
+  if (!fits)
+    fail(given.loc, "'" + parameter.name + "' must be " + kindOf(byDefault) + ", but this is " + value.describe(),
+         {{parameter.loc, "the parameter of " + model.name}});
+  if (byDefault.is<double>() && value.is<Size>())
+    return value.number();
+  return value;
+}
+
+std::shared_ptr<Module> Importer::makeModel(const ClassStmt &definition) {
+  SmallVector<StringRef> names;
+  for (const Parameter &parameter : definition.parameters)
+    names.push_back(parameter.name);
+  for (const auto &[name, given] : options.defines)
+    if (!is_contained(names, name))
+      fail(given.loc,
+           "Model " + definition.name + " has no parameter '" + name + "'" + didYouMean(name, names) +
+               (names.empty() ? "; it has none" : "; it has " + joinNames(names)),
+           {{definition.nameLoc, "the Model"}});
+  Arguments arguments;
+  for (const Parameter &parameter : definition.parameters) {
+    auto given = options.defines.find(parameter.name);
+    if (given == options.defines.end()) {
+      if (!parameter.value)
+        fail(parameter.loc, "parameter '" + parameter.name +
+                                "' of the Model has no value: give it a default, or set it with "
+                                "'-D " +
+                                parameter.name + "=…' or the config's model=dict(" + parameter.name + "=…)");
+      continue;
+    }
+    Value byDefault = parameter.value ? eval(*parameter.value, globals) : Value();
+    Value value = defineValue(definition, parameter, given->second, byDefault);
+    arguments.given.push_back({parameter.name, {value, given->second.loc}});
+  }
+  Value made = instantiate(ClassValue{&definition, &globals}, std::move(arguments), definition.nameLoc);
+  return *made.get<std::shared_ptr<Module>>();
+}
+
+/// Types the inputs of the Model's forward.
+static mlir::Type elementTypeOf(const TypeValue &type, mlir::Builder &builder, mlir::Type floatType) {
+  switch (type.kind) {
+  case TypeValue::Kind::Float:
+    return floatType;
+  case TypeValue::Kind::Int:
+    return builder.getI32Type();
+  case TypeValue::Kind::Bool:
+    return builder.getI1Type();
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+void Importer::buildEntry() {
+  FunctionValue forward = forwardOf(*model, model->definition->nameLoc);
+  const FunctionStmt &definition = *forward.definition;
+  SmallVector<mlir::Type> types;
+  std::vector<BoundArgument> arguments;
+  for (const Parameter &parameter : definition.parameters) {
+    if (!parameter.annotation)
+      fail(parameter.loc,
+           "the Model's inputs are typed: write '" + parameter.name + ": int32[batch, …]' or 'float32[batch, …]'");
+    Value annotation = eval(*parameter.annotation, model->scope);
+    auto *type = annotation.get<TypeValue>();
+    if (!type || !type->isShaped)
+      fail(parameter.annotation->loc, "an input's type is int32[…], float32[…] or bool[…] with its sizes");
+    if (type->dims.empty() || !type->dims[0].batch)
+      fail(parameter.annotation->loc, "the first size of an input is 'batch', the rows of a micro-batch");
+    SmallVector<int64_t> shape;
+    for (const Size &dim : type->dims)
+      shape.push_back(dim.value);
+    types.push_back(mlir::RankedTensorType::get(shape, elementTypeOf(*type, entryBuilder, floatType())));
+    Tensor tensor;
+    tensor.dims = type->dims;
+    tensor.input = inputs.size();
+    inputs.push_back({parameter.name});
+    arguments.push_back({tensor, parameter.loc});
+  }
+  if (types.empty())
+    fail(definition.nameLoc, "the Model's forward takes no input");
+
+  mlir::Location location = locate(definition.loc);
+  auto function = FuncOp::create(location, model->definition->name, entryBuilder.getFunctionType(types, {}));
+  program->push_back(function);
+  symbols->insert(function);
+  Body storage(function);
+  mlir::Block *block = function.addEntryBlock();
+  storage.builder.setInsertionPointToStart(block);
+  body = entry = &storage;
+  auto leave = make_scope_exit([&] { body = entry = nullptr; });
+  for (auto [argument, value] : zip(block->getArguments(), arguments)) {
+    argument.setLoc(location);
+    value.value.get<Tensor>()->value = argument;
+  }
+  Value result = runFunction(forward, std::move(arguments), definition.nameLoc, /*isModule=*/true);
+  returnMetrics(result, definition.nameLoc);
+  storage.builder.create<mlir::func::ReturnOp>(location);
+  function->setAttr(kRoleAttr, entryBuilder.getStringAttr("entry"));
+  setInputAttributes();
+  emitParams(*model, 1);
+}
+
+void Importer::emitMetric(StringRef name, const Value &value, SMLoc loc) {
+  auto *tensor = value.get<Tensor>();
+  if (!tensor || !tensor->isShare)
+    fail(loc, "the " + Twine(name == "loss" ? "loss" : "metric '" + name.str() + "'") +
+                  " must be a mean over the batch, such as cross_entropy, mse_loss, accuracy or mean; this is " +
+                  value.describe());
+  builder().create<MetricOp>(locate(loc), name, tensor->value);
+}
+
+void Importer::returnMetrics(const Value &result, SMLoc loc) {
+  auto *dictionary = result.get<std::shared_ptr<DictValue>>();
+  if (!dictionary)
+    return emitMetric("loss", result, loc);
+  auto &entries = (*dictionary)->entries;
+  auto isLoss = [](const auto &entry) { return entry.first == "loss"; };
+  if (none_of(entries, isLoss))
+    fail(loc, "the dict that forward returns has no 'loss'");
+  for (auto [i, entry] : enumerate(entries))
+    emitMetric(entry.first, entry.second, (*dictionary)->locs[i]);
+}
+
+void Importer::setInputAttributes() {
+  FuncOp function = entry->function;
+  for (auto [i, input] : enumerate(inputs)) {
+    function.setArgAttr(i, "colo.input", entryBuilder.getStringAttr(input.name));
+    if (input.classes)
+      function.setArgAttr(i, "colo.classes", entryBuilder.getI64IntegerAttr(input.classes));
+    if (input.ignores && !input.indexes)
+      function.setArgAttr(i, "colo.ignore_index", entryBuilder.getI64IntegerAttr(input.ignoreIndex));
+  }
+}
+
+void Importer::constrainIds(const Tensor &tensor, int64_t classes, std::optional<int64_t> ignoreIndex) {
+  if (tensor.input < 0)
+    return;
+  InputInfo &input = inputs[tensor.input];
+  input.classes = input.classes ? std::min(input.classes, classes) : classes;
+  if (ignoreIndex) {
+    input.ignores = true;
+    input.ignoreIndex = *ignoreIndex;
+  } else {
+    input.indexes = true;
+  }
+}
+
+int64_t Importer::nextRandomId(SMLoc loc) {
+  if (randomIds >= 65535)
+    fail(loc, "the model draws random numbers in more than 65535 places");
+  return randomIds++;
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters
+//===----------------------------------------------------------------------===//
+
+std::string Importer::symbolOf(const Param &param) const {
+  std::string name = param.name;
+  for (const Module *module = param.owner; module->parent; module = module->parent) {
+    bool isStacked = module->run && module->run->use == ListValue::Use::Stacked;
+    name = (isStacked ? module->run->name + ".#" : module->name) + "." + name;
+  }
+  return name;
+}
+
+void Importer::emitParam(Param &param, int64_t layers) {
+  if (!param.isUsed) {
+    diagnostics.warning(userLoc(param.loc), "parameter '" + symbolOf(param) + "' is never used and is left out");
+    return;
+  }
+  SmallVector<int64_t> shape;
+  for (const Size &dim : param.shape)
+    shape.push_back(dim.value);
+  InitKind kind = InitKind::Uniform;
+  if (param.init.kind == InitSpec::Kind::Normal)
+    kind = InitKind::Normal;
+  else if (param.init.kind == InitSpec::Kind::Constant)
+    kind = param.init.a == 0 ? InitKind::Zeros : param.init.a == 1 ? InitKind::Ones : InitKind::Constant;
+  auto init = InitAttr::get(&context, kind, entryBuilder.getF64FloatAttr(param.init.a),
+                            entryBuilder.getF64FloatAttr(param.init.b));
+  mlir::OpBuilder builder(entry->function);
+  auto type = mlir::RankedTensorType::get(shape, floatType());
+  builder.create<ParamOp>(locate(param.loc), symbolOf(param), type, shape, param.fileShape, init, layers,
+                          /*first_layer=*/0, /*decay=*/true, mlir::ArrayAttr(), mlir::ArrayAttr());
+}
+
+void Importer::emitParams(Module &module, int64_t layers) {
+  frames.push_back({module.definition->nameLoc, &module, true});
+  auto leave = make_scope_exit([&] { frames.pop_back(); });
+  for (const std::shared_ptr<Param> &param : module.params)
+    emitParam(*param, layers);
+  for (Module *child : module.children) {
+    bool isStacked = child->run && child->run->use == ListValue::Use::Stacked;
+    // All layers of a run are its first: the others declare nothing.
+    if (isStacked && child != child->run->elements.front().module())
+      continue;
+    emitParams(*child, isStacked ? child->run->elements.size() : layers);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The whole
+//===----------------------------------------------------------------------===//
+
+mlir::OwningOpRef<mlir::ModuleOp> Importer::run(const File &prelude, unsigned preludeId, const File &file,
+                                                unsigned fileId) {
+  this->preludeId = preludeId;
+  standard.names["batch"] = Size{options.batch, "batch", true};
+  standard.names["float32"] = TypeValue{TypeValue::Kind::Float};
+  standard.names["int32"] = TypeValue{TypeValue::Kind::Int};
+  standard.names["bool"] = TypeValue{TypeValue::Kind::Bool};
+  declare(prelude, standard);
+  const ClassStmt *definition = chooseModel(file, fileId);
+  declare(file, globals);
+  modelLoc = definition->nameLoc;
+  program = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  program.get()->setAttr("colo.model", entryBuilder.getStringAttr(definition->name));
+  symbols = std::make_unique<mlir::SymbolTable>(*program);
+  model = makeModel(*definition);
+  buildEntry();
+  return std::move(program);
+}
+
+} // namespace colo::model

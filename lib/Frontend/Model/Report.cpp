@@ -1,0 +1,81 @@
+//===- Report.cpp - places and errors of the importer -----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The standard layers are ordinary code, but an error in them is almost always
+// about what the user gave them: it is reported where the user's text called
+// them.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Importer.h"
+#include "mlir/IR/Location.h"
+
+using namespace llvm;
+
+namespace colo::model {
+
+bool Importer::inPrelude(SMLoc loc) const { return loc.isValid() && sources.FindBufferContainingLoc(loc) == preludeId; }
+
+SMLoc Importer::userLoc(SMLoc loc) const {
+  if (!inPrelude(loc))
+    return loc;
+  for (const Frame &frame : reverse(frames))
+    if (!inPrelude(frame.callLoc))
+      return frame.callLoc;
+  return modelLoc;
+}
+
+void Importer::fail(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNote> notes) {
+  SmallVector<DiagnosticNote> all(notes.begin(), notes.end());
+  SMLoc user = userLoc(loc);
+  if (user != loc)
+    all.push_back({loc, "in the standard layers, here"});
+  // How the user's own modules led there, innermost first.
+  constexpr size_t maxNotes = 4;
+  for (const Frame &frame : reverse(frames)) {
+    if (all.size() >= maxNotes)
+      break;
+    if (frame.isModule && frame.callLoc != user && !inPrelude(frame.callLoc) && frame.self)
+      all.push_back({frame.callLoc, "in module '" + pathOf(frame.self) + "' (" + frame.self->definition->name +
+                                        "), called from here"});
+  }
+  diagnostics.error(user, message, all);
+  throw ImportAborted{};
+}
+
+static mlir::Location fileLocation(mlir::MLIRContext &context, SourceMgr &sources, SMLoc loc) {
+  unsigned bufferId = sources.FindBufferContainingLoc(loc);
+  auto [line, column] = sources.getLineAndColumn(loc, bufferId);
+  StringRef file = sources.getMemoryBuffer(bufferId)->getBufferIdentifier();
+  return mlir::FileLineColLoc::get(&context, file, line, column);
+}
+
+/// "GPT2.h.attn.qkv": without list positions, since the code of a run of layers
+/// is shared.
+static std::string locationName(const Module *model, const Module *self) {
+  std::string name;
+  for (; self && self != model; self = self->parent) {
+    StringRef own = self->run ? StringRef(self->run->name) : StringRef(self->name);
+    name = "." + own.str() + name;
+  }
+  return model->definition->name + name;
+}
+
+mlir::Location Importer::locate(SMLoc loc) {
+  const Module *self = model.get();
+  for (const Frame &frame : frames)
+    if (frame.self)
+      self = frame.self;
+  SMLoc user = userLoc(loc);
+  mlir::Location place = fileLocation(context, sources, user);
+  // The user's line first: whoever looks for one file location finds it.
+  if (user != loc)
+    place = mlir::FusedLoc::get(&context, {place, fileLocation(context, sources, loc)});
+  return mlir::NameLoc::get(mlir::StringAttr::get(&context, locationName(model.get(), self)), place);
+}
+
+} // namespace colo::model
