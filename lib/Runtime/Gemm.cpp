@@ -52,18 +52,19 @@ int64_t GemmSet::flops(const ColoGemm &g) { return 2 * batchSize(g) * g.m * g.n 
 /// Leading strides of dims of size 1 mean nothing; give them what a dense
 /// matrix would have, which is what the libraries check.
 static void denseWhereFree(int64_t rows, int64_t cols, int64_t &rowStride, int64_t &colStride) {
-  if (cols == 1 && rowStride != 1)
-    colStride = 1;
+  if (cols == 1)
+    colStride = rowStride != 1 || rows == 1 ? 1 : std::max(colStride, rows);
   if (rows == 1 && colStride == 1)
     rowStride = std::max(rowStride, cols);
-  if (cols == 1 && rowStride == 1)
-    colStride = rows == 1 ? 1 : std::max(colStride, rows);
 }
 
 static dnnl::memory::desc describe(const ColoGemm &g, const int64_t *batchStrides, int64_t rows, int64_t cols,
-                                   int64_t rowStride, int64_t colStride, bool withBatch) {
+                                   int64_t rowStride, int64_t colStride, bool withBatch, bool isResult = false) {
   dnnl::memory::dims dims, strides;
-  denseWhereFree(rows, cols, rowStride, colStride);
+  if (isResult)
+    rowStride = std::max(rowStride, cols); // results are row-major, also where one column could be read as either
+  else
+    denseWhereFree(rows, cols, rowStride, colStride);
   for (int i = 0; withBatch && i < g.batchRank; ++i) {
     bool broadcast = batchStrides[i] == 0;
     dims.push_back(broadcast ? 1 : g.batch[i]);
@@ -84,7 +85,7 @@ static dnnl::matmul::primitive_desc makePrimitive(const ColoGemm &g, const dnnl:
   }
   dnnl::matmul::desc desc(describe(g, g.aBatch, g.m, g.k, g.am, g.ak, withBatch),
                           describe(g, g.bBatch, g.k, g.n, g.bk, g.bn, withBatch),
-                          describe(g, g.cBatch, g.m, g.n, g.cm, g.cn, withBatch));
+                          describe(g, g.cBatch, g.m, g.n, g.cm, g.cn, withBatch, true));
   return dnnl::matmul::primitive_desc(desc, attributes, engine);
 }
 

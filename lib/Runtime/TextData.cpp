@@ -24,9 +24,9 @@ public:
   TextDataset(std::string path, const ColoProgram &program) : path(std::move(path)), inputs(program.inputs) {}
 
   Status open(const ColoProgram &program) {
-    if (Status status = checkInputs(program); status.failed())
-      return status;
     if (Status status = file.open(path); status.failed())
+      return status;
+    if (Status status = checkInputs(program); status.failed())
       return status;
     if (static_cast<int64_t>(file.size()) < sequence + program.inputCount - 1)
       return Status::user("%s: %zu bytes are too few, one window takes %lld", path.c_str(), file.size(),

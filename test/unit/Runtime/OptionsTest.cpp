@@ -1,0 +1,233 @@
+//===- OptionsTest.cpp - flags, worlds, launchers, learning rates ------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the command line and the environment may say.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/Options.h"
+#include "colo/Runtime/LearningRate.h"
+#include "colo/Runtime/World.h"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <map>
+
+using namespace colo::runtime;
+
+namespace {
+
+Status parse(std::vector<std::string> flags, Options &options) {
+  flags.insert(flags.begin(), "EXE");
+  std::vector<char *> argv;
+  for (std::string &flag : flags)
+    argv.push_back(flag.data());
+  return parseOptions(static_cast<int>(argv.size()), argv.data(), options);
+}
+
+std::string usageError(std::vector<std::string> flags) {
+  Options options;
+  Status status = parse(std::move(flags), options);
+  EXPECT_EQ(status.code, ExitUsage);
+  return status.message;
+}
+
+TEST(Options, valuesFollowAnEqualsSignOrStandAlone) {
+  Options options;
+  ASSERT_FALSE(parse({"--data=a=b", "--steps", "7", "--quiet", "--seed=9"}, options).failed());
+  EXPECT_EQ(options.data, "a=b");
+  EXPECT_EQ(options.steps, 7);
+  EXPECT_EQ(options.seed, 9);
+  EXPECT_TRUE(options.quiet);
+}
+
+TEST(Options, wrongFlagsAreExplained) {
+  EXPECT_EQ(usageError({"--step=3"}), "unknown flag --step, did you mean --steps?");
+  EXPECT_EQ(usageError({"--evalevery=3"}), "unknown flag --evalevery, did you mean --eval-every?");
+  EXPECT_EQ(usageError({"--zzzzzzzzz"}), "unknown flag --zzzzzzzzz; --help lists all");
+  EXPECT_EQ(usageError({"file"}), "unexpected argument 'file'; flags are written --name=value");
+  EXPECT_EQ(usageError({"--ranks=0"}), "--ranks=0 is not an integer of at least 1");
+  EXPECT_EQ(usageError({"--steps=3x"}), "--steps=3x is not an integer of at least 0");
+  EXPECT_EQ(usageError({"--steps"}), "--steps= is not an integer of at least 0");
+  EXPECT_EQ(usageError({"--data="}), "--data needs a value: --data=SPEC");
+  EXPECT_EQ(usageError({"--info=1"}), "--info takes no value");
+  EXPECT_EQ(usageError({"--comm-timeout=-1"}), "--comm-timeout=-1 is not a number greater than 0");
+}
+
+TEST(Options, helpNamesEveryFlag) {
+  std::string text = helpText("gpt2", "GPT2");
+  for (const char *flag : {"--data=SPEC", "--ranks=N", "--check-replicas", "--export=FILE", "--stats=FILE"})
+    EXPECT_NE(text.find(flag), std::string::npos) << flag;
+}
+
+TEST(Options, editDistance) {
+  EXPECT_EQ(editDistance("kitten", "sitting"), 3u);
+  EXPECT_EQ(editDistance("", "abc"), 3u);
+}
+
+struct Mesh {
+  ColoAxis axes[3] = {{"dep", 2}, {"row", 3}, {"col", 4}};
+  ColoProgram program = {};
+  Mesh() {
+    program.model = "M";
+    program.axisCount = 3;
+    program.axes = axes;
+    program.pipeline = 1;
+    program.batchSize = 8;
+    program.microBatch = 4;
+    program.accumulation = 3;
+  }
+};
+
+TEST(World, ranksAreReplicaThenStageThenAxesMajorToMinor) {
+  Mesh mesh;
+  World world;
+  ASSERT_FALSE(planWorld(mesh.program, 48, world).failed());
+  EXPECT_EQ(world.dp, 2);
+  EXPECT_EQ(world.microBatches, 6);
+  EXPECT_EQ(world.globalRows, 48);
+  Coordinates at = coordinatesOf(mesh.program, world, 24 + 12 + 2 * 4 + 3);
+  EXPECT_EQ(at.replica, 1);
+  EXPECT_EQ(at.axes, (std::vector<int64_t>{1, 2, 3}));
+  EXPECT_EQ(describeCoordinates(mesh.program, at), "replica 1, dep 1, row 2, col 3");
+}
+
+TEST(World, theDefaultIsOneReplicaOrWhatTheConfigSays) {
+  Mesh mesh;
+  World world;
+  ASSERT_FALSE(planWorld(mesh.program, 0, world).failed());
+  EXPECT_EQ(world.ranks, 24);
+  mesh.program.data = 3;
+  ASSERT_FALSE(planWorld(mesh.program, 0, world).failed());
+  EXPECT_EQ(world.ranks, 72);
+}
+
+TEST(World, sizesThatDoNotFitSayWhatWould) {
+  Mesh mesh;
+  World world;
+  Status status = planWorld(mesh.program, 25, world);
+  EXPECT_EQ(status.code, ExitUsage);
+  EXPECT_EQ(status.message,
+            "25 ranks do not fit: M needs a multiple of 24 (tensor 24 x pipeline 1), such as --ranks=48");
+  mesh.program.data = 2;
+  EXPECT_EQ(planWorld(mesh.program, 24, world).message,
+            "24 ranks make 1 replicas, but the config says data=2, which needs --ranks=48");
+  mesh.program.data = 0;
+  mesh.program.globalBatchSize = 12;
+  EXPECT_EQ(planWorld(mesh.program, 48, world).message,
+            "the global batch of 12 rows is not a multiple of 2 replicas x 4 rows");
+}
+
+// Row and column groups of a 2 x 3 x 4 mesh, and the data-parallel group.
+TEST(World, communicatorsHoldTheRanksThatDifferOnTheirAxesOnly) {
+  Mesh mesh;
+  World world;
+  ASSERT_FALSE(planWorld(mesh.program, 48, world).failed());
+  ColoComm comms[3] = {};
+  comms[0].axes.count = 2; // over dep (major) and col
+  comms[0].axes.axis[0] = 0;
+  comms[0].axes.axis[1] = 2;
+  comms[1].dataParallel = 1;
+  comms[2].dataParallel = 1;
+  comms[2].axes.count = 1;
+  comms[2].axes.axis[0] = 1;
+  const size_t sizes[3] = {8, 2, 6};
+  for (int c = 0; c < 3; ++c) {
+    std::map<int, std::map<int, Coordinates>> groups;
+    for (int64_t rank = 0; rank < 48; ++rank) {
+      Coordinates at = coordinatesOf(mesh.program, world, rank);
+      SplitKey split = splitKey(mesh.program, comms[c], at, world);
+      EXPECT_TRUE(groups[split.color].emplace(split.key, at).second);
+    }
+    EXPECT_EQ(groups.size(), 48 / sizes[c]);
+    for (auto &group : groups) {
+      EXPECT_EQ(group.second.size(), sizes[c]);
+      EXPECT_EQ(group.second.begin()->first, 0);
+      for (auto &member : group.second)
+        EXPECT_EQ(member.second.axes[1] == group.second[0].axes[1], c != 2 || member.first % 3 == 0);
+    }
+  }
+}
+
+/// The launchers' variables of one test, and no others.
+struct Environment {
+  Environment(std::initializer_list<std::pair<const char *, const char *>> values) {
+    clear();
+    for (auto &value : values)
+      setenv(value.first, value.second, 1);
+  }
+  ~Environment() { clear(); }
+  static void clear() {
+    for (const char *name : {"RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK",
+                             "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS"})
+      unsetenv(name);
+  }
+};
+
+TEST(Launcher, noneIsFoundWithoutItsVariables) {
+  Environment environment({{"RANK", "1"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_FALSE(world.launched);
+}
+
+TEST(Launcher, theFirstOfTheOrderIsTaken) {
+  Environment environment({{"OMPI_COMM_WORLD_RANK", "2"}, {"OMPI_COMM_WORLD_SIZE", "4"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.launcher, "Open MPI");
+  EXPECT_EQ(world.processRank, 2);
+  EXPECT_EQ(world.ranks, 4);
+}
+
+TEST(Launcher, twoThatDisagreeAreAnErrorThatPrintsBoth) {
+  Environment environment({{"RANK", "0"}, {"WORLD_SIZE", "8"}, {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}});
+  World world;
+  Status status = detectLauncher(world);
+  EXPECT_EQ(status.code, ExitUsage);
+  EXPECT_EQ(status.message, "launchers disagree: torchrun says rank 0 of 8, Slurm says rank 1 of 2");
+}
+
+TEST(Launcher, impossibleRanksAreAnError) {
+  Environment environment({{"RANK", "8"}, {"WORLD_SIZE", "8"}});
+  World world;
+  EXPECT_EQ(detectLauncher(world).code, ExitUsage);
+}
+
+ColoOptimizer schedule(int32_t kind, int64_t warmup, int64_t total) {
+  ColoOptimizer o = {};
+  o.schedule = kind;
+  o.lr = 1;
+  o.minLr = 0.2;
+  o.warmupSteps = warmup;
+  o.totalSteps = total;
+  return o;
+}
+
+TEST(LearningRate, warmsUpLinearly) {
+  for (int32_t kind : {COLO_LR_CONSTANT, COLO_LR_LINEAR, COLO_LR_COSINE}) {
+    ColoOptimizer o = schedule(kind, 4, 10);
+    EXPECT_DOUBLE_EQ(learningRate(o, 0, 100), 0.25);
+    EXPECT_DOUBLE_EQ(learningRate(o, 3, 100), 1);
+    EXPECT_DOUBLE_EQ(learningRate(o, 4, 100), 1);
+  }
+}
+
+TEST(LearningRate, fallsByItsFormula) {
+  EXPECT_DOUBLE_EQ(learningRate(schedule(COLO_LR_CONSTANT, 0, 10), 9, 100), 1);
+  EXPECT_DOUBLE_EQ(learningRate(schedule(COLO_LR_LINEAR, 0, 10), 5, 100), 0.6);
+  EXPECT_DOUBLE_EQ(learningRate(schedule(COLO_LR_COSINE, 0, 10), 5, 100), 0.6);
+  EXPECT_NEAR(learningRate(schedule(COLO_LR_COSINE, 2, 10), 4, 100), 0.2 + 0.8 * (1 + std::sqrt(0.5)) / 2, 1e-15);
+  for (int32_t kind : {COLO_LR_LINEAR, COLO_LR_COSINE})
+    EXPECT_DOUBLE_EQ(learningRate(schedule(kind, 2, 10), 25, 100), 0.2);
+}
+
+TEST(LearningRate, theRunsStepsStandInForTheTotal) {
+  EXPECT_DOUBLE_EQ(learningRate(schedule(COLO_LR_LINEAR, 0, 0), 50, 100), 0.6);
+}
+
+} // namespace
