@@ -49,8 +49,8 @@ class GPT2(torch.nn.Module):
         for layer in range(SIZES["layers"]):
             block = f"h.{layer}."
             x = x + self.attention(self.norm(x, block + "ln_1"), block + "attn")
-            inner = F.gelu(self.linear(self.norm(x, block + "ln_2"), block + "mlp.c_fc"), approximate="tanh")
-            x = x + self.linear(inner, block + "mlp.c_proj")
+            inner = F.gelu(self.linear(self.norm(x, block + "ln_2"), block + "mlp.fc"), approximate="tanh")
+            x = x + self.linear(inner, block + "mlp.proj")
         logits = self.norm(x, "ln_f") @ self.weights["wte.weight"].T
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
 
