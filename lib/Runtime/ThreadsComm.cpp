@@ -118,9 +118,7 @@ static ncclResult_t runNow(const Descriptor &descriptor, Communicator *comm) {
   return runOperations(&operation, 1);
 }
 
-/// Rank 0 of the parent builds all children between two collectives: after the
-/// first everyone's color and key are posted, after the second all are built.
-static void buildChildren(TeamState &team) {
+void buildChildren(TeamState &team) {
   struct Member {
     int color, key, rank;
   };
@@ -147,11 +145,6 @@ static ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *chi
     return fail(ncclInvalidArgument, formatString("split color %d is negative", color));
   Descriptor descriptor{Kind::Split, ncclInt8, ncclSum, key, static_cast<size_t>(color), nullptr, nullptr, "start"};
   ncclResult_t result = runNow(descriptor, comm);
-  if (result == ncclSuccess && comm->rank == 0)
-    buildChildren(*comm->team);
-  // The posted descriptors stay as they are: the second call posts the same.
-  if (result == ncclSuccess)
-    result = runNow(descriptor, comm);
   if (result != ncclSuccess)
     return result;
   std::shared_ptr<TeamState> team = comm->team->children[comm->rank];

@@ -128,6 +128,10 @@ private:
   uint32_t arrive();
 };
 
+/// The communicators that the posted colors and keys ask for; the parent's rank 0
+/// makes them, as its share of the split.
+void buildChildren(TeamState &team);
+
 /// Runs operations of one rank to their end, collectives of one communicator in
 /// order and everything else as it becomes possible.
 ncclResult_t runOperations(Operation *operations, size_t count);

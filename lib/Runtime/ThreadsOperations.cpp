@@ -113,6 +113,10 @@ bool Operation::transfer() {
   case Kind::Broadcast:
     copy(d.recv, sources[d.root], bytes);
     return true;
+  case Kind::Split:
+    if (r == 0)
+      buildChildren(team);
+    return true;
   default:
     return true;
   }
