@@ -15,9 +15,15 @@
 //   gpipe        (p-1)(TF+TB)                             m
 //   1f1b         (p-1)(TF+TB)                             min(m, p-i)
 //   interleaved  (p-1)(TF+TB)/v                           min(mv, pv+p-1-2i)
-//   zb-h1        (p-1)(TF+TI-TW)                          min(m, p)
-//   zb-h2        (p-1)max(TF, TF+TI-2TW), m >= 2p-1       min(m, 2p-1)
-//   zbv          p-1 forwards of a chunk if TF=TI=TW      min(2m, 2p)
+//   zb-h1        see below, s = min(m, p)                 s
+//   zb-h2        see below, s = min(m, 2p-1)              s
+//   zbv          (p-1)TF/2 if TF=TI=TW and m >= 2p-1      2p, less if m < 2p-1
+//
+// The zero-bubble schedules leave max((p-1)TF, (p-1)(TF+TI) - (s-1)min(TF,TW)).
+// For TW <= TF and m >= s this is the published (p-1)(TF+TI-TW) of H1 and, with a
+// barrier between steps, (p-1)max(TF, TF+TI-2TW) of H2; TI >= TW keeps the first
+// term of the maximum out of H1. Without a barrier, what counts is the idle time
+// between a rank's own first and last action: 0 for H2 and the V at equal times.
 //
 // GPipe is 1811.06965, 1F1B 1806.03377, interleaved 2104.04473, the zero-bubble
 // schedules are 2401.10241, the V placement 2405.15362.
