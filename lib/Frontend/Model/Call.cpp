@@ -121,6 +121,7 @@ Value Importer::instantiate(const ClassValue &callee, Arguments arguments, SMLoc
   modules.push_back(module);
   module->definition = &definition;
   module->isStandard = inPrelude(definition.loc);
+  module->loc = loc;
   if (!model && definition.base == "Model")
     model = module;
   else if (definition.base == "Model")

@@ -255,7 +255,7 @@ std::string Importer::symbolOf(const Param &param) const {
 
 void Importer::emitParam(Param &param, int64_t layers) {
   if (!param.isUsed) {
-    diagnostics.warning(userLoc(param.loc), "parameter '" + symbolOf(param) + "' is never used and is left out");
+    diagnostics.warning(userLoc(param), "parameter '" + symbolOf(param) + "' is never used and is left out");
     return;
   }
   SmallVector<int64_t> shape;
@@ -270,13 +270,11 @@ void Importer::emitParam(Param &param, int64_t layers) {
                             entryBuilder.getF64FloatAttr(param.init.b));
   mlir::OpBuilder builder(entry->function);
   auto type = mlir::RankedTensorType::get(shape, floatType());
-  builder.create<ParamOp>(locate(param.loc), symbolOf(param), type, shape, param.fileShape, init, layers,
+  builder.create<ParamOp>(locate(param), symbolOf(param), type, shape, param.fileShape, init, layers,
                           /*first_layer=*/0, /*decay=*/true, mlir::ArrayAttr(), mlir::ArrayAttr());
 }
 
 void Importer::emitParams(Module &module, int64_t layers) {
-  frames.push_back({module.definition->nameLoc, &module, true});
-  auto leave = make_scope_exit([&] { frames.pop_back(); });
   for (const std::shared_ptr<Param> &param : module.params)
     emitParam(*param, layers);
   for (Module *child : module.children) {

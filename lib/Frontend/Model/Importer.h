@@ -78,7 +78,9 @@ public:
   bool inPrelude(llvm::SMLoc loc) const;
   /// The innermost place in the user's file on the way to `loc`.
   llvm::SMLoc userLoc(llvm::SMLoc loc) const;
+  llvm::SMLoc userLoc(const Param &param) const;
   mlir::Location locate(llvm::SMLoc loc);
+  mlir::Location locate(const Param &param);
 
   //===--- Expressions (Eval.cpp, Arithmetic.cpp, Subscript.cpp) ------------===//
   Value eval(const Expr &expr, Scope &scope);

@@ -137,14 +137,14 @@ mlir::Value Importer::paramValue(Param &param) {
   auto type = mlir::RankedTensorType::get(shape, floatType());
   mlir::Block &block = body->function.getBody().front();
   if (isOwn)
-    return it->second = block.addArgument(type, locate(param.loc));
+    return it->second = block.addArgument(type, locate(param));
   useAlone(*param.owner, param.loc);
   // References stand first, in order of use, so that every use comes after them.
   mlir::OpBuilder::InsertionGuard guard(body->builder);
   body->builder.setInsertionPointToStart(&block);
   if (body->lastRef)
     body->builder.setInsertionPointAfter(body->lastRef);
-  body->lastRef = body->builder.create<ParamRefOp>(locate(param.loc), type, symbolOf(param));
+  body->lastRef = body->builder.create<ParamRefOp>(locate(param), type, symbolOf(param));
   return it->second = body->lastRef->getResult(0);
 }
 

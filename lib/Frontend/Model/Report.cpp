@@ -78,4 +78,17 @@ mlir::Location Importer::locate(SMLoc loc) {
   return mlir::NameLoc::get(mlir::StringAttr::get(&context, locationName(model.get(), self)), place);
 }
 
+/// Where the user's text made a parameter, or the layer that has it.
+SMLoc Importer::userLoc(const Param &param) const {
+  SMLoc loc = param.loc;
+  for (const Module *module = param.owner; module && inPrelude(loc); module = module->parent)
+    loc = module->loc;
+  return loc;
+}
+
+mlir::Location Importer::locate(const Param &param) {
+  return mlir::NameLoc::get(mlir::StringAttr::get(&context, locationName(model.get(), param.owner)),
+                            fileLocation(context, sources, userLoc(param)));
+}
+
 } // namespace colo::model

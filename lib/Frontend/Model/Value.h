@@ -153,6 +153,7 @@ struct Scope {
 struct Module {
   const ClassStmt *definition = nullptr;
   bool isStandard = false; // of the prelude
+  llvm::SMLoc loc;         // where it was made
   Module *parent = nullptr;
   std::string name;         // in its parent; "" for the model, "h.3" in a list
   ListValue *run = nullptr; // the list that it is an element of
