@@ -108,10 +108,15 @@ static Outcome reals(StringRef op, double left, double right) {
     return divisionByZero();
   if (op == "/")
     return Value(left / right);
+  // The quotient comes from the exact remainder: 1 // 1e-3 is 999, since 1e-3 is
+  // a little more than a thousandth.
   double remainder = std::fmod(left, right);
-  if (remainder != 0 && (remainder < 0) != (right < 0))
+  double quotient = (left - remainder) / right;
+  if (remainder != 0 && (remainder < 0) != (right < 0)) {
     remainder += right;
-  return Value(op == "//" ? std::floor(left / right) : remainder);
+    quotient -= 1;
+  }
+  return Value(op == "//" ? std::nearbyint(quotient) : remainder);
 }
 
 static Outcome concatenate(const Sequence &left, const Sequence &right) {
@@ -170,6 +175,9 @@ Outcome binary(StringRef op, const Value &left, const Value &right) {
     return unknownResult(op, left, right);
   bool bitwise = op == "&" || op == "|" || op == "^" || op == "<<" || op == ">>";
   if (op != "@") {
+    // Logic on bools is a bool.
+    if (bitwise && op.size() == 1 && left.asBool() && right.asBool())
+      return Value(*integers(op, *left.asBool(), *right.asBool()).value->asInt() != 0);
     if (left.toInteger() && right.toInteger())
       return integers(op, *left.toInteger(), *right.toInteger());
     if (!bitwise && left.toFloat() && right.toFloat())
