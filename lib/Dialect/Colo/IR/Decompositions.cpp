@@ -148,10 +148,11 @@ SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
 SmallVector<Value> CrossEntropyGradOp::decompose(OpBuilder &builder) {
   Classes c(builder, getLoc(), getLogits(), getTargets(), getClasses(), static_cast<int64_t>(getIgnoreIndex()));
   TensorBuilder &b = c.b;
-  Value d = b.broadcastTrailing(b.selectOr(c.isCounted(), getGradient(), 0.0), c.shape);
+  Value d = b.broadcastTrailing(getGradient(), c.shape);
+  Value counts = b.both(c.isClass(), b.broadcastTrailing(c.isCounted(), c.shape));
   Value softmax = b.exp(b.sub(c.logits, b.broadcastTrailing(getLse(), c.shape)));
   Value difference = b.sub(softmax, c.expected(getLabelSmoothing().convertToDouble()));
-  return {b.selectOr(c.isClass(), b.mul(difference, d), 0.0)};
+  return {b.selectOr(counts, b.mul(difference, d), 0.0)};
 }
 
 SmallVector<Value> CorrectOp::decompose(OpBuilder &builder) {
