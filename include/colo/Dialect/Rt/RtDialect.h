@@ -32,9 +32,17 @@ inline constexpr llvm::StringLiteral kLayoutsAttr = "rt.layouts";
 /// For each result of a kernel, whether it is added to what the destination holds (array of bools, set by
 /// plan-buffers).
 inline constexpr llvm::StringLiteral kAccumulateAttr = "rt.accumulate";
+/// Number of leading loops that all loop nests of a kernel share, its rows (i64, set by form-kernels).
+inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 /// Rows of a lowered kernel's parallel extent, and the least rows worth a thread (i64).
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
+
+/// On the loop over micro-batches: how many were compiled for. On a branch taken in the last one only (unit).
+inline constexpr llvm::StringLiteral kMicroBatchesAttr = "rt.micro_batches";
+inline constexpr llvm::StringLiteral kLastMicroBatchAttr = "rt.last_micro_batch";
+/// On the slot of one layer's part of a stack of saved values: the bytes of the stack (i64).
+inline constexpr llvm::StringLiteral kStackAttr = "rt.stack_bytes";
 
 } // namespace colo::rt
 

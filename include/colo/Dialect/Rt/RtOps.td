@@ -229,8 +229,8 @@ def Rt_AllToAllOp : Rt_CollectiveOp<"all_to_all"> {
   let arguments = common;
 }
 def Rt_PermuteOp : Rt_CollectiveOp<"permute"> {
-  let summary = "One send and one receive a rank: rank r sends to targets[r].";
-  let arguments = !con(common, (ins DenseI64ArrayAttr:$targets));
+  let summary = "One send and one receive a rank: rank r of the group receives from rank sources[r].";
+  let arguments = !con(common, (ins DenseI64ArrayAttr:$sources));
 }
 
 def Rt_RecordOp : Rt_Op<"record", []> {
@@ -242,6 +242,40 @@ def Rt_WaitOp : Rt_Op<"wait", []> {
   let summary = "Work issued on `stream` from now on starts after what `event` stands for.";
   let arguments = (ins I64Attr:$event, I64Attr:$stream);
   let assemblyFormat = "attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Inside kernels
+//===----------------------------------------------------------------------===//
+
+def Rt_RandomWordOp : Rt_Op<"random_word", [Pure]> {
+  let summary = "The 32 random bits of one element: Philox4x32-10 as in include/colo/Runtime/Philox.h.";
+  let description = [{
+    Key = seed; counter = (index / 4 low, index / 4 high, instance, step), the latter two cut to 32 bits; word index mod 4.
+
+    ```mlir
+    %word = rt.random_word %seed, %index, %instance, %step : i32
+    ```
+  }];
+  let arguments = (ins I64:$seed, I64:$index, I64:$instance, I64:$step);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$seed `,` $index `,` $instance `,` $step attr-dict `:` type($result)";
+}
+
+def Rt_ScatterAddOp : Rt_Op<"scatter_add", [Pure]> {
+  let summary = "Rows of a gradient added up by id, in the order of the ids: result row i holds id `first_row` + i.";
+  let description = [{
+    gradient [b, ..., H...], ids [b, ...]; the result is [rows, H...]. Ids outside the result's rows are skipped.
+
+    ```mlir
+    %d = rt.scatter_add %gradient, %ids, %first : tensor<4x32x64xf32>, tensor<4x32xi32> -> tensor<256x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$ids, Index:$first_row);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{$gradient `,` $ids `,` $first_row attr-dict `:` type($gradient) `,` type($ids) `->`
+    type($result)}];
+  let hasVerifier = 1;
 }
 
 #endif // COLO_RT_OPS_TD

@@ -138,10 +138,23 @@ LogicalResult AllToAllOp::verify() {
 LogicalResult PermuteOp::verify() {
   if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())))
     return failure();
-  SmallVector<int64_t> sorted(getTargets());
+  SmallVector<int64_t> sorted(getSources());
   llvm::sort(sorted);
-  for (auto [i, target] : llvm::enumerate(sorted))
-    if (target != static_cast<int64_t>(i))
-      return emitOpError("targets are not a permutation of the ranks");
+  for (auto [i, source] : llvm::enumerate(sorted))
+    if (source != static_cast<int64_t>(i))
+      return emitOpError("sources are not a permutation of the ranks");
   return verifySameCount(*this, getSend(), getRecv());
+}
+
+LogicalResult ScatterAddOp::verify() {
+  llvm::ArrayRef<int64_t> gradient = getGradient().getType().getShape(), ids = getIds().getType().getShape();
+  llvm::ArrayRef<int64_t> table = getResult().getType().getShape();
+  if (table.empty() || gradient.size() != ids.size() + table.size() - 1 || gradient.take_front(ids.size()) != ids ||
+      gradient.drop_front(ids.size()) != table.drop_front())
+    return emitOpError("gradient must be the ids' shape followed by the result's row shape");
+  if (getGradient().getType().getElementType() != getResult().getType().getElementType())
+    return emitOpError("gradient and result differ in element type");
+  if (!getIds().getType().getElementType().isSignlessInteger())
+    return emitOpError("ids must be integers");
+  return success();
 }

@@ -1,0 +1,30 @@
+//===- Mesh.h - the axes of one tensor group -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_CONVERSION_MESH_H
+#define COLO_CONVERSION_MESH_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace colo {
+
+struct MeshAxis {
+  llvm::StringRef name;
+  int64_t size;
+};
+/// Major to minor.
+using Mesh = llvm::SmallVector<MeshAxis, 3>;
+
+/// The axes of the module's `dist.mesh`; empty without one: one tensor rank.
+Mesh getMesh(mlir::ModuleOp module);
+
+/// Ranks of a group over these axes, replicas aside.
+int64_t groupSize(const Mesh &mesh, mlir::ArrayAttr axes);
+
+} // namespace colo
+
+#endif // COLO_CONVERSION_MESH_H

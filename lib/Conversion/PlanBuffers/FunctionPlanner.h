@@ -1,0 +1,135 @@
+//===- FunctionPlanner.h - one host function from tensors to memrefs -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A host function on memrefs takes its workspace (bytes), the number of the
+// current layer execution and the global row of the micro-batch's first row,
+// then its tensors, one destination a result, and one gradient buffer for each
+// parameter that it has a gradient of. The entry function, the evaluate and the
+// count function (those with a role) take the flat parameter and gradient
+// buffers instead of single parameters, and whether this is the last
+// micro-batch.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_CONVERSION_PLANBUFFERS_FUNCTIONPLANNER_H
+#define COLO_CONVERSION_PLANBUFFERS_FUNCTIONPLANNER_H
+
+#include "Contraction.h"
+#include "ParameterLayout.h"
+#include "Places.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/MapVector.h"
+#include <map>
+
+namespace colo::dist {
+class AllReduceOp;
+} // namespace colo::dist
+
+namespace colo {
+
+/// A host function whose body is on memrefs.
+struct PlannedFunction {
+  mlir::func::FuncOp func;
+  int64_t workspaceBytes = 0;
+  unsigned inputs = 0, params = 0, results = 0; ///< of the tensor function; inputs without parameters
+  llvm::SmallVector<unsigned> gradients;        ///< which parameters have a gradient buffer, rising
+};
+
+/// Kernels by layout, parameters by name: what the functions of a module share.
+class ModulePlan {
+public:
+  explicit ModulePlan(mlir::ModuleOp module);
+
+  /// Plans a function and its callees, once each. Null after an error.
+  PlannedFunction *plan(mlir::func::FuncOp func);
+  /// The kernel with these layouts, cloned if it is in use with others.
+  mlir::FlatSymbolRefAttr kernelFor(llvm::StringRef name, llvm::ArrayRef<mlir::Attribute> layouts,
+                                    llvm::ArrayRef<bool> accumulate);
+  /// A kernel that copies a tensor, from one layout to another, or adds it.
+  mlir::FlatSymbolRefAttr copyKernel(mlir::MemRefType from, mlir::MemRefType to, bool accumulate);
+
+  mlir::ModuleOp module;
+  mlir::SymbolTable symbols;
+  ParameterLayout layout;
+
+private:
+  std::map<std::string, std::unique_ptr<PlannedFunction>> functions;
+  std::map<std::string, std::string> kernels, copies;
+  int64_t copyCount = 0;
+};
+
+class FunctionPlanner {
+public:
+  FunctionPlanner(ModulePlan &plan, mlir::func::FuncOp source, PlannedFunction &result);
+  mlir::LogicalResult run();
+
+private:
+  // Function and values.
+  void createTarget();
+  void bindArguments();
+  void claimResults();
+  mlir::LogicalResult planOp(mlir::Operation *op);
+  mlir::LogicalResult planView(mlir::Operation *op);
+  mlir::LogicalResult planLaunch(rt::LaunchOp op);
+  mlir::LogicalResult planEinsum(EinsumOp op);
+  mlir::LogicalResult planCall(CallOp op);
+  mlir::LogicalResult planLayers(LayersOp op);
+  mlir::LogicalResult planCollective(mlir::Operation *op);
+  mlir::LogicalResult planGrad(GradOp op);
+  mlir::LogicalResult planReturn(mlir::func::ReturnOp op);
+  mlir::LogicalResult planScalar(mlir::Operation *op);
+
+  // Memory.
+  Root *newTemporary(int64_t bytes);
+  Place temporary(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  /// A fresh place for a result: its claimed destination or a temporary.
+  Place allocate(mlir::Value result);
+  Place fixed(mlir::Value base, mlir::RankedTensorType type);
+  const Place &placeOf(mlir::Value tensor);
+  mlir::Value use(const Place &place);
+  void copy(const Place &from, const Place &to, bool accumulate, mlir::Location loc);
+  /// The place itself or a packed copy of it.
+  Place contiguous(const Place &place, mlir::Location loc);
+  Place gradientOf(mlir::Value param);
+  /// The gradient that the single use of a value adds to, if it is one.
+  std::optional<Place> gradientUse(mlir::Value value);
+  /// Layer `layer` of a parameter in the flat buffer `flat`.
+  Place parameterPlace(mlir::Value flat, ParamOp param, mlir::Value layer);
+
+  // Collectives.
+  void planAllReduce(dist::AllReduceOp op);
+  Place cutLeading(const Place &place, int64_t dim, int64_t ranks);
+  void joinLeading(mlir::Value value, llvm::ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
+                   llvm::function_ref<void(mlir::Value)> communicate);
+
+  // Layers.
+  struct LayerCall;
+  mlir::LogicalResult buildLayerCall(LayerCall &call, mlir::Value iteration);
+  void announceGradients(LayersOp op, const PlannedFunction &callee, mlir::Value layer);
+  mlir::Value constant(int64_t value);
+
+  ModulePlan &plan;
+  mlir::func::FuncOp source;
+  PlannedFunction &result;
+  mlir::func::FuncOp target;
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+  mlir::Value workspace, layer, firstRow, params, grads;
+  llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<mlir::Value, mlir::Value> scalars;
+  llvm::DenseMap<mlir::Value, Place> claimed;   ///< tensors computed in a destination
+  llvm::DenseMap<mlir::Value, Place> gradients; ///< of parameter arguments
+  llvm::SmallVector<Place> destinations;        ///< of the results
+  std::deque<Root> roots;
+  unsigned now = 0;
+};
+
+} // namespace colo
+
+#endif // COLO_CONVERSION_PLANBUFFERS_FUNCTIONPLANNER_H

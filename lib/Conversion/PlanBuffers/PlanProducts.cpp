@@ -1,0 +1,99 @@
+//===- PlanProducts.cpp - einsums as rt.gemm -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Operands are taken with the strides they have wherever a batched product can
+// read them so. The result's own layout is free unless its place is given (a
+// gradient, a destination); then, as a last resort, it is copied there.
+//
+//===----------------------------------------------------------------------===//
+
+#include "FunctionPlanner.h"
+
+using namespace mlir;
+using namespace colo;
+
+namespace {
+
+Strides stridesOf(const Place &place) { return Strides(place.strides.begin(), place.strides.end()); }
+
+/// Dims of `place`, whose letters are `letters`, in the order `order`.
+SmallVector<int64_t> permutationTo(StringRef letters, StringRef order) {
+  SmallVector<int64_t> permutation;
+  for (char letter : order)
+    permutation.push_back(letters.find(letter));
+  return permutation;
+}
+
+/// A product that was found, and which operands it wants packed.
+struct Match {
+  GemmShape shape;
+  bool packLhs, packRhs;
+  Strides result;
+};
+
+/// The first way that works: without copies, then with one operand packed, then with both.
+std::optional<Match> findMatch(const Contraction &c, const Place &lhs, const Place &rhs, ArrayRef<Strides> results) {
+  EinsumSpec spec = c.getSpec();
+  for (auto [packLhs, packRhs] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
+    Strides a = packLhs ? c.stridesFor(spec.lhs, c.packedLhs()) : stridesOf(lhs);
+    Strides b = packRhs ? c.stridesFor(spec.rhs, c.packedRhs()) : stridesOf(rhs);
+    for (const Strides &result : results)
+      if (std::optional<GemmShape> shape = c.match(a, b, result))
+        return Match{*shape, packLhs, packRhs, result};
+  }
+  return std::nullopt;
+}
+
+void createGemm(OpBuilder &builder, Location loc, const GemmShape &shape, Value lhs, Value rhs, Value out,
+                bool accumulate) {
+  if (shape.swapped)
+    std::swap(lhs, rhs);
+  auto array = [&](ArrayRef<int64_t> values) { return builder.getDenseI64ArrayAttr(values); };
+  builder.create<rt::GemmOp>(loc, lhs, rhs, out, array({shape.m, shape.n, shape.k}), array({shape.am, shape.ak}),
+                             array({shape.bk, shape.bn}), array({shape.cm, shape.cn}), array(shape.batch),
+                             array(shape.aBatch), array(shape.bBatch), array(shape.cBatch),
+                             accumulate ? builder.getUnitAttr() : UnitAttr(), IntegerAttr());
+}
+
+} // namespace
+
+LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
+  EinsumSpec spec = parseEinsumSpec(op.getSpec());
+  Place lhs = placeOf(op.getLhs()), rhs = placeOf(op.getRhs());
+  Contraction c(spec, lhs.shape, rhs.shape);
+  std::optional<Place> gradient = gradientUse(op.getResult());
+  bool given = gradient || claimed.count(op.getResult());
+  Place out = gradient ? *gradient : allocate(op.getResult());
+
+  SmallVector<Strides> layouts{stridesOf(out)};
+  if (!given)
+    layouts.push_back(c.stridesFor(spec.result, c.packedResult()));
+  std::optional<Match> match = findMatch(c, lhs, rhs, layouts);
+  Place target = out;
+  if (!match) {
+    match = findMatch(c, lhs, rhs, {c.stridesFor(spec.result, c.packedResult())});
+    if (!match)
+      return op.emitOpError("has more than four batch dims that do not collapse");
+    target = temporary(out.shape, out.element);
+  }
+  target.strides.assign(match->result.begin(), match->result.end());
+
+  auto pack = [&](const Place &place, StringRef letters, StringRef order) {
+    Place view = transpose(place, permutationTo(letters, order));
+    Place packed = temporary(view.shape, view.element);
+    copy(view, packed, /*accumulate=*/false, op.getLoc());
+    return packed;
+  };
+  Place a = match->packLhs ? pack(lhs, spec.lhs, c.packedLhs()) : lhs;
+  Place b = match->packRhs ? pack(rhs, spec.rhs, c.packedRhs()) : rhs;
+  bool direct = target.root == out.root;
+  createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), direct && gradient);
+  if (!direct)
+    copy(target, out, /*accumulate=*/gradient.has_value(), op.getLoc());
+  places[op.getResult()] = direct ? target : out;
+  return success();
+}
