@@ -93,7 +93,8 @@ LogicalResult ParamOp::verify() {
   if (getLogicalShape().size() != static_cast<size_t>(type.getRank()))
     return emitOpError("logical_shape has ") << getLogicalShape().size() << " dims, the type " << type.getRank();
   for (auto [logical, stored] : llvm::zip(getLogicalShape(), type.getShape()))
-    if (logical > stored)
+    // Once cut, the type is one rank's part.
+    if (logical > stored && !getSharding())
       return emitOpError("logical dim ") << logical << " exceeds stored dim " << stored;
   if (product(getFileShape()) != product(getLogicalShape()))
     return emitOpError("file_shape and logical_shape hold different numbers of elements");
