@@ -361,7 +361,8 @@ LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyGlobal(*c, {StepKind::Permute, c->axes, -1, -1, {}})))
     return failure();
   Sharding from = *shardingOf(c->inputType(), c->mesh), to = *shardingOf(c->resultType(), c->mesh);
-  if (permutedAxes(from, to, c->mesh) != c->axes || permuteSources(from, to, c->axes, c->mesh) != SmallVector<int64_t>(getSources()))
+  if (permutedAxes(from, to, c->mesh) != c->axes ||
+      permuteSources(from, to, c->axes, c->mesh) != SmallVector<int64_t>(getSources()))
     return emitOpError("does not bring every member the part that the result's sharding says");
   return success();
 }

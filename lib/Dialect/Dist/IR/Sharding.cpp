@@ -253,10 +253,10 @@ double dist::sentElements(const Step &step, ArrayRef<int64_t> shape, const Shard
   case StepKind::AllSlice:
     return 0;
   case StepKind::AllReduce:
-    return 2 * (n - 1) / n * part;
+    return 2 * (n - 1) * part / n; // exact wherever a part divides
   case StepKind::ReduceScatter:
   case StepKind::AllToAll:
-    return (n - 1) / n * part;
+    return (n - 1) * part / n;
   case StepKind::Permute:
     return part;
   }

@@ -1,0 +1,145 @@
+//===- Passes.td - partitioning -----------------------------*- tablegen -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIST_PASSES_TD
+#define DIST_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class Dist_Pass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
+  let dependentDialects = ["::colo::dist::DistDialect", "::colo::ColoDialect"];
+}
+
+class Dist_ModeOptions {
+  list<Option> all = [
+    Option<"mode", "mode", "std::string", "\"none\"", "parallel mode by its name in the config">,
+    Option<"size", "size", "int64_t", "1", "ranks of the tensor group">,
+    Option<"depth", "depth", "int64_t", "1", "depth, for modes that have one">,
+    Option<"sequenceParallel", "sequence-parallel", "bool", "false", "cut the sequence between products">,
+  ];
+}
+
+def FoldLookupsPass : Dist_Pass<"dist-fold-lookups"> {
+  let summary = "Replace the lookup of every row of a table, in order, by the table.";
+  let description = [{
+    A position table is read at 0, 1, 2, …: that is the table. What follows can then cut it along the sequence, and its
+    gradient is a sum, not a scatter.
+
+    In: any global program. Out: the same. Errors: none.
+
+    ```mlir
+    %p = colo.iota {dim = 0} : tensor<32xi32>
+    %e = colo.embedding %wpe, %p : tensor<32x64xf32>, tensor<32xi32> -> tensor<32x64xf32>
+    // uses of %e become uses of %wpe
+    ```
+  }];
+}
+
+def PadPass : Dist_Pass<"dist-pad"> {
+  let summary = "Pad vocabulary and class dims to a multiple of their shards.";
+  let description = [{
+    The dims are the rows of embedding tables and the logits of cross_entropy and correct, and every dim that shares a factor
+    with one of them, through functions and parameters. `classes`, `logical_shape` and `file_shape` keep the true number.
+    Padded rows and columns take part in nothing: rows start 0, and the classification ops mask columns past `classes`.
+
+    In: the differentiated program with its high-level ops. Out: the same with larger dims. Errors: a padded dim reaches an
+    op that would see its padding (a reduction, a slice, a softmax of the user's).
+
+    ```mlir
+    colo.param @wte : tensor<50257x64xf32> {logical_shape = array<i64: 50257, 64>, ...}
+    // becomes, on 4 shards
+    colo.param @wte : tensor<50260x64xf32> {logical_shape = array<i64: 50257, 64>, ...}
+    ```
+  }];
+  let options = Dist_ModeOptions<>.all;
+}
+
+def ShardPass : Dist_Pass<"dist-shard"> {
+  let summary = "Give every tensor a sharding, and insert reshards where producers and consumers differ.";
+  let description = [{
+    In program order every op gets an assignment of mesh axes to its factors: the cheapest one among those that its
+    operands' layouts, the layout that its result must have and the mode suggest. Constants, positions, broadcasts and
+    parameters take the layout that their first user asks for. docs/sharding.md has the rules.
+
+    In: the decomposed differentiated program (attention still whole). Out: every tensor type has an encoding; a
+    `dist.mesh`; `colo.param` has an encoded type and `reduce`. On one rank: the same program. Errors, at the user's
+    location: an unknown mode; a size that does not divide, with tensor, dim, axis and the legal sizes.
+
+    ```mlir
+    %y = colo.einsum "bsh,oh->bso", %x, %w : ...
+    // becomes
+    %y = colo.einsum "bsh,oh->bso", %x, %w : tensor<4x8x16xf32, #whole>, tensor<64x16xf32, #cut> -> tensor<4x8x64xf32, #last>
+    ```
+  }];
+  let options = Dist_ModeOptions<>.all;
+}
+
+def ReshardToCollectivesPass : Dist_Pass<"dist-reshard-to-collectives"> {
+  let summary = "Expand every reshard into the cheapest sequence of collectives.";
+  let description = [{
+    Cheapest in elements that a rank sends, then in the number of collectives, by an exact search.
+
+    In: dist.reshard. Out: none; collectives in global form. Errors: a reshard that has no sequence (a dim that does not
+    divide, a complete value made partial).
+
+    ```mlir
+    %1 = dist.reshard %0 : tensor<4x8xf32, #sum_tp> -> tensor<4x8xf32, #rows_tp>
+    // becomes
+    %1 = dist.reduce_scatter sum %0 dim 0 over @mesh ["tp"] : ...
+    ```
+  }];
+}
+
+def CombineCollectivesPass : Dist_Pass<"dist-combine-collectives"> {
+  let summary = "Make one message of all_reduces that can travel together.";
+  let description = [{
+    All_reduces over the same axes and of the same kind and element type in one block travel together where the first
+    user of the earlier comes after every operand of the later.
+
+    In: collectives in global form. Out: the same with fewer all_reduces. Errors: none.
+
+    ```mlir
+    %1 = dist.all_reduce sum %a over @mesh ["tp"] : ...
+    %2 = dist.all_reduce sum %b over @mesh ["tp"] : ...
+    // becomes
+    %1:2 = dist.all_reduce sum %a, %b over @mesh ["tp"] : ...
+    ```
+  }];
+}
+
+def VerifyPass : Dist_Pass<"dist-verify"> {
+  let summary = "Check that a sharded program computes what the global program does.";
+  let description = [{
+    In: a program in global form. Out: the same. Errors: a value without sharding; an axis that the mesh does not have; a
+    dim that does not divide; operands and results that do not follow from one assignment of axes to the op's factors; a
+    partial value at an op that is not linear, in a return, a call or a metric; a gradient whose cuts are not its
+    parameter's, or whose partial axes are not the parameter's `reduce`; a reshard.
+
+    ```mlir
+    %1 = colo.exp %0 : tensor<4xf32, #dist.shard<@mesh, [{} ], partial = sum{"tp"}>>
+    // error: 'colo.exp' op needs a complete value
+    ```
+  }];
+}
+
+def LocalizePass : Dist_Pass<"dist-localize"> {
+  let summary = "Make shapes local.";
+  let description = [{
+    In: a verified program in global form. Out: no encoding; each type is the shape of one rank's part; collectives in local
+    form; ops with positions have `positions` where a dim is cut; `colo.param` keeps its global type and has `sharding`. A
+    program without a mesh stays as it is. Errors: none.
+
+    ```mlir
+    %0 = colo.iota {dim = 1} : tensor<4x8xi32, #dist.shard<@mesh, [{}, {"tp"} ]>>
+    // becomes, with 2 ranks
+    %0 = colo.iota {dim = 1, positions = [{axes = [], global = 4, padded = 4}, {axes = ["tp"], global = 8, padded = 8} ]}
+      : tensor<4x4xi32>
+    ```
+  }];
+}
+
+#endif // DIST_PASSES_TD

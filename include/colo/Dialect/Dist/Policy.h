@@ -1,0 +1,84 @@
+//===- Policy.h - what a parallel mode decides ------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A parallel mode is a mesh and a few preferences; everything else follows from
+// the ops' factor maps. One file in lib/Dialect/Dist/Policies/ per mode, listed
+// in Registry.cpp; nothing else knows the name of a mode. docs/sharding.md says
+// how the engine asks.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_DIALECT_DIST_POLICY_H
+#define COLO_DIALECT_DIST_POLICY_H
+
+#include "colo/Dialect/Dist/Sharding.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <memory>
+
+namespace colo::dist {
+
+/// What the user's config says about the tensor group.
+struct ShardingOptions {
+  std::string mode = "none";
+  int64_t size = 1;  ///< ranks of the tensor group
+  int64_t depth = 1; ///< modes with a depth
+  bool sequenceParallel = false;
+};
+
+/// The first time that a product or a lookup meets a parameter whose layout is open.
+struct ParameterUse {
+  const FactorMap &map;
+  unsigned operand; ///< which operand is the parameter
+  llvm::StringRef axis;
+  int64_t axisSize;
+  /// Whether another operand's current layout cuts `factor` over the axis.
+  llvm::function_ref<bool(int factor)> isCutElsewhere;
+  /// Whether what follows can work on a cut `factor` of the result: it is not
+  /// sliced, joined, normalised or otherwise needed whole.
+  llvm::function_ref<bool(int factor)> survives;
+};
+
+class Policy {
+public:
+  virtual ~Policy();
+
+  /// Axes and sizes, major to minor, so that ranks come out in the order that the mode documents.
+  virtual std::vector<std::pair<std::string, int64_t>> axes() const = 0;
+
+  /// The layout of a value that goes from layer to layer, and of its gradient.
+  virtual Sharding boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const = 0;
+
+  /// The dim over which a value that is partial over `axis` is scattered where
+  /// it must become complete, or -1 to reduce it on all ranks.
+  virtual int scatterDim(llvm::ArrayRef<int64_t> shape, llvm::StringRef axis) const = 0;
+
+  /// Whether products and lookups divide their work over `axis` by cutting
+  /// parameters, which then never move, rather than activations.
+  virtual bool cutsParameters(llvm::StringRef axis) const = 0;
+
+  /// The factor of the parameter to cut, or -1 if none can be.
+  virtual int parameterFactor(const ParameterUse &use) const = 0;
+
+  /// Vocabularies and classes are padded to a multiple of this.
+  virtual int64_t vocabularyShards() const = 0;
+};
+
+bool isModeSupported(llvm::StringRef mode);
+/// Comma-separated, for messages.
+std::string supportedModes();
+/// Null if the mode is not supported.
+std::unique_ptr<Policy> makePolicy(const ShardingOptions &options);
+/// The policy's axes without those of size 1, which cut nothing.
+Mesh makeMesh(const Policy &policy);
+
+/// The modes, each defined in the file of its name.
+std::unique_ptr<Policy> makeNonePolicy(const ShardingOptions &options);
+std::unique_ptr<Policy> makeOneDPolicy(const ShardingOptions &options);
+
+} // namespace colo::dist
+
+#endif // COLO_DIALECT_DIST_POLICY_H

@@ -1,0 +1,94 @@
+//===- OneD.cpp - column and row products over one axis ---------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Megatron-LM (Shoeybi et al., 1909.08053): a product whose input features are
+// whole cuts its output features (column), one whose input features are cut
+// contracts over them (row) and gives partial sums. Lookups and the classifier
+// cut the vocabulary. With sequence parallelism (Korthikanti et al.,
+// 2205.05198) values between products are cut along the sequence: partial sums
+// are scattered there, and products gather.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Dist/Policy.h"
+
+using namespace colo;
+using namespace colo::dist;
+
+namespace {
+class OneDPolicy : public Policy {
+public:
+  explicit OneDPolicy(const ShardingOptions &options)
+      : size(options.size), sequenceParallel(options.sequenceParallel) {}
+
+  std::vector<std::pair<std::string, int64_t>> axes() const override { return {{"tp", size}}; }
+
+  Sharding boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const override {
+    Sharding sharding = Sharding::whole(static_cast<int64_t>(shape.size()));
+    if (hasSequence(shape) && !mesh.empty())
+      sharding.dims[kSequenceDim] = {*mesh.find("tp")};
+    return sharding;
+  }
+
+  int scatterDim(llvm::ArrayRef<int64_t> shape, llvm::StringRef) const override {
+    return hasSequence(shape) ? kSequenceDim : -1;
+  }
+
+  bool cutsParameters(llvm::StringRef) const override { return true; }
+
+  int parameterFactor(const ParameterUse &use) const override {
+    llvm::SmallVector<int> factors;
+    for (const DimFactors &dim : use.map.operands[use.operand])
+      if (!dim.empty())
+        factors.push_back(dim.front());
+    auto kindOf = [&](int factor) { return use.map.factors[factor].kind; };
+    // Row: the features are cut already.
+    for (int factor : factors)
+      if (kindOf(factor) == FactorKind::Sum && use.isCutElsewhere(factor))
+        return factor;
+    // Rows of a table: a factor that only the parameter has.
+    for (int factor : factors)
+      if (kindOf(factor) == FactorKind::Sum && isInOperandOnly(use, factor))
+        return factor;
+    // Column: of several output dims (q|k|v, heads, head size) the first that
+    // divides among those that stay cuttable; if none divides, the first of
+    // them, for the message.
+    int chosen = -1;
+    for (int factor : factors) {
+      if (kindOf(factor) != FactorKind::Parallel || !use.survives(factor))
+        continue;
+      if (use.map.factors[factor].size % use.axisSize == 0)
+        return factor;
+      if (chosen < 0)
+        chosen = factor;
+    }
+    return chosen;
+  }
+
+  int64_t vocabularyShards() const override { return size; }
+
+private:
+  /// Values between products are [batch, sequence, features].
+  static constexpr int kSequenceDim = 1;
+  bool hasSequence(llvm::ArrayRef<int64_t> shape) const { return sequenceParallel && shape.size() == 3; }
+
+  static bool isInOperandOnly(const ParameterUse &use, int factor) {
+    for (auto [i, operand] : llvm::enumerate(use.map.operands))
+      for (const DimFactors &dim : operand)
+        if (i != use.operand && llvm::is_contained(dim, factor))
+          return false;
+    return true;
+  }
+
+  int64_t size;
+  bool sequenceParallel;
+};
+} // namespace
+
+std::unique_ptr<Policy> colo::dist::makeOneDPolicy(const ShardingOptions &options) {
+  return std::make_unique<OneDPolicy>(options);
+}

@@ -1,0 +1,47 @@
+//===- Registry.cpp - the parallel modes by name ----------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Dist/Policy.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace colo::dist;
+
+Policy::~Policy() = default;
+
+namespace {
+struct Mode {
+  llvm::StringLiteral name;
+  std::unique_ptr<Policy> (*make)(const ShardingOptions &);
+};
+} // namespace
+
+static constexpr Mode kModes[] = {{"none", makeNonePolicy}, {"1d", makeOneDPolicy}};
+
+bool colo::dist::isModeSupported(llvm::StringRef mode) {
+  return llvm::any_of(kModes, [&](const Mode &m) { return m.name == mode; });
+}
+
+std::string colo::dist::supportedModes() {
+  return llvm::join(llvm::map_range(kModes, [](const Mode &m) { return m.name.str(); }), ", ");
+}
+
+std::unique_ptr<Policy> colo::dist::makePolicy(const ShardingOptions &options) {
+  for (const Mode &mode : kModes)
+    if (mode.name == options.mode)
+      return mode.make(options);
+  return nullptr;
+}
+
+Mesh colo::dist::makeMesh(const Policy &policy) {
+  Mesh mesh;
+  for (auto &[name, size] : policy.axes())
+    if (size > 1) {
+      mesh.names.push_back(name);
+      mesh.sizes.push_back(size);
+    }
+  return mesh;
+}

@@ -1,0 +1,97 @@
+//===- Localize.cpp - from whole shapes to one rank's -----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Dist/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace colo::dist {
+#define GEN_PASS_DEF_LOCALIZEPASS
+#include "colo/Dialect/Dist/Passes.h.inc"
+} // namespace colo::dist
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::dist;
+
+namespace {
+class Localizer {
+public:
+  Localizer(ModuleOp module, Mesh mesh) : module(module), mesh(std::move(mesh)), builder(module.getContext()) {}
+
+  void run() {
+    for (auto param : module.getOps<ParamOp>())
+      localize(param);
+    // Positions are read off the encodings: first all of them, then the types.
+    module.walk([&](PositionalOpInterface op) { setPositions(op); });
+    for (auto func : module.getOps<func::FuncOp>()) {
+      for (Block &block : func.getBody()) {
+        for (BlockArgument arg : block.getArguments())
+          arg.setType(localType(arg.getType()));
+        for (Operation &op : block)
+          for (OpResult result : op.getResults())
+            result.setType(localType(result.getType()));
+      }
+      auto localTypes = [&](TypeRange types) {
+        return llvm::map_to_vector(types, [&](Type type) { return localType(type); });
+      };
+      func.setFunctionType(
+          builder.getFunctionType(localTypes(func.getArgumentTypes()), localTypes(func.getResultTypes())));
+    }
+  }
+
+private:
+  Sharding shardingIn(Type type) { return *shardingOf(type, mesh); }
+
+  Type localType(Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor)
+      return type;
+    return withShape(tensor, localShape(tensor.getShape(), shardingIn(tensor), mesh));
+  }
+
+  void localize(ParamOp param) {
+    SmallVector<Attribute> dims;
+    for (const Axes &axes : shardingIn(param.getType()).dims)
+      dims.push_back(mesh.nameAttr(module.getContext(), axes));
+    param.setShardingAttr(builder.getArrayAttr(dims));
+    param.setType(withoutEncoding(param.getType()));
+  }
+
+  /// Dims past those of the positioned value are whole.
+  void setPositions(PositionalOpInterface op) {
+    Sharding sharding = shardingIn(op.getPositionedValue().getType());
+    if (sharding.complete().isWhole())
+      return;
+    SmallVector<Attribute> positions;
+    for (auto [dim, size] : llvm::enumerate(op.getPositionedShape())) {
+      ArrayRef<int> axes = dim < sharding.dims.size() ? ArrayRef<int>(sharding.dims[dim]) : ArrayRef<int>();
+      positions.push_back(builder.getDictionaryAttr(
+          {builder.getNamedAttr("global", builder.getI64IntegerAttr(logicalSize(op, dim, size))),
+           builder.getNamedAttr("padded", builder.getI64IntegerAttr(size)),
+           builder.getNamedAttr("axes", mesh.nameAttr(module.getContext(), axes))}));
+    }
+    op->setAttr("positions", builder.getArrayAttr(positions));
+  }
+
+  /// dist-pad has left the true sizes where it enlarged a dim.
+  static int64_t logicalSize(Operation *op, size_t dim, int64_t size) {
+    auto known = op->getAttrOfType<ArrayAttr>("positions");
+    return known ? cast<DictionaryAttr>(known[dim]).getAs<IntegerAttr>("global").getInt() : size;
+  }
+
+  ModuleOp module;
+  Mesh mesh;
+  Builder builder;
+};
+
+struct LocalizePass : public dist::impl::LocalizePassBase<LocalizePass> {
+  void runOnOperation() override {
+    if (std::optional<Mesh> mesh = findMesh(getOperation()))
+      Localizer(getOperation(), *mesh).run();
+  }
+};
+} // namespace

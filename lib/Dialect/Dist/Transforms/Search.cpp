@@ -1,0 +1,380 @@
+//===- Search.cpp - the cheapest assignment for one op ----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each axis may cut a factor that an operand's layout or the wanted result
+// already cuts, the dim over which the mode scatters partial sums, any factor
+// of a product, or nothing. All combinations are tried.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Partitioner.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::dist;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// Ops that divide their work by cutting parameters where the mode does.
+static bool isProductOrLookup(Operation *op) { return isa<CostOpInterface, EmbeddingOp, EmbeddingGradOp>(op); }
+
+static bool hasOnlyParallelFactors(const FactorMap &map) {
+  return llvm::all_of(map.factors, [](const Factor &f) { return f.kind == FactorKind::Parallel; });
+}
+
+/// The parameter that a value is a view of, or null.
+static Value parameterBehind(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (isa<ParamRefOp>(op))
+      return value;
+    if (!isa<TransposeOp, ReshapeOp, ConvertOp, ReshardOp>(op))
+      return nullptr;
+    value = op->getOperand(0);
+  }
+  auto arg = cast<BlockArgument>(value);
+  bool isParameter = static_cast<bool>(
+      cast<func::FuncOp>(arg.getOwner()->getParentOp()).getArgAttr(arg.getArgNumber(), kParamArgAttr));
+  return isParameter ? value : nullptr;
+}
+
+static std::string nameOf(Value parameter) {
+  if (auto ref = parameter.getDefiningOp<ParamRefOp>())
+    return ref.getParam().str();
+  auto arg = cast<BlockArgument>(parameter);
+  auto name =
+      cast<func::FuncOp>(arg.getOwner()->getParentOp()).getArgAttrOfType<StringAttr>(arg.getArgNumber(), kParamArgAttr);
+  return name ? name.str() : "";
+}
+
+//===----------------------------------------------------------------------===//
+// What users want
+//===----------------------------------------------------------------------===//
+
+/// The layout of the parameter whose gradient a value is, as it applies to the
+/// value: views and sums in between are followed.
+std::optional<Sharding> Partitioner::gradientLayout(Value value, int depth) {
+  constexpr int kFarEnough = 8;
+  for (Operation *user : value.getUsers()) {
+    if (auto grad = dyn_cast<GradOp>(user)) {
+      if (grad.getGradient() == value)
+        return layoutOf(grad.getParam());
+      continue;
+    }
+    auto rule = dyn_cast<ShardingRuleOpInterface>(user);
+    if (!rule || depth == kFarEnough || user->getNumResults() != 1)
+      continue;
+    FactorMap map = rule.getFactorMap();
+    if (!map.allPartialAlike || !hasOnlyParallelFactors(map))
+      continue;
+    std::optional<Sharding> after = gradientLayout(user->getResult(0), depth + 1);
+    if (!after)
+      continue;
+    if (auto axes = factorAxes(*after, map, map.results[0], mesh))
+      for (OpOperand &operand : user->getOpOperands())
+        if (operand.get() == value)
+          return operandSharding({*axes, {}, 0}, map, operand.getOperandNumber(), mesh);
+  }
+  return std::nullopt;
+}
+
+/// The layout that a value must have sooner or later, if one is known: that of
+/// its parameter for a gradient, the boundary's for a value between layers.
+std::optional<Sharding> Partitioner::wantedLayout(Value value, int depth) {
+  constexpr int kFarEnough = 8;
+  if (std::optional<Sharding> layout = gradientLayout(value))
+    return layout;
+  for (OpOperand &use : value.getUses()) {
+    Operation *user = use.getOwner();
+    if (auto layers = dyn_cast<LayersOp>(user))
+      if (use.getOperandNumber() < layers.getCarried().size())
+        return policy.boundary(typeOf(value).getShape(), mesh);
+    if (isa<func::ReturnOp>(user) && use.getOperandNumber() < signatures[user->getParentOp()].carried)
+      return policy.boundary(typeOf(value).getShape(), mesh);
+    auto rule = dyn_cast<ShardingRuleOpInterface>(user);
+    if (!rule || depth == kFarEnough || user->getNumResults() != 1 || isProductOrLookup(user))
+      continue;
+    FactorMap map = rule.getFactorMap();
+    if (!hasOnlyParallelFactors(map))
+      continue;
+    std::optional<Sharding> after = wantedLayout(user->getResult(0), depth + 1);
+    if (!after)
+      continue;
+    if (auto axes = factorAxes(*after, map, map.results[0], mesh))
+      return operandSharding({*axes, {}, 0}, map, use.getOperandNumber(), mesh);
+  }
+  return std::nullopt;
+}
+
+/// Whether all that is computed from dim `dim` of a value can work on a part of it.
+bool Partitioner::survives(Value value, int dim, llvm::DenseSet<std::pair<Value, int>> &seen) {
+  if (!seen.insert({value, dim}).second)
+    return true;
+  for (OpOperand &use : value.getUses()) {
+    auto rule = dyn_cast<ShardingRuleOpInterface>(use.getOwner());
+    if (!rule)
+      continue;
+    FactorMap map = rule.getFactorMap();
+    const DimFactors &factors = map.operands[use.getOperandNumber()][dim];
+    if (factors.empty() || !isCuttable(map.factors[factors.front()].kind))
+      return false;
+    if (isProductOrLookup(use.getOwner()))
+      continue;
+    for (auto [result, dims] : llvm::zip(use.getOwner()->getResults(), map.results))
+      for (auto [resultDim, resultFactors] : llvm::enumerate(dims)) {
+        auto *at = llvm::find(resultFactors, factors.front());
+        if (at == resultFactors.end())
+          continue;
+        if (at != resultFactors.begin() || !survives(result, static_cast<int>(resultDim), seen))
+          return false;
+      }
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Candidates
+//===----------------------------------------------------------------------===//
+
+/// Partial sums pass through an op that is linear in them, if nothing else
+/// reads them complete and the op does not make them larger.
+bool Partitioner::carriesPartials(Operation *op, const FactorMap &map, Assignment &assignment) {
+  if (!map.allPartialAlike || op->getNumResults() != 1)
+    return false;
+  std::optional<Axes> alike;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    if (!(map.linearOperands >> i & 1))
+      continue;
+    auto layout = layouts.find(operand);
+    if (layout == layouts.end() || !layout->second.isPartial() || layout->second.kind != ReduceKind::Sum)
+      return false;
+    bool isOnlyUser = llvm::all_of(operand.getUsers(), [&](Operation *user) { return user == op; });
+    if (!isOnlyUser || (alike && *alike != layout->second.partial) ||
+        typeOf(op->getResult(0)).getNumElements() > typeOf(operand).getNumElements())
+      return false;
+    alike = layout->second.partial;
+  }
+  if (!alike)
+    return false;
+  assignment.carried = *alike;
+  assignment.carriers = map.linearOperands;
+  return true;
+}
+
+static void addOption(SmallVector<int> &factors, int factor) {
+  if (!llvm::is_contained(factors, factor))
+    factors.push_back(factor);
+}
+
+Partitioner::Options Partitioner::optionsOf(Operation *op, const FactorMap &map, const Assignment &start) {
+  Options options(mesh.rank());
+  auto addLayout = [&](const Sharding &layout, const TensorFactors &dims) {
+    if (auto axes = factorAxes(layout, map, dims, mesh))
+      for (auto [factor, cut] : llvm::enumerate(*axes))
+        for (int axis : cut)
+          if (isCuttable(map.factors[factor].kind))
+            addOption(options[axis], static_cast<int>(factor));
+  };
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    std::optional<Sharding> layout = layoutOf(operand);
+    if (!layout)
+      continue;
+    addLayout(layout->complete(), map.operands[i]);
+    for (int axis : layout->partial) {
+      int dim = policy.scatterDim(typeOf(operand).getShape(), mesh.names[axis]);
+      if (dim < 0 || map.operands[i][dim].empty())
+        continue;
+      int factor = map.operands[i][dim].front();
+      if (isCuttable(map.factors[factor].kind))
+        addOption(options[axis], factor);
+    }
+  }
+  for (auto [i, result] : llvm::enumerate(op->getResults()))
+    if (std::optional<Sharding> wanted = wantedLayout(result))
+      addLayout(*wanted, map.results[i]);
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    if (llvm::is_contained(start.carried, axis))
+      options[axis].clear();
+    else if (isa<CostOpInterface>(op))
+      for (auto [factor, f] : llvm::enumerate(map.factors))
+        if (isCuttable(f.kind))
+          addOption(options[axis], static_cast<int>(factor));
+    options[axis].push_back(-1);
+  }
+  return options;
+}
+
+InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size, int axis) {
+  SmallVector<std::string> legal;
+  for (int64_t n = 1; n <= size && legal.size() < 16; ++n)
+    if (size % n == 0)
+      legal.push_back(std::to_string(n));
+  InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
+                                                        << ", must be a multiple of " << mesh.sizes[axis]
+                                                        << ", the size of mesh axis \"" << mesh.names[axis] << "\"";
+  diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType())
+                                         << "; sizes that divide: " << llvm::join(legal, ", ");
+  return diagnostic;
+}
+
+static int64_t dimOfFactor(const TensorFactors &dims, int factor) {
+  for (auto [dim, factors] : llvm::enumerate(dims))
+    if (llvm::is_contained(factors, factor))
+      return static_cast<int64_t>(dim);
+  return -1;
+}
+
+/// Where the mode cuts parameters over an axis, a product with a parameter, or
+/// one that makes the gradient of a parameter, cuts what the parameter has cut.
+LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &map, Options &options) {
+  if (!isProductOrLookup(op))
+    return success();
+  auto restrictTo = [&](int axis, const Sharding &layout, const TensorFactors &dims) {
+    auto axes = factorAxes(layout, map, dims, mesh);
+    int factor = axes ? Assignment{*axes, {}, 0}.factorOf(axis) : -1;
+    if (factor >= 0 && isCuttable(map.factors[factor].kind))
+      options[axis] = {factor};
+    return factor >= 0;
+  };
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    if (!policy.cutsParameters(mesh.names[axis]))
+      continue;
+    bool isDone = false;
+    for (unsigned i = 0; i < op->getNumOperands() && !isDone; ++i) {
+      Value parameter = parameterBehind(op->getOperand(i));
+      if (!parameter)
+        continue;
+      if (std::optional<Sharding> layout = layoutOf(op->getOperand(i))) {
+        isDone = restrictTo(axis, *layout, map.operands[i]);
+        continue;
+      }
+      auto isCutElsewhere = [&](int factor) {
+        for (unsigned other = 0; other < op->getNumOperands(); ++other)
+          if (std::optional<Sharding> layout = layoutOf(op->getOperand(other)))
+            if (auto axes = factorAxes(*layout, map, map.operands[other], mesh))
+              if (llvm::is_contained((*axes)[factor], axis))
+                return true;
+        return false;
+      };
+      auto factorSurvives = [&](int factor) {
+        int64_t dim = dimOfFactor(map.results[0], factor);
+        llvm::DenseSet<std::pair<Value, int>> seen;
+        return dim < 0 || survives(op->getResult(0), static_cast<int>(dim), seen);
+      };
+      int factor = policy.parameterFactor({map, i, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, factorSurvives});
+      if (factor < 0)
+        return op->emitError("parameter '") << nameOf(parameter) << "', " << withoutEncoding(parameter.getType())
+                                            << ", has no dim that mesh axis \"" << mesh.names[axis] << "\" can cut";
+      if (map.factors[factor].size % mesh.sizes[axis] != 0)
+        return emitIndivisible(op, parameter, dimOfFactor(map.operands[i], factor), map.factors[factor].size, axis);
+      options[axis] = {factor};
+      isDone = true;
+    }
+    for (unsigned i = 0; i < op->getNumResults() && !isDone; ++i)
+      if (std::optional<Sharding> layout = gradientLayout(op->getResult(i)))
+        isDone = restrictTo(axis, *layout, map.results[i]);
+  }
+  return success();
+}
+
+/// Several axes on one factor stand in the order that an operand has already.
+void Partitioner::orderAxes(Operation *op, const FactorMap &map, Assignment &assignment) {
+  for (auto [factor, axes] : llvm::enumerate(assignment.factors)) {
+    if (axes.size() < 2)
+      continue;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      std::optional<Sharding> layout = layoutOf(operand);
+      auto known = layout ? factorAxes(*layout, map, map.operands[i], mesh) : std::nullopt;
+      if (!known || !std::is_permutation(axes.begin(), axes.end(), (*known)[factor].begin(), (*known)[factor].end()))
+        continue;
+      axes = (*known)[factor];
+      break;
+    }
+  }
+}
+
+std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const FactorMap &map,
+                                                            Assignment assignment) {
+  orderAxes(op, map, assignment);
+  Candidate candidate{assignment, {}, {}, {}};
+  Cost &cost = candidate.cost;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    std::optional<Sharding> sharding = operandSharding(assignment, map, i, mesh);
+    if (!sharding)
+      return std::nullopt;
+    cost.bytes += bytesToReach(operand, *sharding, cost.collectives);
+    candidate.operands.push_back(*sharding);
+  }
+  for (auto [i, result] : llvm::enumerate(op->getResults())) {
+    std::optional<Sharding> sharding = resultSharding(assignment, map, i, mesh);
+    if (!sharding)
+      return std::nullopt;
+    candidate.results.push_back(*sharding);
+    std::optional<Sharding> wanted = wantedLayout(result);
+    if (!wanted)
+      continue;
+    // A gradient may stay partial; what is between layers may not.
+    if (gradientLayout(result))
+      for (int axis : sharding->partial)
+        if (!wanted->uses(axis))
+          wanted->addPartial(axis);
+    if (const auto &plan = planner.plan(*sharding, *wanted, typeOf(result).getShape())) {
+      cost.bytes += plan->elements * std::max(1u, typeOf(result).getElementTypeBitWidth() / 8);
+      for (const Step &step : plan->steps)
+        cost.collectives += step.kind != StepKind::AllSlice;
+    }
+  }
+  int64_t parts = 1;
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    if (assignment.factorOf(axis) >= 0)
+      parts *= mesh.sizes[axis];
+    else
+      ++cost.uncut;
+  }
+  if (auto product = dyn_cast<CostOpInterface>(op))
+    cost.flops = static_cast<double>(product.getFlops()) / static_cast<double>(parts);
+  return candidate;
+}
+
+LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInterface rule) {
+  FactorMap map = rule.getFactorMap();
+  if (isOpenComputation(op, map)) {
+    openComputations.insert(op);
+    return success();
+  }
+  Assignment start;
+  start.factors.resize(map.factors.size());
+  carriesPartials(op, map, start);
+  Options options = optionsOf(op, map, start);
+  if (failed(restrictToParameters(op, map, options)))
+    return failure();
+
+  std::optional<Candidate> best;
+  auto tryAll = [&](auto &self, int axis, Assignment assignment) -> void {
+    if (axis == mesh.rank()) {
+      std::optional<Candidate> candidate = evaluate(op, map, std::move(assignment));
+      if (candidate && (!best || candidate->cost < best->cost))
+        best = std::move(candidate);
+      return;
+    }
+    for (int factor : options[axis]) {
+      Assignment next = assignment;
+      if (factor >= 0)
+        next.factors[factor].push_back(axis);
+      self(self, axis + 1, std::move(next));
+    }
+  };
+  tryAll(tryAll, 0, start);
+  if (!best)
+    return op->emitError("cannot be cut as its parameters are");
+  for (OpOperand &operand : op->getOpOperands())
+    if (failed(setOperand(operand, best->operands[operand.getOperandNumber()])))
+      return failure();
+  for (auto [result, sharding] : llvm::zip(op->getResults(), best->results))
+    settle(result, sharding);
+  return success();
+}
