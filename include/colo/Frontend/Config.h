@@ -15,6 +15,7 @@
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/SMLoc.h"
+#include "llvm/Support/raw_ostream.h"
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -25,7 +26,6 @@
 
 namespace llvm {
 class SourceMgr;
-class raw_ostream;
 } // namespace llvm
 
 namespace colo {

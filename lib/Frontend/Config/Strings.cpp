@@ -53,7 +53,7 @@ bool Decoder::literal(StringRef spelled, std::vector<FormatPart> &parts) {
   size_t quote = spelled.find_first_of("'\"");
   std::string prefix = spelled.take_front(quote).lower();
   if (StringRef(prefix).contains('b'))
-    return error(spelled.data(), "bytes are not supported; write a string");
+    return error(spelled.begin(), "bytes are not supported; write a string");
   StringRef body = spelled.drop_front(quote);
   size_t width = body.size() >= 6 && body[1] == body[0] && body[2] == body[0] ? 3 : 1;
   body = body.drop_front(width).drop_back(width);

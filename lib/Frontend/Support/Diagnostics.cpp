@@ -107,7 +107,7 @@ static const char *findInvalidUTF8(StringRef text) {
 
 bool checkSourceBytes(unsigned bufferId, Diagnostics &diagnostics) {
   StringRef text = diagnostics.getSources().getMemoryBuffer(bufferId)->getBuffer();
-  SMLoc start = SMLoc::getFromPointer(text.data());
+  SMLoc start = SMLoc::getFromPointer(text.begin());
   if (text.size() > SourceLimits::maxFileBytes) {
     diagnostics.errorInRawText(start, "the file has " + Twine(text.size()) + " bytes; at most " +
                                           Twine(SourceLimits::maxFileBytes) + " (16 MiB) are read");
