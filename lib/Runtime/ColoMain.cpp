@@ -14,6 +14,7 @@
 #include "Logger.h"
 #include "Rank.h"
 #include "Stats.h"
+#include "colo/Runtime/CommPlugin.h"
 #include "colo/Runtime/Safetensors.h"
 
 #include <algorithm>
@@ -47,25 +48,34 @@ static double processSeconds() {
 
 static void failComm(ncclResult_t, const char *message) { failProcess(Status::internal("%s", message)); }
 
+/// Finds out how this process was started. What the user says on the command line
+/// goes before the environment.
 static Status chooseProvider(const Options &options, World &world) {
   static const char *const known[] = {"auto", "threads", "mpi", "nccl", "loopback", "trace"};
   if (std::find(std::begin(known), std::end(known), options.comm) == std::end(known))
     return Status::usage("--comm=%s: expected auto, threads or mpi", options.comm.c_str());
-  if (options.comm != "auto" && options.comm != "threads")
+  if (options.comm == "nccl" || options.comm == "loopback" || options.comm == "trace")
     return Status::usage("--comm=%s is not part of this build; --comm=threads runs ranks as threads of one process",
                          options.comm.c_str());
-  // What the user says on the command line goes before the environment.
-  if (options.comm == "auto" && options.ranks == 0) {
+  if (options.comm == "mpi" || (options.comm == "auto" && options.ranks == 0))
     if (Status status = detectLauncher(world); status.failed())
       return status;
-    if (world.launched && world.ranks > 1)
-      return Status::usage("started by %s as rank %lld of %lld, but this build runs ranks as threads only; start it "
-                           "once, with --ranks=%lld",
-                           world.launcher.c_str(), static_cast<long long>(world.processRank),
-                           static_cast<long long>(world.ranks), static_cast<long long>(world.ranks));
-    world.launched = false;
+  if (options.comm == "mpi" && !world.launched)
+    return Status::usage("--comm=mpi needs a launcher: mpirun -n RANKS EXE ...");
+  world.launched &= options.comm == "mpi" || world.ranks > 1;
+  return Status::ok();
+}
+
+/// Starts the provider once the world is known to fit.
+static Status startProvider(const World &world) {
+  const CommProvider *provider = threadsProvider();
+  if (world.launched) {
+    Status status =
+        loadCommPlugin("colo_comm_mpi", static_cast<int>(world.processRank), static_cast<int>(world.ranks), provider);
+    if (status.failed())
+      return status;
   }
-  setCommProvider(threadsProvider());
+  setCommProvider(provider);
   return Status::ok();
 }
 
@@ -84,6 +94,9 @@ static void printInfo(const Run &run) {
   if (p.plan)
     fputs(p.plan, stdout);
 }
+
+/// Only rank 0 speaks to the user.
+static bool speaks(const Run &run) { return run.world.processRank == 0; }
 
 static Status openFiles(Run &run) {
   const ColoProgram &program = *run.program;
@@ -114,7 +127,8 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
     return status;
   if (Status status = chooseProvider(run.options, run.world); status.failed())
     return status;
-  if (Status status = planWorld(*program, run.options.ranks, run.world); status.failed())
+  int64_t ranks = run.world.launched ? run.world.ranks : run.options.ranks;
+  if (Status status = planWorld(*program, ranks, run.world); status.failed())
     return status;
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
   run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
@@ -140,6 +154,8 @@ static void runRanks(Run &run) {
     if (status.failed())
       failProcess(status);
   };
+  if (run.world.launched)
+    return life(run.world.processRank);
   std::vector<std::thread> threads;
   for (int64_t rank = 1; rank < run.world.ranks; ++rank)
     threads.emplace_back(life, rank);
@@ -160,15 +176,21 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
     return ExitDone;
   }
   if (!status.failed() && run.options.info) {
-    printInfo(run);
+    if (speaks(run))
+      printInfo(run);
     return ExitDone;
   }
   Logger logger;
   if (!status.failed())
     status = openFiles(run);
   if (!status.failed())
+    status = startProvider(run.world);
+  if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet);
   if (status.failed()) {
+    // Every process finds the same fault in the command line; one says so.
+    if (status.code == ExitUsage && !speaks(run))
+      return status.code;
     fflush(stdout);
     fprintf(stderr, "colo: error: %s\n", status.message.c_str());
     return status.code;

@@ -23,7 +23,7 @@
 #ifndef COLO_LIB_RUNTIME_THREADSCOMM_H
 #define COLO_LIB_RUNTIME_THREADSCOMM_H
 
-#include "colo/Runtime/Comm.h"
+#include "CallDescriptor.h"
 #include "colo/Runtime/Stream.h"
 
 #include <memory>
@@ -32,23 +32,6 @@
 #include <vector>
 
 namespace colo::runtime::threads {
-
-enum class Kind { AllReduce, AllGather, ReduceScatter, Broadcast, Reduce, AllToAll, Split, Send, Recv };
-
-/// What must agree between the ranks of a call, and where the data is.
-struct Descriptor {
-  Kind kind;
-  ncclDataType_t type;
-  ncclRedOp_t op;
-  int root; ///< peer of send and receive; key of a split
-  size_t count;
-  const void *send;
-  void *recv;
-  const char *site;
-};
-
-/// "all_reduce of 10 f32 (sum) at SITE"
-std::string describe(const Descriptor &descriptor);
 
 /// Why a world stopped; shared by all communicators split from one parent.
 class AbortState {

@@ -18,39 +18,6 @@
 
 namespace colo::runtime::threads {
 
-static const char *kindName(Kind kind) {
-  static const char *const names[] = {"all_reduce", "all_gather", "reduce_scatter", "broadcast", "reduce",
-                                      "all_to_all", "split",      "send",           "receive"};
-  return names[static_cast<int>(kind)];
-}
-
-static bool reduces(Kind kind) {
-  return kind == Kind::AllReduce || kind == Kind::ReduceScatter || kind == Kind::Reduce;
-}
-static bool hasRoot(Kind kind) { return kind == Kind::Broadcast || kind == Kind::Reduce; }
-
-std::string describe(const Descriptor &d) {
-  std::string text = kindName(d.kind);
-  if (d.kind != Kind::Split)
-    text += formatString(" of %zu %s", d.count, typeName(d.type));
-  if (reduces(d.kind))
-    text += formatString(" (%s)", redOpName(d.op));
-  if (hasRoot(d.kind))
-    text += formatString(" with root %d", d.root);
-  if (d.site && *d.site)
-    text += formatString(" at %s", d.site);
-  return text;
-}
-
-static bool agree(const Descriptor &a, const Descriptor &b) {
-  if (a.kind != b.kind)
-    return false;
-  if (a.kind == Kind::Split)
-    return true;
-  return a.count == b.count && a.type == b.type && (!reduces(a.kind) || a.op == b.op) &&
-         (!hasRoot(a.kind) || a.root == b.root);
-}
-
 void AbortState::raise(const std::string &why) {
   std::lock_guard<std::mutex> lock(mutex);
   if (raised())

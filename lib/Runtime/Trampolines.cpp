@@ -37,28 +37,6 @@ const char *callerSite() {
   return caller->sites[*caller->site].source;
 }
 
-size_t typeBytes(ncclDataType_t type) {
-  static const size_t bytes[ncclNumTypes] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2};
-  return type < ncclNumTypes ? bytes[type] : 0;
-}
-
-const char *typeName(ncclDataType_t type) {
-  static const char *const names[ncclNumTypes] = {"i8", "u8", "i32", "u32", "i64", "u64", "f16", "f32", "f64", "bf16"};
-  return type < ncclNumTypes ? names[type] : "unknown type";
-}
-
-const char *redOpName(ncclRedOp_t op) {
-  static const char *const names[ncclNumOps] = {"sum", "prod", "max", "min", "avg"};
-  return op < ncclNumOps ? names[op] : "unknown op";
-}
-
-int64_t ringAllReduceSent(int64_t count, int ranks, int rank) {
-  if (ranks <= 1)
-    return 0;
-  return 2 * count - static_cast<int64_t>(chunkSize(count, ranks, (rank + 1) % ranks)) -
-         static_cast<int64_t>(chunkSize(count, ranks, (rank + 2) % ranks));
-}
-
 namespace {
 struct Place {
   int ranks = 1, rank = 0;

@@ -16,6 +16,7 @@
 #include <climits>
 #include <cstdlib>
 #include <sched.h>
+#include <unistd.h>
 
 namespace colo::runtime {
 
@@ -83,6 +84,11 @@ static Status planBatches(const ColoProgram &program, World &world) {
   return Status::ok();
 }
 
+/// How to start `ranks` ranks.
+static std::string howToStart(const World &world, int64_t ranks) {
+  return formatString(world.launched ? "mpirun -n %lld" : "--ranks=%lld", static_cast<long long>(ranks));
+}
+
 Status planWorld(const ColoProgram &program, int64_t ranks, World &world) {
   world.pipeline = std::max<int64_t>(1, program.pipeline);
   world.tensor = 1;
@@ -93,16 +99,15 @@ Status planWorld(const ColoProgram &program, int64_t ranks, World &world) {
   if (world.ranks > 4096 && !world.launched)
     return Status::usage("%lld ranks are too many for one process", static_cast<long long>(world.ranks));
   if (world.ranks % model)
-    return Status::usage("%lld ranks do not fit: %s needs a multiple of %lld (tensor %lld x pipeline %lld), such as "
-                         "--ranks=%lld",
+    return Status::usage("%lld ranks do not fit: %s needs a multiple of %lld (tensor %lld x pipeline %lld), such as %s",
                          static_cast<long long>(world.ranks), program.model, static_cast<long long>(model),
                          static_cast<long long>(world.tensor), static_cast<long long>(world.pipeline),
-                         static_cast<long long>((world.ranks + model - 1) / model * model));
+                         howToStart(world, (world.ranks + model - 1) / model * model).c_str());
   world.dp = world.ranks / model;
   if (program.data > 0 && world.dp != program.data)
-    return Status::usage("%lld ranks make %lld replicas, but the config says data=%lld, which needs --ranks=%lld",
+    return Status::usage("%lld ranks make %lld replicas, but the config says data=%lld, which needs %s",
                          static_cast<long long>(world.ranks), static_cast<long long>(world.dp),
-                         static_cast<long long>(program.data), static_cast<long long>(program.data * model));
+                         static_cast<long long>(program.data), howToStart(world, program.data * model).c_str());
   return planBatches(program, world);
 }
 
@@ -140,6 +145,19 @@ std::string describeCoordinates(const ColoProgram &program, const Coordinates &a
   for (int64_t i = 0; i < program.axisCount; ++i)
     text += formatString(", %s %lld", program.axes[i].name, static_cast<long long>(at.axes[i]));
   return text;
+}
+
+int64_t ranksHere(const World &world) {
+  if (!world.launched)
+    return world.ranks;
+  // A launcher that binds its processes has shared the cores out already.
+  if (availableCores() < sysconf(_SC_NPROCESSORS_ONLN))
+    return 1;
+  int64_t local;
+  for (const char *variable : {"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"})
+    if (readNumber(variable, local) && local > 0)
+      return local;
+  return world.ranks;
 }
 
 int64_t availableCores() {

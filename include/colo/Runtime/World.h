@@ -56,6 +56,9 @@ SplitKey splitKey(const ColoProgram &program, const ColoComm &comm, const Coordi
 /// "replica 1, tp 0" for messages.
 std::string describeCoordinates(const ColoProgram &program, const Coordinates &at);
 
+/// Ranks that share the cores of availableCores().
+int64_t ranksHere(const World &world);
+
 /// Cores that this process may use.
 int64_t availableCores();
 

@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Runs a body once per rank, each on a thread of its own, with a communicator of
-// all of them over the threads provider.
+// Runs a body once per rank with a communicator of all of them: on threads, or,
+// when the binary itself was started by mpirun for this purpose (MpiTest.cpp), in
+// the processes of an MPI world of that size.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +21,21 @@
 
 namespace colo::runtime::testing {
 
+/// The MPI provider in a process that MpiTest.cpp started, else null.
+const CommProvider *mpiProviderUnderTest(int &rank, int &ranks);
+
 template <typename Body> void runRanks(int ranks, Body body) {
+  int processRank = 0, processRanks = 0;
+  if (const CommProvider *mpi = mpiProviderUnderTest(processRank, processRanks)) {
+    ncclComm_t comm = nullptr;
+    if (ranks != processRanks)
+      return;
+    setCommProvider(mpi);
+    ncclCommInitRank(&comm, ranks, {}, processRank);
+    body(comm, processRank);
+    ncclCommDestroy(comm);
+    return;
+  }
   setCommProvider(threadsProvider());
   setCommFailureHandler(nullptr);
   ncclUniqueId id;

@@ -1,0 +1,411 @@
+//===- MpiComm.cpp - ranks as MPI processes ----------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The plug-in libcolo_comm_mpi.so. Reductions are an exchange of chunks, a fold
+// in rank order (the same bits as the threads provider's) and a gather of the
+// chunks, so each rank sends what the ring formula counts. Before a collective
+// the ranks compare what they call; that exchange is polled, so a rank that does
+// not come is an error after the time limit. Inside a group point-to-point
+// operations run together, then collectives one after the other.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CallDescriptor.h"
+#include "Reduce.h"
+#include "colo/Runtime/CommPlugin.h"
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <mpi.h>
+#include <sched.h>
+#include <vector>
+
+namespace colo::runtime {
+namespace {
+
+const CommHost *host = nullptr;
+thread_local std::string threadError;
+
+/// A descriptor as it travels.
+struct Posted {
+  int kind, type, op, root;
+  uint64_t count;
+  char site[104];
+};
+
+struct Communicator {
+  MPI_Comm comm = MPI_COMM_NULL;
+  int ranks = 0, rank = 0;
+  ncclResult_t error = ncclSuccess;
+  std::vector<char> scratch; ///< grows to the largest reduction, in the first step
+  std::vector<Posted> posted;
+  std::vector<int> counts, offsets;
+  std::vector<const void *> sources;
+
+  explicit Communicator(MPI_Comm mpi) : comm(mpi) {
+    MPI_Comm_size(comm, &ranks);
+    MPI_Comm_rank(comm, &rank);
+    posted.resize(ranks);
+    counts.resize(ranks);
+    offsets.resize(ranks);
+    sources.resize(ranks);
+  }
+};
+
+Communicator *unwrap(ncclComm_t comm) { return reinterpret_cast<Communicator *>(comm); }
+
+ncclResult_t fail(ncclResult_t result, const std::string &message) {
+  threadError = message;
+  return result;
+}
+
+MPI_Datatype mpiType(ncclDataType_t type) {
+  switch (typeBytes(type)) {
+  case 1:
+    return MPI_INT8_T;
+  case 2:
+    return MPI_INT16_T;
+  case 4:
+    return MPI_INT32_T;
+  default:
+    return MPI_INT64_T;
+  }
+}
+
+/// Polls until the request is done or the time limit is over.
+bool await(MPI_Request &request) {
+  auto start = std::chrono::steady_clock::now();
+  auto limit = std::chrono::duration<double>(host->timeout());
+  for (int done = 0, polls = 0;; ++polls) {
+    MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    if (done)
+      return true;
+    if (polls > 100) {
+      sched_yield();
+      if (std::chrono::steady_clock::now() - start > limit)
+        return false;
+    }
+  }
+}
+
+ncclResult_t timedOut(const Communicator &c, const Descriptor &d) {
+  return fail(ncclSystemError, "rank " + std::to_string(c.rank) + " of " + std::to_string(c.ranks) + " waited " +
+                                   std::to_string(host->timeout()) + " s in " + describe(d));
+}
+
+/// All ranks of the communicator make the same call, or all get the error.
+ncclResult_t meet(Communicator &c, const Descriptor &d) {
+  Posted own{static_cast<int>(d.kind), d.type, d.op, d.root, d.count, ""};
+  std::strncpy(own.site, d.site, sizeof own.site - 1);
+  MPI_Request request;
+  MPI_Iallgather(&own, sizeof own, MPI_BYTE, c.posted.data(), sizeof own, MPI_BYTE, c.comm, &request);
+  if (!await(request))
+    return timedOut(c, d);
+  auto unpack = [](const Posted &p) {
+    return Descriptor{static_cast<Kind>(p.kind),
+                      static_cast<ncclDataType_t>(p.type),
+                      static_cast<ncclRedOp_t>(p.op),
+                      p.root,
+                      p.count,
+                      nullptr,
+                      nullptr,
+                      p.site};
+  };
+  for (int i = 1; i < c.ranks; ++i)
+    if (!agree(unpack(c.posted[0]), unpack(c.posted[i])))
+      return fail(ncclInvalidUsage, "ranks 0 and " + std::to_string(i) + " do not make the same call: " +
+                                        describe(unpack(c.posted[0])) + " against " + describe(unpack(c.posted[i])));
+  return ncclSuccess;
+}
+
+/// The own chunk (c.counts[rank] elements at c.offsets[rank]) of every rank's
+/// `send`, folded into `recv`.
+ncclResult_t foldOwnChunk(Communicator &c, const Descriptor &d, void *recv) {
+  size_t bytes = typeBytes(d.type), own = c.counts[c.rank];
+  if (c.scratch.size() < own * bytes * c.ranks)
+    c.scratch.resize(own * bytes * c.ranks);
+  std::vector<int> &counts = c.counts, &offsets = c.offsets;
+  std::vector<MPI_Request> requests;
+  for (int i = 0; i < c.ranks; ++i) {
+    c.sources[i] = c.scratch.data() + own * bytes * i;
+    requests.emplace_back();
+    MPI_Irecv(c.scratch.data() + own * bytes * i, static_cast<int>(own), mpiType(d.type), i, 1, c.comm,
+              &requests.back());
+  }
+  for (int i = 0; i < c.ranks; ++i) {
+    requests.emplace_back();
+    MPI_Isend(static_cast<const char *>(d.send) + offsets[i] * bytes, counts[i], mpiType(d.type), i, 1, c.comm,
+              &requests.back());
+  }
+  MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
+  if (!foldInRankOrder(c.sources.data(), c.ranks, &recv, 1, 0, own, d.type, d.op))
+    return fail(ncclInvalidUsage, describe(d) + ": no arithmetic for this element type on the CPU");
+  return ncclSuccess;
+}
+
+void cutEvenly(Communicator &c, size_t count) {
+  for (int i = 0; i < c.ranks; ++i) {
+    c.counts[i] = static_cast<int>(chunkSize(count, c.ranks, i));
+    c.offsets[i] = static_cast<int>(chunkBegin(count, c.ranks, i));
+  }
+}
+
+ncclResult_t reduceAll(Communicator &c, const Descriptor &d) {
+  size_t bytes = typeBytes(d.type);
+  cutEvenly(c, d.count);
+  // The root's result may overwrite its operand only after everyone has read it:
+  // the fold goes to the end of the scratch memory first.
+  size_t own = c.counts[c.rank];
+  c.scratch.resize(std::max(c.scratch.size(), own * bytes * (c.ranks + 1)));
+  char *folded = c.scratch.data() + own * bytes * c.ranks;
+  if (ncclResult_t result = foldOwnChunk(c, d, folded))
+    return result;
+  if (d.kind == Kind::AllReduce)
+    MPI_Allgatherv(folded, static_cast<int>(own), mpiType(d.type), d.recv, c.counts.data(), c.offsets.data(),
+                   mpiType(d.type), c.comm);
+  else
+    MPI_Gatherv(folded, static_cast<int>(own), mpiType(d.type), d.recv, c.counts.data(), c.offsets.data(),
+                mpiType(d.type), d.root, c.comm);
+  return ncclSuccess;
+}
+
+ncclResult_t reduceScatterAll(Communicator &c, const Descriptor &d) {
+  for (int i = 0; i < c.ranks; ++i) {
+    c.counts[i] = static_cast<int>(d.count);
+    c.offsets[i] = static_cast<int>(d.count * i);
+  }
+  return foldOwnChunk(c, d, d.recv);
+}
+
+ncclResult_t runCollective(Communicator &c, const Descriptor &d) {
+  if (ncclResult_t result = meet(c, d))
+    return result;
+  int count = static_cast<int>(d.count);
+  size_t bytes = d.count * typeBytes(d.type);
+  MPI_Datatype type = mpiType(d.type);
+  switch (d.kind) {
+  case Kind::AllReduce:
+  case Kind::Reduce:
+    return reduceAll(c, d);
+  case Kind::ReduceScatter:
+    return reduceScatterAll(c, d);
+  case Kind::AllGather: {
+    bool inPlace = d.send == static_cast<char *>(d.recv) + bytes * c.rank;
+    MPI_Allgather(inPlace ? MPI_IN_PLACE : d.send, count, type, d.recv, count, type, c.comm);
+    return ncclSuccess;
+  }
+  case Kind::Broadcast:
+    if (c.rank == d.root && d.send != d.recv && bytes)
+      std::memcpy(d.recv, d.send, bytes);
+    MPI_Bcast(d.recv, count, type, d.root, c.comm);
+    return ncclSuccess;
+  default:
+    MPI_Alltoall(d.send, count, type, d.recv, count, type, c.comm);
+    return ncclSuccess;
+  }
+}
+
+struct Queued {
+  Descriptor descriptor;
+  Communicator *comm;
+  bool last;
+};
+
+ncclResult_t runPointToPoint(const std::vector<Queued> &batch) {
+  std::vector<MPI_Request> requests;
+  std::vector<const Queued *> owners;
+  for (const Queued &q : batch) {
+    const Descriptor &d = q.descriptor;
+    if (d.kind < Kind::Send)
+      continue;
+    owners.push_back(&q);
+    requests.emplace_back();
+    int count = static_cast<int>(d.count);
+    if (d.kind == Kind::Send)
+      MPI_Isend(d.send, count, mpiType(d.type), d.root, 0, q.comm->comm, &requests.back());
+    else
+      MPI_Irecv(d.recv, count, mpiType(d.type), d.root, 0, q.comm->comm, &requests.back());
+  }
+  for (size_t i = 0; i < requests.size(); ++i)
+    if (!await(requests[i]))
+      return timedOut(*owners[i]->comm, owners[i]->descriptor);
+  return ncclSuccess;
+}
+
+ncclResult_t runBatch(const std::vector<Queued> &batch) {
+  if (ncclResult_t result = runPointToPoint(batch))
+    return result;
+  for (const Queued &q : batch)
+    if (q.descriptor.kind < Kind::Send)
+      if (ncclResult_t result = runCollective(*q.comm, q.descriptor))
+        return result;
+  return ncclSuccess;
+}
+
+/// Operations between groupStart and groupEnd, and those a worker collects.
+struct Group {
+  int depth = 0;
+  std::vector<std::pair<Queued, cudaStream_t>> operations;
+  std::vector<Queued> batch;
+};
+
+Group &group() {
+  static thread_local Group instance;
+  return instance;
+}
+
+void runQueued(void *payload) {
+  auto *queued = static_cast<Queued *>(payload);
+  std::vector<Queued> &batch = group().batch;
+  batch.push_back(*queued);
+  if (!queued->last)
+    return;
+  ncclResult_t result = runBatch(batch);
+  batch.clear();
+  if (result == ncclSuccess)
+    return;
+  queued->comm->error = result;
+  host->failed(result, threadError.c_str());
+}
+
+ncclResult_t enqueue(const Descriptor &d, ncclComm_t handle, cudaStream_t stream) {
+  Communicator *c = unwrap(handle);
+  if (!c || typeBytes(d.type) == 0 || d.root < 0 || d.root >= c->ranks || d.count > INT_MAX / 2)
+    return fail(ncclInvalidArgument, describe(d) + ": no such communicator, type or rank, or too many elements");
+  if (group().depth > 0) {
+    group().operations.push_back({{d, c, true}, stream});
+    return ncclSuccess;
+  }
+  if (host->isSynchronous(stream))
+    return runBatch({{d, c, true}});
+  Queued queued{d, c, true};
+  host->submit(stream, runQueued, &queued, sizeof queued);
+  return ncclSuccess;
+}
+
+ncclResult_t groupEnd() {
+  Group &g = group();
+  if (g.depth == 0)
+    return fail(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
+  if (--g.depth > 0)
+    return ncclSuccess;
+  for (size_t i = 0; i < g.operations.size(); ++i) {
+    auto &operation = g.operations[i];
+    if (host->isSynchronous(operation.second)) {
+      g.batch.push_back(operation.first);
+      continue;
+    }
+    for (size_t j = i + 1; j < g.operations.size(); ++j)
+      operation.first.last &= g.operations[j].second != operation.second;
+    host->submit(operation.second, runQueued, &operation.first, sizeof operation.first);
+  }
+  g.operations.clear();
+  ncclResult_t result = runBatch(g.batch);
+  g.batch.clear();
+  return result;
+}
+
+ncclResult_t initRank(ncclComm_t *comm, int, ncclUniqueId, int, ncclConfig_t *) {
+  MPI_Comm world;
+  MPI_Comm_dup(MPI_COMM_WORLD, &world);
+  *comm = reinterpret_cast<ncclComm_t>(new Communicator(world));
+  return ncclSuccess;
+}
+
+ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *) {
+  MPI_Comm part;
+  MPI_Comm_split(unwrap(parent)->comm, color == NCCL_SPLIT_NOCOLOR ? MPI_UNDEFINED : color, key, &part);
+  *child = part == MPI_COMM_NULL ? nullptr : reinterpret_cast<ncclComm_t>(new Communicator(part));
+  return ncclSuccess;
+}
+
+Descriptor call(Kind kind, const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op = ncclSum,
+                int root = 0) {
+  return {kind, type, op, root, count, send, recv, host->site()};
+}
+
+CommProvider makeTable() {
+  CommProvider t{};
+  t.name = "mpi";
+  t.getVersion = [](int *version) { return *version = 22800, ncclSuccess; };
+  t.getUniqueId = [](ncclUniqueId *id) { return std::memset(id, 0, sizeof *id), ncclSuccess; };
+  t.initRank = initRank;
+  t.split = split;
+  t.finalize = [](ncclComm_t) { return ncclSuccess; };
+  t.destroy = [](ncclComm_t comm) {
+    if (comm)
+      MPI_Comm_free(&unwrap(comm)->comm);
+    return delete unwrap(comm), ncclSuccess;
+  };
+  t.abort = [](ncclComm_t) { return MPI_Abort(MPI_COMM_WORLD, 70), ncclSuccess; };
+  t.getAsyncError = [](ncclComm_t comm, ncclResult_t *error) { return *error = unwrap(comm)->error, ncclSuccess; };
+  t.count = [](ncclComm_t comm, int *count) { return *count = unwrap(comm)->ranks, ncclSuccess; };
+  t.userRank = [](ncclComm_t comm, int *rank) { return *rank = unwrap(comm)->rank, ncclSuccess; };
+  t.device = [](ncclComm_t, int *device) { return *device = 0, ncclSuccess; };
+  t.lastError = [](ncclComm_t) { return threadError.c_str(); };
+  t.groupStart = [] { return ++group().depth, ncclSuccess; };
+  t.groupEnd = groupEnd;
+  t.allReduce = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclRedOp_t op, ncclComm_t c,
+                   cudaStream_t stream) { return enqueue(call(Kind::AllReduce, s, r, n, type, op), c, stream); };
+  t.allGather = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclComm_t c, cudaStream_t stream) {
+    return enqueue(call(Kind::AllGather, s, r, n, type), c, stream);
+  };
+  t.reduceScatter = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclRedOp_t op, ncclComm_t c,
+                       cudaStream_t stream) {
+    return enqueue(call(Kind::ReduceScatter, s, r, n, type, op), c, stream);
+  };
+  t.broadcast = [](const void *s, void *r, size_t n, ncclDataType_t type, int root, ncclComm_t c, cudaStream_t stream) {
+    return enqueue(call(Kind::Broadcast, s, r, n, type, ncclSum, root), c, stream);
+  };
+  t.reduce = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclRedOp_t op, int root, ncclComm_t c,
+                cudaStream_t stream) { return enqueue(call(Kind::Reduce, s, r, n, type, op, root), c, stream); };
+  t.allToAll = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclComm_t c, cudaStream_t stream) {
+    return enqueue(call(Kind::AllToAll, s, r, n, type), c, stream);
+  };
+  t.send = [](const void *s, size_t n, ncclDataType_t type, int peer, ncclComm_t c, cudaStream_t stream) {
+    return enqueue(call(Kind::Send, s, nullptr, n, type, ncclSum, peer), c, stream);
+  };
+  t.recv = [](void *r, size_t n, ncclDataType_t type, int peer, ncclComm_t c, cudaStream_t stream) {
+    return enqueue(call(Kind::Recv, nullptr, r, n, type, ncclSum, peer), c, stream);
+  };
+  t.memAlloc = [](void **p, size_t bytes) { return *p = std::malloc(bytes), ncclSuccess; };
+  t.memFree = [](void *p) { return std::free(p), ncclSuccess; };
+  return t;
+}
+
+} // namespace
+} // namespace colo::runtime
+
+using namespace colo::runtime;
+
+extern "C" __attribute__((visibility("default"))) const CommProvider *
+colo_comm_open(int version, const CommHost *runtime, int rank, int ranks, char *message, size_t messageBytes) {
+  if (version != commPluginVersion) {
+    snprintf(message, messageBytes, "the MPI plug-in is of version %d, the executable needs %d", commPluginVersion,
+             version);
+    return nullptr;
+  }
+  host = runtime;
+  int provided = 0, seenRank = 0, seenRanks = 0;
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided);
+  std::atexit([] { MPI_Finalize(); });
+  MPI_Comm_rank(MPI_COMM_WORLD, &seenRank);
+  MPI_Comm_size(MPI_COMM_WORLD, &seenRanks);
+  if (provided < MPI_THREAD_MULTIPLE)
+    snprintf(message, messageBytes, "this MPI library does not allow calls from several threads");
+  else if (seenRank != rank || seenRanks != ranks)
+    snprintf(message, messageBytes, "the launcher says rank %d of %d, MPI says rank %d of %d; start with mpirun -n %d",
+             rank, ranks, seenRank, seenRanks, ranks);
+  else {
+    static const CommProvider table = makeTable();
+    return &table;
+  }
+  return nullptr;
+}
