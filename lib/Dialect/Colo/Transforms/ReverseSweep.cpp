@@ -31,14 +31,49 @@ void ReverseSweep::addContribution(Value value, Value gradient, Location loc) {
     contributions[value].push_back(gradient);
 }
 
+/// The gradient of a value that was split: padded parts that lie side by side along one dim and fill it are joined, not
+/// added. Null if the terms are not of that kind.
+static Value joinParts(ArrayRef<Value> terms, OpBuilder &builder, Location loc) {
+  SmallVector<PadOp> parts;
+  for (Value term : terms)
+    if (auto pad = term.getDefiningOp<PadOp>(); pad && llvm::all_of(pad.getStrides(), [](int64_t s) { return s == 1; }))
+      parts.push_back(pad);
+  ArrayRef<int64_t> whole = TensorBuilder::shapeOf(terms.front());
+  if (parts.size() != terms.size() || parts.size() < 2 || whole.empty())
+    return {};
+  ArrayRef<int64_t> first = TensorBuilder::shapeOf(parts.front().getInput());
+  int64_t dim = std::mismatch(whole.begin(), whole.end(), first.begin()).first - whole.begin();
+  if (dim == static_cast<int64_t>(whole.size()))
+    return {};
+  llvm::sort(parts, [&](PadOp a, PadOp b) { return a.getOffsets()[dim] < b.getOffsets()[dim]; });
+  int64_t filled = 0;
+  SmallVector<Value> inputs;
+  for (PadOp part : parts) {
+    SmallVector<int64_t> shape(TensorBuilder::shapeOf(part.getInput()));
+    if (part.getOffsets()[dim] != filled)
+      return {};
+    filled += shape[dim];
+    shape[dim] = whole[dim];
+    if (ArrayRef<int64_t>(shape) != whole)
+      return {};
+    inputs.push_back(part.getInput());
+  }
+  if (filled != whole[dim])
+    return {};
+  return builder.create<ConcatOp>(loc, terms.front().getType(), inputs, builder.getI64IntegerAttr(dim));
+}
+
 Value ReverseSweep::gradientOf(Value value) {
   auto it = contributions.find(value);
   if (it == contributions.end())
     return {};
   TensorBuilder b(builder, value.getLoc());
-  Value sum = it->second.front();
-  for (Value term : ArrayRef<Value>(it->second).drop_front())
-    sum = b.add(sum, term);
+  Value sum = joinParts(it->second, builder, value.getLoc());
+  if (!sum) {
+    sum = it->second.front();
+    for (Value term : ArrayRef<Value>(it->second).drop_front())
+      sum = b.add(sum, term);
+  }
   it->second.assign({sum});
   return sum;
 }

@@ -1,0 +1,31 @@
+// RUN: colo-opt %s --colo-decompose-attention | FileCheck %s
+
+// CHECK-LABEL: func.func @full_attention_needs_no_positions
+// CHECK-NOT:     colo.iota
+// CHECK:         colo.einsum "bscd,btcd->bcst"
+// CHECK:         colo.einsum "bcst,btcd->bscd"
+func.func @full_attention_needs_no_positions(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>) -> tensor<2x3x4x5xf32> {
+  %o, %lse = colo.attention %q, %k, %k {scale = 0.5 : f64} : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32> -> tensor<2x3x4x5xf32>, tensor<2x4x3xf32>
+  return %o : tensor<2x3x4x5xf32>
+}
+
+// CHECK-LABEL: func.func @grouped_heads_are_not_repeated
+// CHECK:         colo.reshape %{{.*}} : tensor<2x3x4x5xf32> -> tensor<2x3x2x2x5xf32>
+// CHECK:         colo.einsum "bscrd,btcd->bcrst"
+// CHECK:         colo.reshape %{{.*}} : tensor<2x2x2x3x7xf32> -> tensor<2x4x3x7xf32>
+// CHECK:         colo.einsum "bcrst,btcd->bscrd"
+func.func @grouped_heads_are_not_repeated(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x2x5xf32>) -> tensor<2x3x4x5xf32> {
+  %o, %lse = colo.attention %q, %k, %k {scale = 0.5 : f64} : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x5xf32> -> tensor<2x3x4x5xf32>, tensor<2x4x3xf32>
+  return %o : tensor<2x3x4x5xf32>
+}
+
+// The mask compares the last two positions; dropout has all four. Backward draws the same numbers twice.
+
+// CHECK-LABEL: func.func @positions_are_handed_on
+// CHECK-DAG:     colo.iota {dim = 1 : i64, positions = [{axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}]} : tensor<3x6xi32>
+// CHECK-DAG:     colo.iota {dim = 0 : i64, positions = [{axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}]} : tensor<3x6xi32>
+// CHECK-COUNT-2: colo.dropout {{.*}} {id = 3 : i64, positions = [{}, {axes = ["tp"], global = 8 : i64, padded = 8 : i64}, {axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}], rate = 1.000000e-01 : f64} : tensor<2x4x3x6xf32>
+func.func @positions_are_handed_on(%q: tensor<2x3x4x5xf32>, %k: tensor<2x6x4x5xf32>, %lse: tensor<2x4x3xf32>) -> tensor<2x3x4x5xf32> {
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %q, %lse, %q {scale = 0.5 : f64, causal, dropout = 0.1 : f64, id = 3 : i64, positions = [{}, {axes = ["tp"], global = 8 : i64, padded = 8 : i64}, {axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}]} : (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>) -> (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>)
+  return %dq : tensor<2x3x4x5xf32>
+}
