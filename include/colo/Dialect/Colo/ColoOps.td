@@ -427,7 +427,7 @@ def Colo_WeightedMeanOp : Colo_HighLevelOp<"weighted_mean", [DeclareOpInterfaceM
   let description = [{
     N is the sum of the weights over the global batch: all micro-batches, accumulation steps and replicas, counted before
     the first forward. The result is this micro-batch's share of the global mean. Weights must depend on inputs only.
-    `term` numbers the denominators (-1 until `count-weights` has run).
+    `term` numbers the denominators (-1 until `colo-autodiff` has run).
   }];
   let arguments = (ins AnyRankedTensor:$values, AnyRankedTensor:$weights, DefaultValuedAttr<I64Attr, "-1">:$term);
   let results = (outs AnyRankedTensor:$result);
