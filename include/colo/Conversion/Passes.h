@@ -10,6 +10,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
 
 namespace colo {
 
@@ -18,6 +19,17 @@ namespace colo {
 
 #define GEN_PASS_REGISTRATION
 #include "colo/Conversion/Passes.h.inc"
+
+/// From lowered kernels (`lower-kernels`) to llvm.func: math, control flow, memory with bare pointers, entries. Runs on
+/// the whole module; functions that are in LLVM's dialect already are left alone.
+void buildKernelToLLVMPipeline(mlir::OpPassManager &pm);
+
+/// Phase `linalg` to `buffers`: places for all values, kernels as row loops.
+void buildBuffersPipeline(mlir::OpPassManager &pm);
+/// Phase `buffers` to `rt`: the optimizer step.
+void buildRtPipeline(mlir::OpPassManager &pm);
+/// Phase `rt` to `llvm`: host functions, kernels and the program's tables.
+void buildLLVMPipeline(mlir::OpPassManager &pm);
 
 } // namespace colo
 

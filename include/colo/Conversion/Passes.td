@@ -15,6 +15,74 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Group elementwise ops, reductions, gathers and scatters into fused kernels.";
+  let description = [{
+    In: host functions of one block on local static shapes: primitive `colo` ops, products, calls, collectives.
+    Out: kernels (`rt.kernel`, `rt.rows`), each a function of linalg.generic loop nests over common rows, called by
+    `rt.launch`. Reshape, transpose and slice of values in memory stay where a product reads them; every `colo.grad` operand
+    is the single-use result of a product or a launch.
+    Errors: a high-level op that was not decomposed, a type with an encoding or a dynamic dim, several blocks.
+
+    ```mlir
+    %b1 = colo.broadcast %b {dims = array<i64: 1>} : tensor<64xf32> -> tensor<8x64xf32>
+    %z = colo.add %x, %b1 : tensor<8x64xf32>
+    %y = colo.gelu %z {tanh} : tensor<8x64xf32>
+    // becomes
+    %y = rt.launch @f.k0(%b, %x) : (tensor<64xf32>, tensor<8x64xf32>) -> tensor<8x64xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect", "::colo::rt::RtDialect"];
+}
+
+def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turn kernels into fused row loops on memrefs.";
+  let description = [{
+    In: kernels of loop nests on tensors with `rt.layouts` (row-major where it is missing) and `rt.accumulate`.
+    Out: `(memrefs and scalars, destinations, begin, end)` with loops over the rows [begin, end) of `rt.extent`; each tensor
+    is flat memory from its first element on. Rows write disjoint elements, and no result depends on how rows are split.
+    Errors: an op that is no loop nest, a layout that is not strided and static.
+
+    ```mlir
+    func.func private @k(%x: tensor<8x64xf32>) -> tensor<8x64xf32> attributes {rt.kernel, rt.rows = 2 : i64}
+    // becomes
+    func.func private @k(%x: memref<512xf32>, %y: memref<512xf32>, %begin: index, %end: index)
+      attributes {rt.kernel, rt.extent = 1 : i64, rt.grain = 1 : i64}
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
+def KernelMath : Pass<"kernel-math", "::mlir::ModuleOp"> {
+  let summary = "Expand math functions of lowered kernels where LLVM's vectoriser needs polynomials.";
+  let description = [{
+    In: lowered kernels. Out: f32 exp, log, tanh, erf and the like in kernels are polynomials; other types are left to
+    the C library. New arithmetic may be contracted but not reassociated: range reductions depend on its order.
+
+    ```mlir
+    %y = math.exp %x fastmath<reassoc> : f32   // becomes arith and math.fma ops
+    %z = math.exp %w : f64                     // stays
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
+def KernelEntries : Pass<"kernel-entries", "::mlir::ModuleOp"> {
+  let summary = "Give each kernel in LLVM's dialect the entry function that hosts call.";
+  let description = [{
+    In: kernels as `llvm.func` with pointers and scalars, then begin and end. Out: for each `@k` an `@k.entry(args, begin,
+    end)`, which loads the arguments from 8-byte slots; pointers of kernels do not alias.
+
+    ```mlir
+    llvm.func @k.entry(%args: !llvm.ptr, %begin: i64, %end: i64)
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 def PlanBuffers : Pass<"plan-buffers", "::mlir::ModuleOp"> {
   let summary = "Give each value of host functions a place in memory.";
   let description = [{
@@ -33,6 +101,55 @@ def PlanBuffers : Pass<"plan-buffers", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect", "::colo::rt::RtDialect"];
+}
+
+def RtVerifyBuffers : Pass<"rt-verify-buffers", "::mlir::ModuleOp"> {
+  let summary = "Check that no two live values of a host function share memory.";
+  let description = [{
+    In: phase `buffers`, slots of the workspace with `rt.value`. Out: the same.
+    Errors: a value used after another was put into its bytes, two values of one op that overlap, a value that does not
+    start at a multiple of 64 bytes.
+
+    ```mlir
+    %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<512xi8> to memref<64xf32>
+    ```
+  }];
+}
+
+def BuildStep : Pass<"build-step", "::mlir::ModuleOp"> {
+  let summary = "Build the optimizer step and the evaluation around the functions of one micro-batch.";
+  let description = [{
+    In: phase `buffers`. Out: `@colo_step` and `@colo_evaluate`: clear gradients and metrics, count denominators over all
+    micro-batches and replicas, run the micro-batches, reduce gradients on stream 1 while the last backward runs, clip by
+    the global norm, update (PyTorch's SGD, Adam or AdamW, by `colo.training`). Adds `colo.metrics`, `colo.term_count` and
+    `colo.workspace_bytes` to the module.
+    Errors: no entry function on memrefs.
+
+    ```mlir
+    rt.gradients_ready %g over ["tp"] : memref<4096xf32>
+    // becomes, on the communication stream and in the last micro-batch only
+    rt.all_reduce %g, %g over ["tp"] {data_parallel, stream = 1 : i64} : memref<4096xf32>, memref<4096xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::colo::rt::RtDialect"];
+}
+
+def RtToLLVM : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Lower host functions to LLVM's dialect and emit the program's tables.";
+  let description = [{
+    In: phase `rt`, kernels lowered to row loops (they are left alone). Out: host functions as `llvm.func` that take the
+    rank's frame first, read its fields by offset and call `colo_gemm`, `colo_launch` and the NCCL C interface by name;
+    the constant `colo_program`.
+    Errors: an axis that the mesh lacks, a launch of something that is no lowered kernel.
+
+    ```mlir
+    rt.gemm %a, %b, %c {...} : memref<8x4xf32>, memref<2x4xf32>, memref<8x2xf32>
+    // becomes
+    llvm.call @colo_gemm(%frame, %index, %a, %b, %c) : (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect"];
 }
 
 #endif // COLO_CONVERSION_PASSES_TD

@@ -38,6 +38,8 @@ inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 
+/// On a slot of a workspace: [number, begin, end] of the value it is part of, in bytes of the workspace.
+inline constexpr llvm::StringLiteral kValueAttr = "rt.value";
 /// On the loop over micro-batches: how many were compiled for. On a branch taken in the last one only (unit).
 inline constexpr llvm::StringLiteral kMicroBatchesAttr = "rt.micro_batches";
 inline constexpr llvm::StringLiteral kLastMicroBatchAttr = "rt.last_micro_batch";

@@ -1,0 +1,73 @@
+//===- Accesses.h - which operand elements an element needs -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A tensor value is seen as a function from indices to scalars. For the ops that
+// kernels are made of, this says at which indices an element of the result reads
+// each operand, as affine expressions of a loop nest's dims. Clustering follows
+// the accesses to find out what fuses; kernel bodies are built along the same
+// accesses, so the two cannot disagree.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_CONVERSION_COLOTOLINALG_ACCESSES_H
+#define COLO_LIB_CONVERSION_COLOTOLINALG_ACCESSES_H
+
+#include "colo/Dialect/Colo/ColoDialect.h"
+#include "mlir/IR/AffineExpr.h"
+#include <optional>
+
+namespace colo {
+
+using Indices = llvm::SmallVector<mlir::AffineExpr, 6>;
+
+/// The operand is read only where 0 <= index < size and index is a multiple of
+/// `stride`; elsewhere the result is made without it.
+struct Guard {
+  mlir::AffineExpr index;
+  int64_t size;
+  int64_t stride;
+};
+
+struct Access {
+  mlir::Value value;
+  Indices indices;
+  llvm::SmallVector<Guard, 2> guards;
+};
+
+/// True for ops whose elements kernels compute (embedding_grad, a scatter, is
+/// not among them).
+bool isKernelOp(mlir::Operation *op);
+
+/// True for reshape, transpose and slice.
+bool isViewOp(mlir::Operation *op);
+
+/// What the result of a kernel op other than `reduce` reads at `indices`, one
+/// access an operand. An embedding's table is not listed: its row is data.
+llvm::SmallVector<Access> operandAccesses(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
+
+/// Strides of a value reached from `base`'s row-major elements through views, or
+/// nothing if its elements are not evenly strided. Stops at the first value for
+/// which `isBase` holds and returns it.
+struct StridedView {
+  mlir::Value base;
+  llvm::SmallVector<int64_t> strides;
+};
+std::optional<StridedView> stridedView(mlir::Value value, llvm::function_ref<bool(mlir::Value)> isBase);
+
+/// Strides of a row-major tensor.
+llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
+
+inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType()).getShape();
+}
+inline int64_t elementsOf(mlir::Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType()).getNumElements();
+}
+
+} // namespace colo
+
+#endif // COLO_LIB_CONVERSION_COLOTOLINALG_ACCESSES_H

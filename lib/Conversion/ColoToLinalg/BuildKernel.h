@@ -1,0 +1,77 @@
+//===- BuildKernel.h - a cluster as a function of linalg.generics -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A kernel function is a sequence of loop nests (linalg.generic on tensors),
+// each a phase: everything that can be computed in one pass over the rows. A
+// reduction's value can be read in later phases only. All loops of a phase start
+// with the kernel's rows.
+//
+// Bodies compute scalars from operand elements; what no affine map describes
+// (rows of an embedding, elements read under a condition) is a tensor.extract.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_CONVERSION_COLOTOLINALG_BUILDKERNEL_H
+#define COLO_LIB_CONVERSION_COLOTOLINALG_BUILDKERNEL_H
+
+#include "Clusters.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace colo {
+
+/// Scalars of the run as values of a host function: one op each, at its start.
+class HostScalars {
+public:
+  explicit HostScalars(mlir::func::FuncOp host) : host(host) {}
+
+  mlir::Value axisIndex(mlir::StringAttr axis);
+  mlir::Value integer(llvm::StringRef name);
+  mlir::Value inverseCount(int64_t term);
+  /// Size of a mesh axis; 1 if the module has no such axis.
+  int64_t axisSize(mlir::StringAttr axis);
+
+private:
+  mlir::Value once(const llvm::Twine &key, llvm::function_ref<mlir::Value(mlir::OpBuilder &)> create);
+
+  mlir::func::FuncOp host;
+  llvm::StringMap<mlir::Value> values;
+};
+
+/// Arguments of a kernel function and the values of the host function that they stand for.
+class KernelSignature {
+public:
+  KernelSignature(mlir::func::FuncOp kernel, HostScalars &scalars) : kernel(kernel), scalars(scalars) {}
+
+  /// The argument for a host value; tensors come before scalars.
+  mlir::Value argument(mlir::Value hostValue);
+  HostScalars &getScalars() { return scalars; }
+  llvm::SmallVector<mlir::Value> hostValues() const;
+  /// First position on `dim` of this rank's part of a positioned shape whose local size is `local`.
+  mlir::Value firstPosition(mlir::OpBuilder &builder, mlir::Location loc, mlir::ArrayAttr positions, int64_t dim,
+                            int64_t local);
+
+private:
+  mlir::func::FuncOp kernel;
+  HostScalars &scalars;
+  llvm::SmallVector<mlir::Value> tensors, numbers;
+  llvm::DenseMap<mlir::Value, mlir::Value> arguments;
+};
+
+/// Global unpadded size of a positioned dim.
+int64_t globalSize(mlir::ArrayAttr positions, int64_t dim, int64_t local);
+
+/// Builds the body of `kernel` (empty, with an entry block and no arguments), whose results are `outputs`.
+void buildKernel(const Clustering &clustering, const Kernel &plan, llvm::ArrayRef<mlir::Value> outputs,
+                 mlir::func::FuncOp kernel, KernelSignature &signature);
+
+/// The same for one embedding_grad.
+void buildScatterKernel(EmbeddingGradOp op, mlir::func::FuncOp kernel, KernelSignature &signature);
+
+} // namespace colo
+
+#endif // COLO_LIB_CONVERSION_COLOTOLINALG_BUILDKERNEL_H

@@ -1,0 +1,412 @@
+//===- Clusters.cpp - which ops share a kernel -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Clusters.h"
+#include "colo/Dialect/Rt/RtDialect.h"
+#include "llvm/ADT/SmallSet.h"
+#include <numeric>
+
+using namespace mlir;
+using namespace colo;
+
+/// Rows and elements below which it does not pay to keep rows for threads.
+static constexpr int64_t kFewRows = 16, kSmallKernel = 32768;
+
+//===----------------------------------------------------------------------===//
+// Loop nests
+//===----------------------------------------------------------------------===//
+
+static LoopNest reductionNest(ReduceOp reduce) {
+  LoopNest nest;
+  llvm::ArrayRef<int64_t> in = shapeOf(reduce.getInput());
+  auto isReduced = [&](size_t d) { return llvm::is_contained(reduce.getDims(), static_cast<int64_t>(d)); };
+  size_t lastReduced = 0, lastDim = 0;
+  for (size_t d = 0; d < in.size(); ++d) {
+    if (isReduced(d) && in[d] != 1)
+      lastReduced = d;
+    if (in[d] != 1)
+      lastDim = d;
+  }
+  nest.column = !in.empty() && in[lastDim] != 1 && !isReduced(lastDim);
+  // Kept dims (in a column kernel those before the last reduced dim), reduced dims, columns.
+  llvm::SmallVector<size_t> rows, reduced, columns;
+  for (size_t d = 0; d < in.size(); ++d)
+    (isReduced(d) ? reduced : nest.column && d > lastReduced ? columns : rows).push_back(d);
+  MLIRContext *context = reduce.getContext();
+  nest.operand.resize(in.size());
+  for (auto *dims : {&rows, &reduced, &columns})
+    for (size_t d : *dims) {
+      nest.operand[d] = getAffineDimExpr(nest.sizes.size(), context);
+      nest.sizes.push_back(in[d]);
+      nest.reduced.push_back(dims == &reduced);
+    }
+  for (size_t d = 0; d < in.size(); ++d)
+    if (!isReduced(d))
+      nest.result.push_back(nest.operand[d]);
+  nest.rows = rows.size();
+  return nest;
+}
+
+LoopNest colo::loopNestOf(Value anchor) {
+  if (auto reduce = anchor.getDefiningOp<ReduceOp>())
+    return reductionNest(reduce);
+  LoopNest nest;
+  nest.sizes.assign(shapeOf(anchor).begin(), shapeOf(anchor).end());
+  nest.reduced.assign(nest.sizes.size(), false);
+  for (size_t d = 0; d < nest.sizes.size(); ++d)
+    nest.result.push_back(getAffineDimExpr(d, anchor.getContext()));
+  nest.rows = nest.sizes.size();
+  return nest;
+}
+
+//===----------------------------------------------------------------------===//
+// Anchors
+//===----------------------------------------------------------------------===//
+
+Clustering::Clustering(Block &block) {
+  requireOperands(block);
+  collectReductions(block);
+  cluster(block);
+  if (promoteShared(block))
+    cluster(block);
+  llvm::DenseMap<int, size_t> index;
+  for (Value anchor : anchors) {
+    int node = find(anchorNode[anchor]);
+    auto [it, isNew] = index.try_emplace(node, kernels.size());
+    if (isNew)
+      kernels.emplace_back();
+    Kernel &kernel = kernels[it->second];
+    kernel.anchors.push_back(anchor);
+    kernel.column = nodes[node].column;
+  }
+  for (Kernel &kernel : kernels) {
+    kernel.rows = loopNestOf(kernel.anchors.front()).rows;
+    for (Value anchor : kernel.anchors)
+      kernel.rows = std::min(kernel.rows, loopNestOf(anchor).rows);
+  }
+}
+
+void Clustering::requireOperands(Block &block) {
+  // Users first: whether a slice stays a view depends on what else needs its operand.
+  for (Operation &op : llvm::reverse(block)) {
+    if (auto embedding = dyn_cast<EmbeddingOp>(op))
+      require(embedding.getTable(), /*takesViews=*/true);
+    if (isKernelOp(&op))
+      continue;
+    bool takesViews = isa<EinsumOp, EmbeddingGradOp, rt::LaunchOp>(op);
+    for (Value operand : op.getOperands())
+      if (isa<RankedTensorType>(operand.getType()))
+        require(operand, takesViews);
+  }
+}
+
+/// Whether slices of `value` read most of it, so that it is worth having whole.
+static bool isMostlySliced(Value value) {
+  int64_t read = 0;
+  for (Operation *user : value.getUsers())
+    if (isa<SliceOp>(user))
+      read += elementsOf(user->getResult(0));
+  return 2 * read >= elementsOf(value);
+}
+
+void Clustering::require(Value value, bool takesViews) {
+  Operation *op = value.getDefiningOp();
+  if (!isKernelOp(op) || required.contains(value))
+    return;
+  auto inMemory = [&](Value v) { return !isViewOp(v.getDefiningOp()) || required.contains(v); };
+  bool stays = false;
+  if (isViewOp(op)) {
+    // Follow the views down: all must be even strides over one base, and row-major unless the user takes any strides.
+    std::optional<StridedView> view = stridedView(value, inMemory);
+    stays = view && (takesViews ||
+                     (view->strides == rowMajorStrides(shapeOf(value)) && elementsOf(value) == elementsOf(view->base)));
+    if (isa<SliceOp>(op) && isKernelOp(op->getOperand(0).getDefiningOp()) && !isMostlySliced(op->getOperand(0)))
+      stays = false;
+  }
+  if (stays) {
+    hostViews.insert(value);
+    require(op->getOperand(0), takesViews);
+    return;
+  }
+  required.insert(value);
+  hostViews.erase(value);
+}
+
+void Clustering::collectReductions(Block &block) {
+  for (Operation &op : block)
+    if (isKernelOp(&op) && !op.use_empty() && (required.contains(op.getResult(0)) || isa<ReduceOp>(op)))
+      anchors.insert(op.getResult(0));
+}
+
+void Clustering::walkLeaves(Value anchor, LeafCallback callback) const {
+  llvm::DenseMap<Value, llvm::SmallVector<Indices, 1>> seen;
+  std::function<void(Value, llvm::ArrayRef<AffineExpr>, bool)> visit =
+      [&](Value value, llvm::ArrayRef<AffineExpr> indices, bool root) {
+        auto &known = seen[value];
+        if (llvm::is_contained(known, indices))
+          return;
+        known.emplace_back(indices);
+        if (!root && isLeaf(value))
+          return callback(value, indices);
+        for (const Access &access : operandAccesses(value.getDefiningOp(), indices))
+          visit(access.value, access.indices, false);
+      };
+  LoopNest nest = loopNestOf(anchor);
+  if (auto reduce = anchor.getDefiningOp<ReduceOp>())
+    visit(reduce.getInput(), nest.operand, false);
+  else
+    visit(anchor, nest.result, true);
+}
+
+//===----------------------------------------------------------------------===//
+// Values that several kernels need
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What computing a value anew costs: tensors of its size read, and whether it draws random numbers.
+struct Recomputation {
+  llvm::SmallDenseSet<Value, 4> reads;
+  bool random = false;
+};
+} // namespace
+
+static Recomputation recomputationOf(Value value, llvm::function_ref<bool(Value)> isLeaf) {
+  Recomputation result;
+  llvm::DenseSet<Value> seen;
+  llvm::SmallVector<Value> worklist{value};
+  while (!worklist.empty()) {
+    Value next = worklist.pop_back_val();
+    if (!seen.insert(next).second)
+      continue;
+    if (next != value && isLeaf(next)) {
+      if (2 * elementsOf(next) >= elementsOf(value))
+        result.reads.insert(next);
+      continue;
+    }
+    result.random |= isa<DropoutOp>(next.getDefiningOp());
+    llvm::append_range(worklist, next.getDefiningOp()->getOperands());
+  }
+  return result;
+}
+
+/// Makes anchors of values that two kernels read and that cost more to compute twice than to write and read.
+bool Clustering::promoteShared(Block &block) {
+  llvm::DenseMap<Value, llvm::SmallSet<int, 4>> readers;
+  llvm::SmallVector<Value> promoted;
+  for (Operation &op : llvm::reverse(block)) {
+    if (!isKernelOp(&op) || op.use_empty())
+      continue;
+    Value value = op.getResult(0);
+    llvm::SmallSet<int, 4> users;
+    if (isAnchor(value)) {
+      users.insert(find(anchorNode[value]));
+    } else {
+      users = readers[value];
+      Recomputation cost = recomputationOf(value, [&](Value v) { return isLeaf(v); });
+      bool dear = cost.reads.size() >= 2 || (cost.random && !cost.reads.empty());
+      if (users.size() >= 2 && dear && !isViewOp(&op) && !isa<BroadcastOp>(op)) {
+        promoted.push_back(value);
+        // Readers of what it reads: a kernel of its own.
+        users.clear();
+        users.insert(-static_cast<int>(promoted.size()));
+      }
+    }
+    for (Value operand : op.getOperands())
+      for (int user : users)
+        readers[operand].insert(user);
+  }
+  if (promoted.empty())
+    return false;
+  required.insert(promoted.begin(), promoted.end());
+  anchors.clear();
+  collectReductions(block);
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// The graph of kernels and host ops
+//===----------------------------------------------------------------------===//
+
+int Clustering::find(int node) const {
+  while (parent[node] != node)
+    node = parent[node] = parent[parent[node]];
+  return node;
+}
+
+/// The node that has to run before `value` can be read; -1 for block arguments.
+int Clustering::nodeOfValue(Value value) const {
+  while (!anchorNode.contains(value) && isViewOp(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  auto it = anchorNode.find(value);
+  if (it != anchorNode.end())
+    return it->second;
+  auto host = hostNode.find(value.getDefiningOp());
+  return host == hostNode.end() ? -1 : host->second;
+}
+
+void Clustering::buildGraph(Block &block) {
+  nodes.clear();
+  edges.clear();
+  anchorNode.clear();
+  hostNode.clear();
+  auto addEdge = [&](int from, int to) {
+    if (from >= 0 && from != to)
+      nodes[from].successors.insert(to);
+  };
+  int lastOrdered = -1;
+  for (Operation &op : block) {
+    int node = nodes.size();
+    if (!isKernelOp(&op)) {
+      nodes.emplace_back();
+      hostNode[&op] = node;
+      for (Value operand : op.getOperands())
+        addEdge(nodeOfValue(operand), node);
+      // Ops with effects keep their order.
+      if (!isMemoryEffectFree(&op)) {
+        addEdge(lastOrdered, node);
+        lastOrdered = node;
+      }
+      continue;
+    }
+    Value value = op.getResult(0);
+    if (!isAnchor(value))
+      continue;
+    nodes.emplace_back();
+    nodes[node].anchors.push_back(value);
+    nodes[node].column = loopNestOf(value).column;
+    anchorNode[value] = node;
+    walkLeaves(value, [&](Value leaf, llvm::ArrayRef<AffineExpr> indices) {
+      size_t same = 0;
+      while (same < indices.size() && indices[same] == getAffineDimExpr(same, value.getContext()))
+        ++same;
+      edges[value].push_back({leaf, same});
+      addEdge(nodeOfValue(leaf), node);
+    });
+    if (auto embedding = dyn_cast<EmbeddingOp>(op))
+      addEdge(nodeOfValue(embedding.getTable()), node);
+  }
+  parent.resize(nodes.size());
+  std::iota(parent.begin(), parent.end(), 0);
+}
+
+/// A path from one node to another through a third.
+bool Clustering::hasIndirectPath(int from, int to) const {
+  llvm::DenseSet<int> seen;
+  llvm::SmallVector<int> worklist;
+  for (int next : nodes[from].successors)
+    if (int node = find(next); node != to && node != from && seen.insert(node).second)
+      worklist.push_back(node);
+  while (!worklist.empty()) {
+    int node = worklist.pop_back_val();
+    if (node == to)
+      return true;
+    for (int next : nodes[node].successors)
+      if (int target = find(next); seen.insert(target).second)
+        worklist.push_back(target);
+  }
+  return false;
+}
+
+/// Rows that all anchors of both nodes share; false if sharing them would cost parallelism or is impossible.
+bool Clustering::compatibleRows(const Node &a, const Node &b, size_t &rows) const {
+  std::optional<llvm::SmallVector<int64_t>> fixed;
+  llvm::SmallVector<llvm::SmallVector<int64_t>> shapes;
+  size_t longest = 0;
+  int64_t largest = 0;
+  rows = SIZE_MAX;
+  for (const Node *node : {&a, &b})
+    for (Value anchor : node->anchors) {
+      LoopNest nest = loopNestOf(anchor);
+      llvm::SmallVector<int64_t> leading(llvm::ArrayRef(nest.sizes).take_front(nest.rows));
+      if (anchor.getDefiningOp<ReduceOp>()) {
+        if (fixed && *fixed != leading)
+          return false;
+        fixed = leading;
+      } else {
+        largest = std::max(largest, elementsOf(anchor));
+      }
+      rows = std::min(rows, leading.size());
+      longest = std::max(longest, leading.size());
+      shapes.push_back(leading);
+    }
+  if (fixed && rows != fixed->size())
+    return false;
+  for (auto &shape : shapes)
+    if (llvm::ArrayRef(shape).take_front(rows) != llvm::ArrayRef(shapes.front()).take_front(rows))
+      return false;
+  int64_t rowCount = 1;
+  for (int64_t size : llvm::ArrayRef(shapes.front()).take_front(rows))
+    rowCount *= size;
+  return rows == longest || rowCount >= kFewRows || largest <= kSmallKernel;
+}
+
+bool Clustering::tryMerge(int a, int b) {
+  a = find(a);
+  b = find(b);
+  if (a == b)
+    return true;
+  if (nodes[a].anchors.empty() || nodes[b].anchors.empty() || nodes[a].column != nodes[b].column)
+    return false;
+  size_t rows;
+  if (nodes[a].column) {
+    // One loop nest for all: the same loops and no value passed on.
+    LoopNest first = loopNestOf(nodes[a].anchors.front()), second = loopNestOf(nodes[b].anchors.front());
+    if (first.sizes != second.sizes || first.reduced != second.reduced)
+      return false;
+    rows = SIZE_MAX;
+  } else if (!compatibleRows(nodes[a], nodes[b], rows)) {
+    return false;
+  }
+  for (auto [reader, source] : {std::pair(a, b), std::pair(b, a)})
+    for (Value anchor : nodes[reader].anchors)
+      for (const Edge &edge : edges[anchor]) {
+        auto it = anchorNode.find(edge.leaf);
+        if (it != anchorNode.end() && find(it->second) == source && edge.sameRows < rows)
+          return false;
+      }
+  if (hasIndirectPath(a, b) || hasIndirectPath(b, a))
+    return false;
+  parent[b] = a;
+  nodes[a].successors.insert(nodes[b].successors.begin(), nodes[b].successors.end());
+  llvm::append_range(nodes[a].anchors, nodes[b].anchors);
+  nodes[b] = Node();
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Merging
+//===----------------------------------------------------------------------===//
+
+/// Joins anchors with the kernels whose values they read, nearest first.
+void Clustering::mergeConsumers() {
+  for (Value anchor : anchors)
+    for (const Edge &edge : llvm::reverse(edges[anchor]))
+      if (auto it = anchorNode.find(edge.leaf); it != anchorNode.end())
+        tryMerge(it->second, anchorNode[anchor]);
+}
+
+/// Joins kernels that read the same large tensor in the same rows.
+void Clustering::mergeSiblings() {
+  llvm::MapVector<Value, llvm::SmallVector<int>> readers;
+  for (Value anchor : anchors)
+    for (const Edge &edge : edges[anchor]) {
+      LoopNest nest = loopNestOf(anchor);
+      int64_t points = std::accumulate(nest.sizes.begin(), nest.sizes.end(), int64_t(1), std::multiplies<>());
+      if (2 * elementsOf(edge.leaf) >= points && (nest.column || edge.sameRows >= std::min<size_t>(nest.rows, 1)))
+        readers[edge.leaf].push_back(anchorNode[anchor]);
+    }
+  for (auto &[leaf, users] : readers)
+    for (size_t i = 0; i < users.size(); ++i)
+      for (size_t j = i + 1; j < users.size(); ++j)
+        tryMerge(users[i], users[j]);
+}
+
+void Clustering::cluster(Block &block) {
+  buildGraph(block);
+  mergeConsumers();
+  mergeSiblings();
+}

@@ -1,0 +1,212 @@
+//===- FormKernels.cpp - group ops into kernels -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Outlines the clusters of each host function. Afterwards a host function holds
+// launches, products, collectives, calls and views only, in an order that its
+// values and effects allow and that is otherwise the original one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "BuildKernel.h"
+#include "colo/Conversion/Passes.h"
+#include "colo/Dialect/Dist/DistDialect.h"
+#include "colo/Dialect/Rt/RtDialect.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/SymbolTable.h"
+#include <queue>
+
+namespace colo {
+#define GEN_PASS_DEF_FORMKERNELS
+#include "colo/Conversion/Passes.h.inc"
+} // namespace colo
+
+using namespace mlir;
+using namespace colo;
+
+/// A gradient is written straight into its buffer by the op that makes it: that op must be a product or a kernel, and
+/// nothing else may read the value.
+static void isolateGradients(Block &block) {
+  for (auto grad : llvm::make_early_inc_range(block.getOps<GradOp>())) {
+    Value gradient = grad.getGradient();
+    Operation *maker = gradient.getDefiningOp();
+    bool direct = isKernelOp(maker) ? !isViewOp(maker) : isa_and_nonnull<EinsumOp, EmbeddingGradOp>(maker);
+    if (direct && gradient.hasOneUse())
+      continue;
+    OpBuilder builder(grad);
+    grad.getGradientMutable().assign(
+        builder.create<StopGradientOp>(grad.getLoc(), gradient.getType(), gradient).getResult());
+  }
+}
+
+/// Erases kernel ops that nothing reads.
+static void eraseDead(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if ((isKernelOp(&op) || isa<EmbeddingGradOp>(op)) && op.use_empty())
+      op.erase();
+}
+
+/// Sorts by operands and effects; ready ops run in the order of `rank`.
+static void sortBlock(Block &block, const llvm::DenseMap<Operation *, int64_t> &rank) {
+  llvm::DenseMap<Operation *, int64_t> waiting;
+  llvm::DenseMap<Operation *, llvm::SmallVector<Operation *>> readers;
+  Operation *lastOrdered = nullptr;
+  Operation *terminator = block.getTerminator();
+  llvm::SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  llvm::stable_sort(ops, [&](Operation *a, Operation *b) { return rank.lookup(a) < rank.lookup(b); });
+  auto later = [&](Operation *a, Operation *b) { return rank.lookup(a) > rank.lookup(b); };
+  std::priority_queue<Operation *, std::vector<Operation *>, decltype(later)> ready(later);
+  for (Operation *op : ops) {
+    int64_t &count = waiting[op];
+    auto waitFor = [&](Operation *before) {
+      ++count;
+      readers[before].push_back(op);
+    };
+    for (Value operand : op->getOperands())
+      if (operand.getDefiningOp())
+        waitFor(operand.getDefiningOp());
+    if (!isMemoryEffectFree(op) && !isa<rt::LaunchOp>(op)) {
+      if (lastOrdered)
+        waitFor(lastOrdered);
+      lastOrdered = op;
+    }
+    if (count == 0)
+      ready.push(op);
+  }
+  while (!ready.empty()) {
+    Operation *op = ready.top();
+    ready.pop();
+    op->moveBefore(terminator);
+    for (Operation *reader : readers[op])
+      if (--waiting[reader] == 0)
+        ready.push(reader);
+  }
+}
+
+namespace {
+struct FormKernelsPass : public colo::impl::FormKernelsBase<FormKernelsPass> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    llvm::SmallVector<func::FuncOp> hosts;
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (!func.isExternal() && !func->hasAttr(rt::kKernelAttr))
+        hosts.push_back(func);
+    for (func::FuncOp host : hosts)
+      if (failed(checkHost(host)))
+        return signalPassFailure();
+    for (func::FuncOp host : hosts)
+      formKernels(host, symbols);
+  }
+
+private:
+  LogicalResult checkHost(func::FuncOp host) {
+    if (!host.getBody().hasOneBlock())
+      return host.emitError("needs a single block: control flow is resolved before kernels are formed");
+    for (Operation &op : host.getBody().front()) {
+      if (isa<DecomposeOpInterface>(op))
+        return op.emitError("must be decomposed before kernels are formed");
+      for (Type type : op.getResultTypes())
+        if (auto tensor = dyn_cast<RankedTensorType>(type);
+            tensor && (tensor.getEncoding() || !tensor.hasStaticShape()))
+          return op.emitError("needs local static shapes without an encoding, not ") << tensor;
+    }
+    return success();
+  }
+
+  /// A kernel and the values of the host function that its launch replaces.
+  struct Outlined {
+    func::FuncOp kernel;
+    std::unique_ptr<KernelSignature> signature;
+    llvm::SmallVector<Value> outputs;
+  };
+
+  Outlined createKernel(func::FuncOp host, HostScalars &scalars, SymbolTable &symbols, llvm::ArrayRef<Value> outputs) {
+    OpBuilder builder(&getContext());
+    auto kernel = func::FuncOp::create(host.getLoc(), (host.getSymName() + ".k" + llvm::Twine(kernelCount++)).str(),
+                                       builder.getFunctionType({}, {}));
+    kernel.setPrivate();
+    kernel->setAttr(rt::kKernelAttr, builder.getUnitAttr());
+    kernel.addEntryBlock();
+    symbols.insert(kernel, Block::iterator(host));
+    return {kernel, std::make_unique<KernelSignature>(kernel, scalars), llvm::SmallVector<Value>(outputs)};
+  }
+
+  std::vector<Outlined> outline(func::FuncOp host, const Clustering &clustering, SymbolTable &symbols) {
+    // Values that other kernels read leave their kernel, too.
+    llvm::DenseMap<Value, const Kernel *> home;
+    for (const Kernel &kernel : clustering.getKernels())
+      for (Value anchor : kernel.anchors)
+        home[anchor] = &kernel;
+    llvm::DenseSet<Value> shared;
+    for (const Kernel &kernel : clustering.getKernels())
+      for (Value anchor : kernel.anchors)
+        clustering.walkLeaves(anchor, [&](Value leaf, llvm::ArrayRef<AffineExpr>) {
+          if (home.lookup(leaf) != &kernel)
+            shared.insert(leaf);
+        });
+    HostScalars scalars(host);
+    std::vector<Outlined> outlined;
+    for (const Kernel &kernel : clustering.getKernels()) {
+      llvm::SmallVector<Value> outputs;
+      for (Value anchor : kernel.anchors)
+        if (clustering.isRequired(anchor) || shared.contains(anchor))
+          outputs.push_back(anchor);
+      Outlined created = createKernel(host, scalars, symbols, outputs);
+      buildKernel(clustering, kernel, outputs, created.kernel, *created.signature);
+      outlined.push_back(std::move(created));
+    }
+    for (auto scatter : host.getBody().front().getOps<EmbeddingGradOp>()) {
+      Outlined created = createKernel(host, scalars, symbols, scatter.getResult());
+      buildScatterKernel(scatter, created.kernel, *created.signature);
+      outlined.push_back(std::move(created));
+    }
+    return outlined;
+  }
+
+  rt::LaunchOp launch(const Outlined &outlined) {
+    func::FuncOp kernel = outlined.kernel;
+    Block &entry = kernel.getBody().front();
+    Operation *end = entry.getTerminator();
+    kernel.setFunctionType(FunctionType::get(&getContext(), entry.getArgumentTypes(), end->getOperandTypes()));
+    kernel->setLoc(end->getLoc());
+    OpBuilder builder(outlined.outputs.front().getDefiningOp());
+    return builder.create<rt::LaunchOp>(end->getLoc(), TypeRange(end->getOperandTypes()),
+                                        FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
+                                        outlined.signature->hostValues(), ValueRange(), IntegerAttr());
+  }
+
+  void formKernels(func::FuncOp host, SymbolTable &symbols) {
+    kernelCount = 0;
+    Block &block = host.getBody().front();
+    eraseDead(block);
+    isolateGradients(block);
+    Clustering clustering(block);
+    std::vector<Outlined> outlined = outline(host, clustering, symbols);
+    llvm::DenseMap<Operation *, int64_t> rank;
+    for (auto [position, op] : llvm::enumerate(block))
+      rank[&op] = position;
+    // All launches read the original values before any of these is replaced.
+    llvm::SmallVector<rt::LaunchOp> launches;
+    for (const Outlined &kernel : outlined) {
+      launches.push_back(launch(kernel));
+      rank[launches.back()] = rank.lookup(kernel.outputs.front().getDefiningOp());
+    }
+    for (auto [kernel, launchOp] : llvm::zip(outlined, launches))
+      for (auto [output, result] : llvm::zip(kernel.outputs, launchOp.getResults()))
+        output.replaceAllUsesWith(result);
+    eraseDead(block);
+    sortBlock(block, rank);
+  }
+
+  int64_t kernelCount = 0;
+};
+} // namespace

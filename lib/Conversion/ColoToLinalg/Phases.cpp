@@ -1,0 +1,158 @@
+//===- Phases.cpp - the passes of a kernel over its rows -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Phases.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SmallSet.h"
+#include <functional>
+
+using namespace mlir;
+using namespace colo;
+
+/// The largest row that is kept between phases.
+static constexpr int64_t kRowBufferBytes = 65536;
+/// Weight of an expression above which it is kept: one exponential or more.
+static constexpr int64_t kDear = 8;
+
+PhasePlan::PhasePlan(const Clustering &clustering, const Kernel &kernel) : clustering(clustering), kernel(kernel) {
+  assignLevels();
+  // A column kernel is one nest: nothing passes between phases.
+  if (!kernel.column)
+    while (addRowBuffer()) {
+    }
+  groupPhases();
+}
+
+void PhasePlan::assignLevels() {
+  for (Value anchor : kernel.anchors) {
+    int level = 0;
+    clustering.walkLeaves(anchor, [&](Value leaf, llvm::ArrayRef<AffineExpr>) {
+      auto it = levels.find(leaf);
+      if (it != levels.end())
+        level = std::max(level, it->second + (leaf.getDefiningOp<ReduceOp>() ? 1 : 0));
+    });
+    levels[anchor] = level;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Row buffers
+//===----------------------------------------------------------------------===//
+
+/// Rough cost of one op for one element, in simple vector instructions.
+static int64_t weightOf(Operation *op) {
+  if (isa<DropoutOp>(op))
+    return 40;
+  if (isa<ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, SiluOp, GeluOp, GeluGradOp, SiluGradOp, PowerOp>(op))
+    return 10;
+  if (isa<DivOp, SqrtOp, RsqrtOp>(op))
+    return 3;
+  return isa<ScalarBodyOpInterface>(op) ? 1 : 0;
+}
+
+namespace {
+/// Where a value that is computed in place is needed.
+struct Usage {
+  llvm::SmallSet<int, 4> levels;
+  bool aligned = true; ///< always in the row at hand
+};
+} // namespace
+
+/// Weight of all that an element of `value` computes, without what is the same for a whole row.
+static int64_t expressionWeight(Value value, llvm::function_ref<bool(Value)> isMade) {
+  int64_t weight = 0;
+  llvm::DenseSet<Value> seen;
+  llvm::SmallVector<Value> worklist{value};
+  while (!worklist.empty()) {
+    Value next = worklist.pop_back_val();
+    if (!seen.insert(next).second || (next != value && isMade(next)) || 2 * elementsOf(next) < elementsOf(value))
+      continue;
+    weight += weightOf(next.getDefiningOp());
+    llvm::append_range(worklist, next.getDefiningOp()->getOperands());
+  }
+  return weight;
+}
+
+bool PhasePlan::addRowBuffer() {
+  llvm::MapVector<Value, Usage> usages;
+  auto isMade = [&](Value value) { return isItem(value) || clustering.isLeaf(value); };
+  for (auto &[item, level] : levels) {
+    llvm::DenseMap<Value, llvm::SmallVector<Indices, 1>> seen;
+    std::function<void(Value, llvm::ArrayRef<AffineExpr>)> visit =
+        [&, level = level](Value value, llvm::ArrayRef<AffineExpr> indices) {
+          auto &known = seen[value];
+          if (isMade(value) || llvm::is_contained(known, indices))
+            return;
+          known.emplace_back(indices);
+          Usage &usage = usages[value];
+          usage.levels.insert(level);
+          usage.aligned &= indices.size() >= kernel.rows;
+          for (size_t d = 0; usage.aligned && d < kernel.rows; ++d)
+            usage.aligned = indices[d] == getAffineDimExpr(d, value.getContext());
+          for (const Access &access : operandAccesses(value.getDefiningOp(), indices))
+            visit(access.value, access.indices);
+        };
+    LoopNest nest = loopNestOf(item);
+    if (auto reduce = item.getDefiningOp<ReduceOp>())
+      visit(reduce.getInput(), nest.operand);
+    else
+      for (const Access &access : operandAccesses(item.getDefiningOp(), nest.result))
+        visit(access.value, access.indices);
+  }
+  Value best;
+  int64_t rows = 1;
+  for (int64_t size : llvm::ArrayRef(loopNestOf(kernel.anchors.front()).sizes).take_front(kernel.rows))
+    rows *= size;
+  for (auto &[value, usage] : usages) {
+    int64_t bytes = elementsOf(value) / rows * (getElementTypeOrSelf(value).getIntOrFloatBitWidth() + 7) / 8;
+    if (usage.levels.size() < 2 || !usage.aligned || elementsOf(value) <= rows || bytes > kRowBufferBytes ||
+        isViewOp(value.getDefiningOp()) || isa<BroadcastOp>(value.getDefiningOp()) ||
+        expressionWeight(value, isMade) < kDear)
+      continue;
+    // The one nearest to its readers: what it is made of may then be needed once only.
+    if (!best || best.getDefiningOp()->isBeforeInBlock(value.getDefiningOp()))
+      best = value;
+  }
+  if (!best)
+    return false;
+  int level = INT32_MAX;
+  for (int user : usages[best].levels)
+    level = std::min(level, user);
+  levels[best] = level;
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+void PhasePlan::groupPhases() {
+  llvm::SmallVector<Value> items;
+  for (auto &[item, level] : levels)
+    items.push_back(item);
+  llvm::stable_sort(items, [&](Value a, Value b) {
+    int levelA = levels[a], levelB = levels[b];
+    return levelA != levelB ? levelA < levelB : a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+  });
+  int currentLevel = 0;
+  size_t levelBegin = 0;
+  for (Value item : items) {
+    if (levels[item] != currentLevel) {
+      currentLevel = levels[item];
+      levelBegin = phases.size();
+    }
+    LoopNest nest = loopNestOf(item);
+    auto same = llvm::find_if(llvm::drop_begin(phases, levelBegin), [&](Phase &p) { return p.sizes == nest.sizes; });
+    if (same == phases.end()) {
+      phases.push_back({{}, nest.sizes, nest.reduced});
+      same = std::prev(phases.end());
+    }
+    same->items.push_back(item);
+    for (size_t d = 0; d < nest.sizes.size(); ++d)
+      same->reduced[d] = same->reduced[d] || nest.reduced[d];
+  }
+}

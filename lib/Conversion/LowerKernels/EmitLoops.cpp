@@ -1,0 +1,386 @@
+//===- EmitLoops.cpp - loops of kernels over rows, columns and flat memory -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelEmitter.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace colo;
+
+/// Elements of a block of a flat kernel, and the innermost size below which two loops stay in a block.
+static constexpr int64_t kFlatBlock = 2048, kShortLoop = 16;
+/// Columns whose sums are made together: eight cache lines of f32.
+static constexpr int64_t kColumnBlock = 128;
+
+//===----------------------------------------------------------------------===//
+// Pieces
+//===----------------------------------------------------------------------===//
+
+Value KernelEmitter::constant(int64_t value) { return builder.create<arith::ConstantIndexOp>(kernel.getLoc(), value); }
+
+void KernelEmitter::forLoop(Value lower, Value upper, llvm::function_ref<void(Value)> body) {
+  auto loop = builder.create<scf::ForOp>(kernel.getLoc(), lower, upper, constant(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(loop.getBody()->getTerminator());
+  body(loop.getInductionVar());
+}
+
+llvm::SmallVector<Value> KernelEmitter::digits(Value number, llvm::ArrayRef<int64_t> sizes) {
+  llvm::SmallVector<Value> result(sizes.size());
+  for (size_t i = sizes.size(); i-- > 0;) {
+    if (i == 0) {
+      result[i] = number;
+      break;
+    }
+    Value size = constant(sizes[i]);
+    result[i] = builder.create<arith::RemUIOp>(kernel.getLoc(), number, size);
+    number = builder.create<arith::DivUIOp>(kernel.getLoc(), number, size);
+  }
+  return result;
+}
+
+Value KernelEmitter::blockEnd(Value lower, int64_t block, int64_t size) {
+  Value upper = builder.create<arith::AddIOp>(kernel.getLoc(), lower, constant(block));
+  return size % block == 0 ? upper : builder.create<arith::MinUIOp>(kernel.getLoc(), upper, constant(size)).getResult();
+}
+
+Value KernelEmitter::stackBuffer(int64_t size, Type type) {
+  OpBuilder entry = OpBuilder::atBlockBegin(&lowered.getBody().front());
+  return entry.create<memref::AllocaOp>(kernel.getLoc(), MemRefType::get({size}, type), entry.getI64IntegerAttr(64));
+}
+
+void KernelEmitter::store(Value value, const Place &place, AffineMap map, const Point &point) {
+  Location loc = value.getLoc();
+  Value address = emitAffine(builder, loc, addressOf(map, place.strides), point);
+  if (place.accumulate) {
+    Value before = builder.create<memref::LoadOp>(loc, place.memory, address);
+    value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);
+  }
+  builder.create<memref::StoreOp>(loc, value, place.memory, address);
+}
+
+Value KernelEmitter::initOf(linalg::GenericOp op, unsigned result) {
+  auto fill = op.getDpsInits()[result].getDefiningOp<linalg::FillOp>();
+  return fill ? mapping.lookupOrDefault(fill.getInputs()[0]) : Value();
+}
+
+bool KernelEmitter::isReadLater(Value result) {
+  return llvm::any_of(result.getUsers(), [](Operation *user) { return !isa<func::ReturnOp>(user); });
+}
+
+llvm::SmallVector<llvm::SmallVector<int64_t>> KernelEmitter::resultStrides(linalg::GenericOp op) {
+  llvm::SmallVector<llvm::SmallVector<int64_t>> all;
+  for (Value result : op.getResults()) {
+    llvm::ArrayRef<int64_t> shape = cast<RankedTensorType>(result.getType()).getShape();
+    auto it = returned.find(result);
+    if (it != returned.end()) {
+      all.push_back(results[it->second].strides);
+      continue;
+    }
+    llvm::SmallVector<int64_t> strides(shape.size(), 0);
+    int64_t stride = 1;
+    for (size_t d = shape.size(); d-- > rows; stride *= shape[d])
+      strides[d] = stride;
+    all.push_back(strides);
+  }
+  return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+/// One number a row: its map names rows only.
+bool KernelEmitter::isRowScalar(const Nest &nest, unsigned result) {
+  linalg::GenericOp op = nest.op;
+  AffineMap map = op.getIndexingMapsArray()[op.getNumDpsInputs() + result];
+  for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_front(nest.rowLoops))
+    if (map.isFunctionOfDim(loop.dim))
+      return false;
+  return true;
+}
+
+llvm::SmallVector<Value> KernelEmitter::emitLoops(const Nest &nest, size_t depth, Point &point,
+                                                  llvm::ArrayRef<Value> accumulators) {
+  linalg::GenericOp op = nest.op;
+  Location loc = op.getLoc();
+  if (depth == nest.loops.size()) {
+    // A reduction over loops of size 1 only starts from its neutral element.
+    llvm::SmallVector<Value> before(accumulators);
+    for (auto [i, accumulator] : llvm::enumerate(before))
+      if (!accumulator)
+        accumulator = initOf(op, i);
+    llvm::SmallVector<Value> yielded = emitBody(builder, nest, point, storage, before, mapping);
+    for (auto [i, value] : llvm::enumerate(yielded)) {
+      if (accumulators[i])
+        continue;
+      AffineMap map = op.getIndexingMapsArray()[op.getNumDpsInputs() + i];
+      auto it = returned.find(op.getResult(i));
+      if (it != returned.end())
+        store(value, results[it->second], map, point);
+      auto kept = storage.find(op.getResult(i));
+      if (kept != storage.end() && (it == returned.end() || kept->second.memory != results[it->second].memory))
+        store(value, {MemRefType(), kept->second.strides, kept->second.memory, false}, map, point);
+    }
+    return yielded;
+  }
+  const Loop &loop = nest.loops[depth];
+  llvm::SmallVector<Value> carried;
+  for (Value accumulator : accumulators)
+    if (accumulator)
+      carried.push_back(accumulator);
+  auto nested = builder.create<scf::ForOp>(loc, constant(0), constant(loop.size), constant(1), carried);
+  OpBuilder::InsertionGuard guard(builder);
+  if (carried.empty())
+    builder.setInsertionPoint(nested.getBody()->getTerminator());
+  else
+    builder.setInsertionPointToEnd(nested.getBody());
+  point[loop.dim] = nested.getInductionVar();
+  llvm::SmallVector<Value> inner(accumulators);
+  size_t next = 0;
+  for (Value &accumulator : inner)
+    if (accumulator)
+      accumulator = nested.getRegionIterArgs()[next++];
+  llvm::SmallVector<Value> yielded = emitLoops(nest, depth + 1, point, inner), outgoing, all(accumulators.size());
+  next = 0;
+  for (size_t i = 0; i < accumulators.size(); ++i)
+    if (accumulators[i]) {
+      outgoing.push_back(yielded[i]);
+      all[i] = nested.getResult(next++);
+    }
+  if (!carried.empty())
+    builder.create<scf::YieldOp>(loc, outgoing);
+  point[loop.dim] = Value();
+  return all;
+}
+
+/// Decides where later nests find the results of `op`.
+void KernelEmitter::placeResults(linalg::GenericOp op, const Nest &nest) {
+  llvm::SmallVector<llvm::SmallVector<int64_t>> strides = resultStrides(op);
+  for (auto [i, result] : llvm::enumerate(op.getResults())) {
+    if (!isReadLater(result) || isRowScalar(nest, i))
+      continue;
+    auto type = cast<RankedTensorType>(result.getType());
+    auto it = returned.find(result);
+    if (it != returned.end() && !results[it->second].accumulate) {
+      storage[result] = {results[it->second].memory, strides[i], Value()};
+      continue;
+    }
+    llvm::SmallVector<int64_t> inner(type.getRank(), 0);
+    int64_t size = 1;
+    for (size_t d = type.getRank(); d-- > rows; size *= type.getDimSize(d))
+      inner[d] = size;
+    storage[result] = {stackBuffer(size, type.getElementType()), inner, Value()};
+  }
+}
+
+void KernelEmitter::emitRowNest(const Nest &nest, Point point) {
+  linalg::GenericOp op = nest.op;
+  llvm::SmallVector<Value> accumulators;
+  for (unsigned i = 0; i < op.getNumResults(); ++i) {
+    bool reduces = isRowScalar(nest, i) && initOf(op, i);
+    accumulators.push_back(reduces ? initOf(op, i) : Value());
+  }
+  llvm::SmallVector<Value> values = emitLoops(nest, nest.rowLoops, point, accumulators);
+  for (auto [i, result] : llvm::enumerate(op.getResults())) {
+    if (!isRowScalar(nest, i))
+      continue;
+    storage[result] = {Value(), {}, values[i]};
+    auto it = returned.find(result);
+    if (it != returned.end() && accumulators[i])
+      store(values[i], results[it->second], op.getIndexingMapsArray()[op.getNumDpsInputs() + i], point);
+  }
+}
+
+void KernelEmitter::emitRows() {
+  llvm::SmallVector<int64_t> sizes(llvm::ArrayRef(generics[0].getStaticLoopRanges()).take_front(rows));
+  for (int64_t size : sizes)
+    extent *= size;
+  parallelLoop([&](Value row) {
+    llvm::SmallVector<Value> position = digits(row, sizes);
+    for (linalg::GenericOp op : generics) {
+      Point point(op.getNumLoops());
+      for (size_t d = 0; d < rows; ++d)
+        point[d] = sizes[d] == 1 ? Value() : position[d];
+      Nest nest = buildNest(op, rows, /*keepRows=*/true, storage, resultStrides(op));
+      placeResults(op, nest);
+      emitRowNest(nest, point);
+    }
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Flat memory
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::emitFlat(const Nest &nest) {
+  size_t count = nest.loops.size();
+  // The innermost loop, or two if it is short, makes a unit of work; a long one is cut into blocks.
+  size_t outer = count == 0 ? 0 : count - 1;
+  bool cut = count > 0 && nest.loops.back().size >= 2 * kFlatBlock;
+  if (!cut && outer > 0 && nest.loops.back().size < kShortLoop)
+    --outer;
+  llvm::SmallVector<int64_t> sizes;
+  for (const Loop &loop : llvm::ArrayRef(nest.loops).take_front(outer))
+    sizes.push_back(loop.size);
+  if (cut)
+    sizes.push_back((nest.loops.back().size + kFlatBlock - 1) / kFlatBlock);
+  for (int64_t size : sizes)
+    extent *= size;
+  linalg::GenericOp op = nest.op;
+  parallelLoop([&](Value unit) {
+    Point point(op.getNumLoops());
+    llvm::SmallVector<Value> position = digits(unit, sizes), none(op.getNumResults());
+    for (size_t i = 0; i < outer; ++i)
+      point[nest.loops[i].dim] = position[i];
+    if (!cut) {
+      emitLoops(nest, outer, point, none);
+      return;
+    }
+    Value lower = builder.create<arith::MulIOp>(op.getLoc(), position.back(), constant(kFlatBlock));
+    forLoop(lower, blockEnd(lower, kFlatBlock, nest.loops.back().size), [&](Value at) {
+      point[nest.loops.back().dim] = at;
+      emitLoops(nest, count, point, none);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Columns
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::emitColumns(const Nest &nest) {
+  linalg::GenericOp op = nest.op;
+  const Loop &columns = nest.loops.back();
+  llvm::SmallVector<Loop> outer, reduced;
+  for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_back())
+    (loop.reduced ? reduced : outer).push_back(loop);
+  int64_t block = std::min(kColumnBlock, columns.size);
+  llvm::SmallVector<int64_t> sizes;
+  for (const Loop &loop : outer)
+    sizes.push_back(loop.size);
+  sizes.push_back((columns.size + block - 1) / block);
+  for (int64_t size : sizes)
+    extent *= size;
+  llvm::SmallVector<Value> sums;
+  for (Value result : op.getResults())
+    sums.push_back(stackBuffer(block, getElementTypeOrSelf(result.getType())));
+  Location loc = op.getLoc();
+  parallelLoop([&](Value unit) {
+    Point point(op.getNumLoops());
+    llvm::SmallVector<Value> position = digits(unit, sizes);
+    for (auto [loop, index] : llvm::zip(outer, position))
+      point[loop.dim] = index;
+    Value lower = builder.create<arith::MulIOp>(loc, position.back(), constant(block));
+    Value width = builder.create<arith::SubIOp>(loc, blockEnd(lower, block, columns.size), lower);
+    forLoop(constant(0), width, [&](Value at) {
+      for (auto [i, sum] : llvm::enumerate(sums))
+        builder.create<memref::StoreOp>(loc, initOf(op, i), sum, at);
+    });
+    std::function<void(size_t)> reduce = [&](size_t depth) {
+      if (depth < reduced.size())
+        return forLoop(constant(0), constant(reduced[depth].size), [&](Value index) {
+          point[reduced[depth].dim] = index;
+          reduce(depth + 1);
+        });
+      forLoop(constant(0), width, [&](Value at) {
+        point[columns.dim] = builder.create<arith::AddIOp>(loc, lower, at);
+        llvm::SmallVector<Value> before;
+        for (Value sum : sums)
+          before.push_back(builder.create<memref::LoadOp>(loc, sum, at));
+        llvm::SmallVector<Value> after = emitBody(builder, nest, point, storage, before, mapping);
+        for (auto [value, sum] : llvm::zip(after, sums))
+          builder.create<memref::StoreOp>(loc, value, sum, at);
+      });
+    };
+    reduce(0);
+    for (const Loop &loop : reduced)
+      point[loop.dim] = Value();
+    forLoop(constant(0), width, [&](Value at) {
+      point[columns.dim] = builder.create<arith::AddIOp>(loc, lower, at);
+      for (auto [i, sum] : llvm::enumerate(sums))
+        store(builder.create<memref::LoadOp>(loc, sum, at), results[returned[op.getResult(i)]],
+              op.getIndexingMapsArray()[op.getNumDpsInputs() + i], point);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Scatter
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::emitScatter() {
+  Location loc = scatter.getLoc();
+  auto table = cast<RankedTensorType>(scatter.getResult().getType());
+  auto idsType = cast<RankedTensorType>(scatter.getIds().getType());
+  const Storage &gradient = storage[scatter.getGradient()], &ids = storage[scatter.getIds()];
+  const Place &place = results[returned[scatter.getResult()]];
+  Value first = mapping.lookupOrDefault(scatter.getFirstRow());
+  size_t idRank = idsType.getRank();
+  // Units are blocks of the last feature dim for each index of the others, so that no two write one element.
+  llvm::SmallVector<int64_t> sizes(table.getShape().drop_front());
+  if (sizes.empty())
+    sizes.push_back(1);
+  int64_t columns = sizes.back(), block = std::min(kColumnBlock, columns);
+  sizes.back() = (columns + block - 1) / block;
+  for (int64_t size : sizes)
+    extent *= size;
+  work = 2 * cast<RankedTensorType>(scatter.getGradient().getType()).getNumElements() +
+         (place.accumulate ? 0 : table.getNumElements());
+  auto address = [&](llvm::ArrayRef<int64_t> strides, const Point &point) {
+    return emitAffine(builder, loc, addressOf(builder.getMultiDimIdentityMap(strides.size()), strides), point);
+  };
+  parallelLoop([&](Value unit) {
+    llvm::SmallVector<Value> features = digits(unit, sizes);
+    Value lower = builder.create<arith::MulIOp>(loc, features.back(), constant(block));
+    Value upper = blockEnd(lower, block, columns);
+    auto eachFeature = [&](Value row, llvm::function_ref<void(const Point &)> body) {
+      forLoop(lower, upper, [&](Value at) {
+        Point point{row};
+        point.append(features.begin(), features.end());
+        if (table.getRank() > 1)
+          point.back() = at;
+        else
+          point.pop_back();
+        body(point);
+      });
+    };
+    if (!place.accumulate)
+      forLoop(constant(0), constant(table.getDimSize(0)), [&](Value row) {
+        eachFeature(row, [&](const Point &point) {
+          Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(table.getElementType()));
+          builder.create<memref::StoreOp>(loc, zero, place.memory, address(place.strides, point));
+        });
+      });
+    Point token(idRank);
+    std::function<void(size_t)> eachToken = [&](size_t dim) {
+      if (dim < idRank)
+        return forLoop(constant(0), constant(idsType.getDimSize(dim)), [&](Value at) {
+          token[dim] = at;
+          eachToken(dim + 1);
+        });
+      Value id = builder.create<memref::LoadOp>(loc, ids.memory, address(ids.strides, token));
+      Value row = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), id);
+      row = builder.create<arith::SubIOp>(loc, row, first);
+      Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, row, constant(table.getDimSize(0)));
+      auto choice = builder.create<scf::IfOp>(loc, here, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPoint(choice.thenBlock()->getTerminator());
+      eachFeature(row, [&](const Point &point) {
+        Point source(token);
+        source.append(point.begin() + 1, point.end());
+        Value value = builder.create<memref::LoadOp>(loc, gradient.memory, address(gradient.strides, source));
+        Value to = address(place.strides, point);
+        Value before = builder.create<memref::LoadOp>(loc, place.memory, to);
+        value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);
+        builder.create<memref::StoreOp>(loc, value, place.memory, to);
+      });
+    };
+    eachToken(0);
+  });
+}
