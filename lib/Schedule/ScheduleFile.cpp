@@ -60,7 +60,7 @@ std::string Reader::found() const {
   if (atEndOfLine() || text[offset] == '\r')
     return "the end of the line";
   if (!llvm::isPrint(text[offset]))
-    return "the byte 0x" + llvm::utohexstr(static_cast<unsigned char>(text[offset]), /*LowerCase=*/true, /*Width=*/2);
+    return "the byte 0x" + llvm::toHex(text.substr(offset, 1), /*LowerCase=*/true);
   return ("\"" + text.substr(offset, 1) + "\"").str();
 }
 
