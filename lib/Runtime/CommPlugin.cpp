@@ -55,9 +55,9 @@ static std::vector<std::string> pluginFolders() {
 
 Status loadCommPlugin(const char *name, int rank, int ranks, const CommProvider *&provider) {
   static const CommHost host = {isSynchronous, submitPacked, callerSite, reportCommFailure, commTimeout};
-  std::string file = formatString("lib%s.so", name), problem;
+  std::string file = formatString("lib%s.so", name);
   for (const std::string &folder : pluginFolders()) {
-    std::string path = folder + "/" + file;
+    std::string path = formatString("%s/%s", folder.c_str(), file.c_str());
     if (access(path.c_str(), R_OK) != 0)
       continue;
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -56,7 +56,7 @@ Status ReplicaCheck::compareTensor(size_t index, int64_t step) const {
       for (size_t which = 0; which < 2; ++which)
         if (all[a * own.size() + 2 * index + which] != all[b * own.size() + 2 * index + which])
           return Status::internal("step %lld: %s %s differs between rank %zu (%s) and rank %zu (%s)",
-                                  static_cast<long long>(step + 1), which ? "the gradient of" : "parameter",
+                                  static_cast<long long>(step) + 1, which ? "the gradient of" : "parameter",
                                   tensor.name.c_str(), a, describeCoordinates(rank.program(), places[a]).c_str(), b,
                                   describeCoordinates(rank.program(), places[b]).c_str());
     }

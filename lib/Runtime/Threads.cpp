@@ -13,6 +13,7 @@
 #include "colo/Runtime/Program.h"
 
 // libgomp's interface: stable since GCC 4.9 and what -fopenmp calls.
+// NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
 void GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
 int omp_get_thread_num(void);
@@ -20,6 +21,7 @@ int omp_get_num_threads(void);
 void omp_set_num_threads(int threads);
 void omp_set_dynamic(int dynamic);
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace colo::runtime {
 

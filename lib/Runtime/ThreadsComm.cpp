@@ -123,6 +123,7 @@ void buildChildren(TeamState &team) {
     int color, key, rank;
   };
   std::vector<Member> members;
+  members.reserve(team.size());
   for (int i = 0; i < team.size(); ++i)
     members.push_back({static_cast<int>(team.slots[i].descriptor.count), team.slots[i].descriptor.root, i});
   std::sort(members.begin(), members.end(), [](const Member &a, const Member &b) {

@@ -83,7 +83,7 @@ Status Rank::trainStep(int64_t step) {
   if (!std::isfinite(loss))
     return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
                         "warm-up or clip_grad_norm may help",
-                        loss, static_cast<long long>(step + 1), colo.lr, colo.gradNorm);
+                        loss, static_cast<long long>(step) + 1, colo.lr, colo.gradNorm);
   return Status::ok();
 }
 
