@@ -54,3 +54,19 @@ func.func @broadcast_values_meet_rows(%x: tensor<4x3xf32> {colo.input = "x"}) at
   colo.metric "loss", %loss : tensor<f32>
   return
 }
+
+// -----
+
+// A batch of one row is followed where a dim holds it, and through a reshape that drops it.
+// CHECK-LABEL: func.func @one_row
+func.func @one_row(%x: tensor<1x6x3xf32> {colo.input = "x"}, %w: tensor<1x18xf32> {colo.input = "w"}) attributes {colo.role = "entry"} {
+  %a = colo.exp %x : tensor<1x6x3xf32>
+  %d = colo.dropout %a {rate = 0.1 : f64, id = 1 : i64} : tensor<1x6x3xf32>
+  %flat = colo.reshape %d : tensor<1x6x3xf32> -> tensor<18xf32>
+  %t = colo.tanh %flat : tensor<18xf32>
+  %y = colo.reshape %t : tensor<18xf32> -> tensor<1x18xf32>
+  %m = colo.mul %y, %w : tensor<1x18xf32>
+  %loss = colo.weighted_mean %m, %w : tensor<1x18xf32>, tensor<1x18xf32> -> tensor<f32>
+  colo.metric "loss", %loss : tensor<f32>
+  return
+}

@@ -128,6 +128,36 @@ TEST(Layers, WhoseStackedResultAloneReachesTheLoss) {
                  rowsAndWeights());
 }
 
+TEST(Layers, OfAFunctionThatIsAlsoCalled) {
+  checkGradients(param("a", "3, 3") + param("h.#.a", "3, 3", 2) + linearTanh + entryHead +
+                     "%p = colo.call @F(%x) params [@a] {layer = 2 : i64} : (tensor<2x3xf64>) -> tensor<2x3xf64>\n"
+                     "%q = colo.layers @F(%p) invariants() stacked() params [@\"h.#.a\"] {count = 2 : i64} : "
+                     "(tensor<2x3xf64>) () () -> (tensor<2x3xf64>) () ()\n"
+                     "%y = colo.mul %q, %p : tensor<2x3xf64>\n" +
+                     entryTail,
+                 rowsAndWeights());
+}
+
+/// The second argument is an invariant of one run and stacked in the other.
+TEST(Layers, OfOneFunctionWithTwoSignatures) {
+  checkGradients(
+      param("v", "3") + param("s", "2, 3") +
+          "func.func private @F(%x: tensor<2x3xf64>, %v: tensor<3xf64>) -> tensor<2x3xf64> {\n"
+          "%vb = colo.broadcast %v {dims = array<i64: 1>} : tensor<3xf64> -> tensor<2x3xf64>\n"
+          "%p = colo.mul %x, %vb : tensor<2x3xf64>\n"
+          "%t = colo.tanh %p : tensor<2x3xf64>\n"
+          "return %t : tensor<2x3xf64>\n}\n" +
+          entryHead +
+          "%v = colo.param_ref @v : tensor<3xf64>\n%s = colo.param_ref @s : tensor<2x3xf64>\n"
+          "%ve = colo.exp %v : tensor<3xf64>\n%se = colo.exp %s : tensor<2x3xf64>\n"
+          "%p = colo.layers @F(%x) invariants(%ve) stacked() params [] {count = 3 : i64} : (tensor<2x3xf64>) "
+          "(tensor<3xf64>) () -> (tensor<2x3xf64>) () ()\n"
+          "%y = colo.layers @F(%p) invariants() stacked(%se) params [] {count = 2 : i64} : (tensor<2x3xf64>) () "
+          "(tensor<2x3xf64>) -> (tensor<2x3xf64>) () ()\n" +
+          entryTail,
+      rowsAndWeights());
+}
+
 //===----------------------------------------------------------------------===//
 // A transformer
 //===----------------------------------------------------------------------===//

@@ -70,6 +70,7 @@ struct AutodiffPass : public colo::impl::AutodiffPassBase<AutodiffPass> {
 
     numberTerms(entry);
     SymbolTable symbols(module);
+    separateSignatures(entry, symbols);
     buildEvaluate(entry, symbols);
     if (failed(buildCount(entry, symbols)))
       return signalPassFailure();

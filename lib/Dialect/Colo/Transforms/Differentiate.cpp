@@ -27,6 +27,34 @@ static LayerSignature signatureOf(LayersOp op) {
   return signature;
 }
 
+void colo::separateSignatures(func::FuncOp entry, SymbolTable &symbols) {
+  struct Version {
+    LayerSignature signature;
+    StringAttr name;
+  };
+  llvm::DenseMap<Operation *, SmallVector<Version, 1>> versions;
+  for (func::FuncOp func : reachableFunctions(entry, symbols))
+    func.walk([&](LayersOp op) {
+      auto site = getCallSite(op, symbols);
+      if (!site)
+        return;
+      LayerSignature signature = signatureOf(op);
+      SmallVector<Version, 1> &known = versions[site->callee];
+      auto same = llvm::find_if(known, [&](const Version &v) { return v.signature == signature; });
+      if (same != known.end()) {
+        op.setCallee(same->name.getValue());
+        return;
+      }
+      StringAttr name = site->callee.getSymNameAttr();
+      if (!known.empty()) {
+        func::FuncOp copy = site->callee.clone();
+        name = symbols.insert(copy, std::next(Block::iterator(site->callee))); // makes the name unique
+        op.setCallee(name.getValue());
+      }
+      known.push_back({signature, name});
+    });
+}
+
 Differentiator::Differentiator(func::FuncOp entry, Operation *lossMetric, SymbolTable &symbols)
     : entry(entry), lossMetric(lossMetric), symbols(symbols), activity(entry, lossMetric->getOperand(0), symbols) {
   for (func::FuncOp func : reachableFunctions(entry, symbols))

@@ -38,6 +38,10 @@ struct LayerSignature {
   }
 };
 
+/// Gives runs of layers that see one function in different ways (what is carried, invariant, stacked) a copy each, so
+/// that a function has one signature.
+void separateSignatures(mlir::func::FuncOp entry, mlir::SymbolTable &symbols);
+
 /// One argument of a backward function, parameters aside.
 struct BackwardInput {
   enum Source {

@@ -91,7 +91,7 @@ Span BatchAnalysis::spanOf(const State &state, const DimFactors &factors, const 
   int64_t before = 1, covered = 1;
   for (int factor : factors) {
     int64_t size = map.factors[factor].size;
-    if (span.factors.empty() && covered * size <= state.outer && state.outer % (covered * size) == 0) {
+    if (covered < state.outer && covered * size <= state.outer && state.outer % (covered * size) == 0) {
       covered *= size;
       before = covered;
       continue;
