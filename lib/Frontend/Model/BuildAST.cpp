@@ -200,6 +200,9 @@ StmtPtr Builder::build(P::SmallStatementContext *context) {
 }
 
 StmtPtr Builder::build(P::IfStatementContext *context, size_t branch) {
+  // Each branch nests in the tree.
+  if (context->expression().size() > maxOperators)
+    fail(context->getStart(), "an 'if' may have at most " + std::to_string(maxOperators) + " branches");
   auto result = std::make_unique<IfStmt>(start(context->expression(branch)->getStart()));
   result->condition = build(context->expression(branch));
   result->then = build(context->block(branch));

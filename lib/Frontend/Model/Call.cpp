@@ -45,7 +45,8 @@ std::vector<BoundArgument> Importer::bindArguments(ArrayRef<Parameter> parameter
         fail(argument.loc, "argument '" + name + "' of " + callee + " is given twice", note);
     } else if (i >= parameters.size()) {
       fail(argument.loc,
-           callee + " takes at most " + Twine(parameters.size()) + " arguments, but " + Twine(arguments.given.size()) +
+           callee + " takes at most " + Twine(parameters.size()) +
+               (parameters.size() == 1 ? " argument, but " : " arguments, but ") + Twine(arguments.given.size()) +
                " are given; " + takes,
            note);
     }

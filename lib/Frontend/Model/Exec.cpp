@@ -41,7 +41,9 @@ std::optional<Value> Importer::exec(const Stmt &stmt, Scope &scope, Module *memb
     if (member || !scope.parent)
       fail(stmt.loc, "'return' belongs in a def");
     const auto &back = cast<ReturnStmt>(stmt);
-    return back.value ? eval(*back.value, scope) : Value();
+    Value result = back.value ? eval(*back.value, scope) : Value();
+    returnLoc = back.value ? back.value->range.Start : stmt.loc;
+    return result;
   }
   case Stmt::Kind::Assert:
     check(cast<AssertStmt>(stmt), scope);
@@ -154,6 +156,16 @@ void Importer::describeNames(const Expr &expr, Scope &scope, std::string &messag
       work.push_back(operation->lhs.get());
     } else if (auto *operation = dyn_cast<UnaryExpr>(at)) {
       work.push_back(operation->operand.get());
+    }
+  }
+  // Two sizes that should be equal are shown as the user wrote them.
+  auto *equal = dyn_cast<BinaryExpr>(&expr);
+  if (equal && equal->op == Operator::Equal && !isa<BinaryExpr>(equal->lhs.get()) &&
+      !isa<BinaryExpr>(equal->rhs.get())) {
+    Value lhs = eval(*equal->lhs, scope), rhs = eval(*equal->rhs, scope);
+    if (lhs.is<Size>() && rhs.is<Size>()) {
+      message += ": " + lhs.get<Size>()->describe() + " against " + rhs.get<Size>()->describe();
+      return;
     }
   }
   const char *separator = " (";

@@ -182,7 +182,7 @@ void Importer::buildEntry() {
     value.value.get<Tensor>()->value = argument;
   }
   Value result = runFunction(forward, std::move(arguments), definition.nameLoc, /*isModule=*/true);
-  returnMetrics(result, definition.nameLoc);
+  returnMetrics(result, returnLoc);
   storage.builder.create<mlir::func::ReturnOp>(location);
   function->setAttr(kRoleAttr, entryBuilder.getStringAttr("entry"));
   setInputAttributes();

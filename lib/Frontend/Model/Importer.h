@@ -204,6 +204,7 @@ private:
   Scope standard, globals;
   std::shared_ptr<Module> model;
   llvm::SMLoc modelLoc;
+  llvm::SMLoc returnLoc;                        // of the value that the last `return` gave
   std::vector<std::shared_ptr<Module>> modules; // keeps all alive
   std::vector<const ClassStmt *> making;        // classes whose bodies run, for recursion
 

@@ -283,7 +283,10 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
     if (!isPlain)
       return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
     for (const Tensor &input : ArrayRef(inputs).drop_front(before)) {
-      llvm::raw_string_ostream(key) << "|" << input.value.getType() << (input.isShare ? "s" : "") << input.input;
+      llvm::raw_string_ostream(key) << "|" << input.value.getType() << (input.isShare ? "s" : "");
+      // Ids of an input of the model constrain that input.
+      if (input.elementType().isInteger(32))
+        key += std::to_string(input.input);
       for (const Size &dim : input.dims)
         key += dim.batch ? "b" : "-";
     }

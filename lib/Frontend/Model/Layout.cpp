@@ -105,8 +105,9 @@ void Layout::countDepth(const Token &token) {
   const std::string text = token.getText();
   char first = text.empty() ? '\0' : text[0];
   bool isWord = std::isalnum(static_cast<unsigned char>(first)) || first == '_' || first == '"' || first == '\'';
-  bool isOperator = isWord ? text == "not" || text == "if" || text == "and" || text == "or"
-                           : first != ',' && first != ')' && first != ']' && first != '}' && first != ':';
+  bool isOperator = isWord
+                        ? text == "not" || text == "if" || text == "and" || text == "or"
+                        : text != "=" && first != ',' && first != ')' && first != ']' && first != '}' && first != ':';
   if (isOperator && ++operators > maxOperators)
     fail(token, "an expression may have at most " + std::to_string(maxOperators) + " operators");
   if (text == "(" || text == "[" || text == "{") {

@@ -39,7 +39,7 @@ void Importer::fail(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNote> no
   for (const Frame &frame : reverse(frames)) {
     if (all.size() >= maxNotes)
       break;
-    if (frame.isModule && frame.callLoc != user && !inPrelude(frame.callLoc) && frame.self)
+    if (frame.isModule && frame.self != model.get() && frame.callLoc != user && !inPrelude(frame.callLoc))
       all.push_back({frame.callLoc, "in module '" + pathOf(frame.self) + "' (" + frame.self->definition->name +
                                         "), called from here"});
   }

@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Value.h"
+#include "llvm/ADT/APFloat.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 
@@ -61,7 +62,11 @@ namespace {
 struct Describe {
   std::string operator()(Value::None) const { return "None"; }
   std::string operator()(const Size &size) const { return "the integer " + size.describe(); }
-  std::string operator()(double value) const { return "the number " + std::string(formatv("{0}", value)); }
+  std::string operator()(double value) const {
+    SmallString<24> digits;
+    APFloat(value).toString(digits);
+    return "the number " + digits.str().str();
+  }
   std::string operator()(bool value) const { return value ? "True" : "False"; }
   std::string operator()(const std::string &value) const { return "the text \"" + value + "\""; }
   std::string operator()(const Tensor &tensor) const { return "a tensor " + tensor.describe(); }
