@@ -10,6 +10,7 @@
 #include "colo/Dialect/Colo/ColoDialect.h"
 #include "colo/Dialect/Colo/Passes.h"
 #include "colo/Dialect/Dist/DistDialect.h"
+#include "colo/Dialect/Dist/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -36,5 +37,6 @@ void colo::registerAllDialects(DialectRegistry &registry) {
 void colo::registerAllPasses() {
   registerTransformsPasses();
   registerColoPasses();
+  dist::registerColoDistPasses();
   registerColoConversionPasses();
 }

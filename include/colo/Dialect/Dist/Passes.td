@@ -97,8 +97,8 @@ def ReshardToCollectivesPass : Dist_Pass<"dist-reshard-to-collectives"> {
 def CombineCollectivesPass : Dist_Pass<"dist-combine-collectives"> {
   let summary = "Make one message of all_reduces that can travel together.";
   let description = [{
-    All_reduces over the same axes and of the same kind and element type in one block travel together where the first
-    user of the earlier comes after every operand of the later.
+    All_reduces of one kind and type over the same axes travel together if no product, call or other collective lies between
+    them and the later needs nothing of the earlier: the sums of a softmax over cut classes, for one.
 
     In: collectives in global form. Out: the same with fewer all_reduces. Errors: none.
 
@@ -130,7 +130,8 @@ def LocalizePass : Dist_Pass<"dist-localize"> {
   let summary = "Make shapes local.";
   let description = [{
     In: a verified program in global form. Out: no encoding; each type is the shape of one rank's part; collectives in local
-    form; ops with positions have `positions` where a dim is cut; `colo.param` keeps its global type and has `sharding`. A
+    form; ops with positions have `positions` where a dim is cut; `colo.param` has `sharding`, and as its type
+    one rank's part of the padded shape. A
     program without a mesh stays as it is. Errors: none.
 
     ```mlir

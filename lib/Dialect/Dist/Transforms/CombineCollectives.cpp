@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Dist/Passes.h"
-#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace colo::dist {
 #define GEN_PASS_DEF_COMBINECOLLECTIVESPASS
@@ -19,11 +19,30 @@ using namespace colo::dist;
 
 static bool canTravelTogether(AllReduceOp a, AllReduceOp b) {
   return a.getKind() == b.getKind() && a.getMesh() == b.getMesh() && a.getAxes() == b.getAxes() &&
-         getElementTypeOrSelf(a.getInputs().front()) == getElementTypeOrSelf(b.getInputs().front());
+         a.getInputs().front().getType() == b.getInputs().front().getType();
 }
 
-static bool isUsedBefore(Operation *op, Operation *point) {
-  return llvm::any_of(op->getUsers(), [&](Operation *user) { return user->isBeforeInBlock(point); });
+/// Between all_reduces that belong together there is nothing worth overlapping.
+static bool endsGroup(Operation *op) {
+  return !isPure(op) || isa<CostOpInterface, AllGatherOp, ReduceScatterOp, AllToAllOp, PermuteOp>(op);
+}
+
+/// Moves everything before `later` that needs a result of `earlier` behind it.
+/// Fails, changing nothing, if `later` needs one itself.
+static LogicalResult sinkUsers(AllReduceOp earlier, AllReduceOp later) {
+  llvm::SetVector<Operation *> dependent;
+  dependent.insert(earlier);
+  for (Operation *op = earlier->getNextNode(); op != later; op = op->getNextNode())
+    if (llvm::any_of(op->getOperands(), [&](Value v) { return dependent.contains(v.getDefiningOp()); }))
+      dependent.insert(op);
+  if (llvm::any_of(later->getOperands(), [&](Value v) { return dependent.contains(v.getDefiningOp()); }))
+    return failure();
+  Operation *last = later;
+  for (Operation *op : dependent.getArrayRef().drop_front()) {
+    op->moveAfter(last);
+    last = op;
+  }
+  return success();
 }
 
 /// The later op takes over the operands of the earlier, whose users all come after it.
@@ -46,21 +65,26 @@ namespace {
 struct CombineCollectivesPass : public dist::impl::CombineCollectivesPassBase<CombineCollectivesPass> {
   void runOnOperation() override {
     getOperation().walk([&](Block *block) {
-      SmallVector<AllReduceOp> waiting; // none of them has a user so far
-      for (Operation &op : llvm::make_early_inc_range(*block)) {
+      SmallVector<AllReduceOp> group;
+      for (Operation *op = block->empty() ? nullptr : &block->front(), *next; op; op = next) {
+        next = op->getNextNode();
         auto current = dyn_cast<AllReduceOp>(op);
-        if (!current)
+        if (!current) {
+          if (endsGroup(op))
+            group.clear();
           continue;
-        llvm::erase_if(waiting, [&](AllReduceOp earlier) { return isUsedBefore(earlier, current); });
-        for (AllReduceOp &earlier : waiting) {
-          if (!canTravelTogether(earlier, current))
-            continue;
-          earlier = merge(earlier, current);
-          current = nullptr;
-          break;
         }
-        if (current)
-          waiting.push_back(current);
+        auto *partner = llvm::find_if(group, [&](AllReduceOp earlier) {
+          return canTravelTogether(earlier, current) && succeeded(sinkUsers(earlier, current));
+        });
+        if (partner == group.end()) {
+          group.push_back(current);
+          continue;
+        }
+        AllReduceOp merged = merge(*partner, current);
+        *partner = merged;
+        // What was moved behind the merged op comes next.
+        next = merged->getNextNode();
       }
     });
   }

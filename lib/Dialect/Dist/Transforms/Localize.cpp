@@ -58,7 +58,7 @@ private:
     for (const Axes &axes : shardingIn(param.getType()).dims)
       dims.push_back(mesh.nameAttr(module.getContext(), axes));
     param.setShardingAttr(builder.getArrayAttr(dims));
-    param.setType(withoutEncoding(param.getType()));
+    param.setType(localType(param.getType()));
   }
 
   /// Dims past those of the positioned value are whole.

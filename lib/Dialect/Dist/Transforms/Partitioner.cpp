@@ -35,14 +35,14 @@ LogicalResult Partitioner::run() {
                                        builder.getDenseI64ArrayAttr(mesh.sizes));
   symbols.insert(meshOp);
   // The training function settles the parameters; the others follow.
-  auto isEntry = [](func::FuncOp func) {
-    auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
-    return role && role.getValue() == "entry";
-  };
-  for (bool entry : {true, false})
-    for (auto func : module.getOps<func::FuncOp>())
-      if (isEntry(func) == entry && failed(partitionFunction(func)))
+  // Functions without a role are partitioned where they are called.
+  constexpr StringLiteral kAnyRole = "";
+  for (StringRef role : {StringRef("entry"), StringRef(kAnyRole)})
+    for (auto func : module.getOps<func::FuncOp>()) {
+      auto known = func->getAttrOfType<StringAttr>(kRoleAttr);
+      if (known && (role == kAnyRole || known.getValue() == role) && failed(partitionFunction(func)))
         return failure();
+    }
   if (failed(settleRest()) || failed(settleGradients()))
     return failure();
   sinkReshards();
@@ -213,9 +213,12 @@ LogicalResult Partitioner::partitionGrad(GradOp op) {
   return setOperand(op->getOpOperand(0), sharding);
 }
 
-/// What no user settled is whole.
+/// What no user settled is whole; functions that nobody calls disappear.
 LogicalResult Partitioner::settleRest() {
   Builder builder(module.getContext());
+  for (auto func : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    if (!signatures[func].isDone)
+      symbols.erase(func);
   for (auto func : module.getOps<func::FuncOp>()) {
     for (BlockArgument arg : func.getArguments())
       if (!layouts.count(arg))

@@ -25,7 +25,11 @@ bool Partitioner::isOpen(Value value) const {
   return isParameter(value);
 }
 
+/// A broadcast repeats its operand along new dims: that is cheap in any layout,
+/// and large as a whole.
 bool Partitioner::isOpenComputation(Operation *op, const FactorMap &map) {
+  if (isa<BroadcastOp>(op))
+    return true;
   if (op->getNumResults() != 1 || isa<CostOpInterface>(op) || !isPure(op))
     return false;
   for (const Factor &factor : map.factors)

@@ -1,0 +1,351 @@
+//===- ReshardTest.cpp - reshards against slices of a global tensor -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// For every pair of shardings of rank at most 2 on small meshes: the planned
+// collectives, simulated on the parts of all ranks, leave each rank with its
+// slice of the global tensor; and no sequence of collectives sends less. The
+// oracle for the latter searches all steps, without what the planner leaves out.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Dist/Sharding.h"
+#include "gtest/gtest.h"
+#include <set>
+
+using namespace colo;
+using namespace colo::dist;
+
+namespace {
+
+/// A part of a tensor; a vector is one column.
+struct Part {
+  int64_t size[2];
+  std::vector<double> values;
+  double &at(int64_t i, int64_t j) { return values[i * size[1] + j]; }
+  double at(int64_t i, int64_t j) const { return values[i * size[1] + j]; }
+};
+
+Part makePart(int64_t rows, int64_t columns) { return {{rows, columns}, std::vector<double>(rows * columns)}; }
+
+Part slice(const Part &part, int dim, int64_t count, int64_t index) {
+  int64_t size[2] = {part.size[0], part.size[1]}, offset[2] = {0, 0};
+  size[dim] /= count;
+  offset[dim] = index * size[dim];
+  Part result = makePart(size[0], size[1]);
+  for (int64_t i = 0; i < size[0]; ++i)
+    for (int64_t j = 0; j < size[1]; ++j)
+      result.at(i, j) = part.at(i + offset[0], j + offset[1]);
+  return result;
+}
+
+Part join(const std::vector<Part> &parts, int dim) {
+  int64_t size[2] = {parts[0].size[0], parts[0].size[1]};
+  size[dim] *= static_cast<int64_t>(parts.size());
+  Part result = makePart(size[0], size[1]);
+  for (size_t p = 0; p < parts.size(); ++p) {
+    int64_t offset[2] = {0, 0};
+    offset[dim] = static_cast<int64_t>(p) * parts[p].size[dim];
+    for (int64_t i = 0; i < parts[p].size[0]; ++i)
+      for (int64_t j = 0; j < parts[p].size[1]; ++j)
+        result.at(i + offset[0], j + offset[1]) = parts[p].at(i, j);
+  }
+  return result;
+}
+
+Part reduce(const std::vector<Part> &parts, ReduceKind kind) {
+  Part result = parts[0];
+  for (size_t p = 1; p < parts.size(); ++p)
+    for (size_t i = 0; i < result.values.size(); ++i)
+      result.values[i] = kind == ReduceKind::Sum ? result.values[i] + parts[p].values[i]
+                                                 : std::max(result.values[i], parts[p].values[i]);
+  return result;
+}
+
+/// The ranks of one tensor group and their parts of one tensor.
+class Ranks {
+public:
+  Ranks(const Mesh &mesh, std::vector<int64_t> shape) : mesh(mesh), shape(std::move(shape)) {
+    for (int64_t size : mesh.sizes)
+      count *= size;
+  }
+
+  int64_t coordinate(int64_t rank, int axis) const {
+    for (int minor = mesh.rank() - 1; minor > axis; --minor)
+      rank /= mesh.sizes[minor];
+    return rank % mesh.sizes[axis];
+  }
+  int64_t number(int64_t rank, llvm::ArrayRef<int> axes) const {
+    int64_t n = 0;
+    for (int axis : axes)
+      n = n * mesh.sizes[axis] + coordinate(rank, axis);
+    return n;
+  }
+  /// The members of a rank's group, in the order of their numbers.
+  std::vector<int64_t> group(int64_t rank, llvm::ArrayRef<int> axes) const {
+    std::vector<int64_t> members(mesh.groupSize(axes));
+    for (int64_t other = 0; other < count; ++other) {
+      bool isMember = true;
+      for (int axis = 0; axis < mesh.rank(); ++axis)
+        isMember &= llvm::is_contained(axes, axis) || coordinate(other, axis) == coordinate(rank, axis);
+      if (isMember)
+        members[number(other, axes)] = other;
+    }
+    return members;
+  }
+
+  /// What summand `summand` contributes to an element; small integers, so that sums are exact.
+  static double contribution(int64_t element, int64_t summand) {
+    return static_cast<double>((element * 37 + summand * 101 + element * summand * 13) % 251);
+  }
+  /// Each rank's part of the tensor, complete or as its summand.
+  std::vector<Part> parts(const Sharding &sharding, const Sharding &source) const {
+    int64_t rows = shape[0], columns = shape.size() > 1 ? shape[1] : 1, summands = mesh.groupSize(source.partial);
+    std::vector<Part> result;
+    for (int64_t rank = 0; rank < count; ++rank) {
+      std::vector<Part> contributions;
+      for (int64_t summand = 0; summand < summands; ++summand) {
+        Part part = makePart(rows, columns);
+        for (int64_t element = 0; element < rows * columns; ++element)
+          part.values[element] = contribution(element, summand);
+        contributions.push_back(std::move(part));
+      }
+      bool isSummand = sharding.isPartial();
+      Part whole = isSummand ? contributions[number(rank, sharding.partial)] : reduce(contributions, source.kind);
+      for (size_t dim = 0; dim < sharding.dims.size(); ++dim)
+        whole =
+            slice(whole, static_cast<int>(dim), mesh.groupSize(sharding.dims[dim]), number(rank, sharding.dims[dim]));
+      result.push_back(std::move(whole));
+    }
+    return result;
+  }
+
+  std::vector<Part> run(const Step &step, const Sharding &state, const std::vector<Part> &before) const {
+    llvm::SmallVector<int64_t> sources;
+    if (step.kind == StepKind::Permute)
+      sources = permuteSources(state, step.result, step.axes, mesh);
+    std::vector<Part> after;
+    for (int64_t rank = 0; rank < count; ++rank) {
+      std::vector<int64_t> members = group(rank, step.axes);
+      int64_t n = static_cast<int64_t>(members.size()), mine = number(rank, step.axes);
+      std::vector<Part> theirs;
+      for (int64_t member : members)
+        theirs.push_back(before[member]);
+      switch (step.kind) {
+      case StepKind::AllGather:
+        after.push_back(join(theirs, step.dim));
+        break;
+      case StepKind::AllSlice:
+        after.push_back(slice(before[rank], step.dim, n, mine));
+        break;
+      case StepKind::AllReduce:
+        after.push_back(reduce(theirs, state.kind));
+        break;
+      case StepKind::ReduceScatter:
+        after.push_back(slice(reduce(theirs, state.kind), step.dim, n, mine));
+        break;
+      case StepKind::AllToAll:
+        for (Part &part : theirs)
+          part = slice(part, step.dim, n, mine);
+        after.push_back(join(theirs, step.from));
+        break;
+      case StepKind::Permute:
+        after.push_back(theirs[sources[mine]]);
+        break;
+      }
+    }
+    return after;
+  }
+
+private:
+  Mesh mesh;
+  std::vector<int64_t> shape;
+  int64_t count = 1;
+};
+
+Mesh meshOf(std::vector<int64_t> sizes) {
+  Mesh mesh;
+  for (size_t i = 0; i < sizes.size(); ++i)
+    mesh.names.push_back(std::string(1, static_cast<char>('a' + i)));
+  mesh.sizes = std::move(sizes);
+  return mesh;
+}
+
+/// All shardings of a rank: each axis on a dim, in any order there, or partial, or unused.
+std::vector<Sharding> allShardings(const Mesh &mesh, int rank) {
+  std::set<Sharding> found;
+  std::vector<int> order(mesh.rank());
+  for (int axis = 0; axis < mesh.rank(); ++axis)
+    order[axis] = axis;
+  do {
+    std::vector<int> place(mesh.rank());
+    for (bool more = true; more;) {
+      Sharding sharding = Sharding::whole(rank);
+      for (int axis : order) {
+        if (place[axis] < rank)
+          sharding.dims[place[axis]].push_back(axis);
+        else if (place[axis] == rank)
+          sharding.addPartial(axis);
+      }
+      found.insert(sharding);
+      int digit = 0;
+      while (digit < mesh.rank() && ++place[digit] == rank + 2)
+        place[digit++] = 0;
+      more = digit < mesh.rank();
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+  return {found.begin(), found.end()};
+}
+
+/// Cheapest costs between all shardings, from all steps that apply: distances
+/// settle because each round can only lower them.
+class Oracle {
+public:
+  Oracle(const Mesh &mesh, std::vector<int64_t> shape, const std::vector<Sharding> &states)
+      : mesh(mesh), shape(std::move(shape)), states(states) {
+    for (size_t i = 0; i < states.size(); ++i)
+      indexOf[states[i]] = i;
+    edges.resize(states.size());
+    for (size_t i = 0; i < states.size(); ++i)
+      addEdges(i);
+  }
+
+  std::vector<double> from(size_t source) const {
+    std::vector<double> cost(states.size(), 1e30);
+    cost[source] = 0;
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (size_t i = 0; i < states.size(); ++i)
+        for (auto [to, weight] : edges[i])
+          if (cost[i] + weight < cost[to]) {
+            cost[to] = cost[i] + weight;
+            changed = true;
+          }
+    }
+    return cost;
+  }
+
+private:
+  void addEdges(size_t i) {
+    int rank = static_cast<int>(shape.size());
+    std::vector<Axes> selections{{}};
+    for (size_t s = 0; s < selections.size(); ++s)
+      for (int axis = 0; axis < mesh.rank(); ++axis)
+        if (!llvm::is_contained(selections[s], axis)) {
+          Axes longer = selections[s];
+          longer.push_back(axis);
+          selections.push_back(longer);
+        }
+    for (size_t s = 1; s < selections.size(); ++s)
+      for (StepKind kind :
+           {StepKind::AllGather, StepKind::AllSlice, StepKind::AllReduce, StepKind::ReduceScatter, StepKind::AllToAll})
+        for (int dim = 0; dim < rank; ++dim)
+          for (int from = 0; from < rank; ++from)
+            if (std::optional<Sharding> after = apply({kind, selections[s], from, dim, {}}, states[i]))
+              addEdge(i, {kind, selections[s], from, dim, *after});
+    for (const Sharding &other : states)
+      if (other.partial == states[i].partial && other != states[i] &&
+          localShape(shape, other, mesh) == localShape(shape, states[i], mesh))
+        addEdge(i, {StepKind::Permute, {}, -1, -1, other});
+  }
+  void addEdge(size_t i, const Step &step) {
+    if (divides(step.result, shape, mesh))
+      edges[i].push_back({indexOf.at(step.result), sentElements(step, shape, states[i], mesh)});
+  }
+
+  const Mesh &mesh;
+  std::vector<int64_t> shape;
+  const std::vector<Sharding> &states;
+  std::map<Sharding, size_t> indexOf;
+  std::vector<std::vector<std::pair<size_t, double>>> edges;
+};
+
+struct Case {
+  const char *name;
+  std::vector<int64_t> mesh;
+};
+
+class ReshardTest : public ::testing::TestWithParam<Case> {};
+
+int64_t checkAllPairs(const Mesh &mesh, int rank, ReduceKind kind) {
+  int64_t whole = 1, pairs = 0;
+  for (int64_t size : mesh.sizes)
+    whole *= size;
+  std::vector<int64_t> shape(rank, whole);
+  std::vector<Sharding> states = allShardings(mesh, rank);
+  Oracle oracle(mesh, shape, states);
+  Ranks ranks(mesh, shape);
+  ReshardPlanner planner(mesh);
+  for (size_t source = 0; source < states.size(); ++source) {
+    std::vector<double> cheapest = oracle.from(source);
+    for (size_t target = 0; target < states.size(); ++target) {
+      Sharding from = states[source], to = states[target];
+      if (from.isPartial())
+        from.kind = kind;
+      if (to.isPartial() && to.partial != from.partial)
+        continue;
+      if (to.isPartial())
+        to.kind = kind;
+      const auto &plan = planner.plan(from, to, shape);
+      if (!plan) {
+        ADD_FAILURE() << "no plan from state " << source << " to " << target;
+        continue;
+      }
+      EXPECT_NEAR(plan->elements, cheapest[target], 1e-6) << "from state " << source << " to " << target;
+      std::vector<Part> parts = ranks.parts(from, from), expected = ranks.parts(to, from);
+      Sharding state = from;
+      for (const Step &step : plan->steps) {
+        parts = ranks.run(step, state, parts);
+        state = step.result;
+      }
+      for (size_t i = 0; i < parts.size(); ++i)
+        EXPECT_EQ(parts[i].values, expected[i].values) << "from state " << source << " to " << target;
+      ++pairs;
+    }
+  }
+  return pairs;
+}
+
+TEST_P(ReshardTest, everyPairOfVectors) { EXPECT_GT(checkAllPairs(meshOf(GetParam().mesh), 1, ReduceKind::Sum), 0); }
+TEST_P(ReshardTest, everyPairOfMatrices) { EXPECT_GT(checkAllPairs(meshOf(GetParam().mesh), 2, ReduceKind::Sum), 0); }
+TEST_P(ReshardTest, everyPairOfPartialMaxima) {
+  EXPECT_GT(checkAllPairs(meshOf(GetParam().mesh), 1, ReduceKind::Max), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Meshes, ReshardTest,
+                         ::testing::Values(Case{"m2", {2}}, Case{"m4", {4}}, Case{"m2x2", {2, 2}}, Case{"m2x4", {2, 4}},
+                                           Case{"m3x3", {3, 3}}, Case{"m2x2x2", {2, 2, 2}}),
+                         [](const auto &info) { return info.param.name; });
+
+TEST(Reshard, partialBecomesCutInOneStep) {
+  Mesh mesh = meshOf({4});
+  Sharding from = Sharding::whole(2), to = Sharding::whole(2);
+  from.addPartial(0);
+  to.dims[1] = {0};
+  ReshardPlanner planner(mesh);
+  const auto &plan = planner.plan(from, to, {8, 8});
+  ASSERT_TRUE(plan.has_value());
+  ASSERT_EQ(plan->steps.size(), 1u);
+  EXPECT_EQ(plan->steps[0].kind, StepKind::ReduceScatter);
+}
+
+TEST(Reshard, completeNeverBecomesPartial) {
+  Mesh mesh = meshOf({2});
+  Sharding to = Sharding::whole(1);
+  to.addPartial(0);
+  ReshardPlanner planner(mesh);
+  EXPECT_FALSE(planner.plan(Sharding::whole(1), to, {4}).has_value());
+}
+
+TEST(Reshard, unequalPartsAreNeverMade) {
+  Mesh mesh = meshOf({4});
+  Sharding to = Sharding::whole(1);
+  to.dims[0] = {0};
+  ReshardPlanner planner(mesh);
+  EXPECT_FALSE(planner.plan(Sharding::whole(1), to, {6}).has_value());
+}
+
+} // namespace
