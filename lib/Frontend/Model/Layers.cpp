@@ -318,6 +318,25 @@ bool Importer::isRun(const ForStmt &stmt, const Value &iterable) {
          });
 }
 
+/// What the iterations hand on: the names known before the loop that its body
+/// assigns. False if one of them is not a tensor that a run can carry.
+static bool collectCarried(Importer &importer, const SetVector<StringRef> &assigned, Scope &scope, SMLoc loc,
+                           SmallVectorImpl<StringRef> &names, SmallVectorImpl<Tensor> &carried) {
+  for (StringRef name : assigned) {
+    auto known = scope.names.find(name);
+    if (known == scope.names.end())
+      continue;
+    if (!known->second.isTensorLike())
+      return false;
+    names.push_back(name);
+    carried.push_back(importer.tensor(known->second, loc));
+    carried.back().input = -1;
+    if (carried.back().isShare)
+      return false;
+  }
+  return true;
+}
+
 /// Builds one function from the loop's body and calls it once a layer. False,
 /// with nothing changed, if iterations would differ: the caller unrolls.
 bool Importer::tryLayers(const ForStmt &stmt, ListValue &run, Scope &scope) {
@@ -329,18 +348,8 @@ bool Importer::tryLayers(const ForStmt &stmt, ListValue &run, Scope &scope) {
     return false;
   SmallVector<StringRef> carriedNames;
   SmallVector<Tensor> carried;
-  for (StringRef name : assigned) {
-    auto known = scope.names.find(name);
-    if (known == scope.names.end())
-      continue;
-    if (!known->second.isTensorLike())
-      return false;
-    carriedNames.push_back(name);
-    carried.push_back(tensor(known->second, stmt.loc));
-    carried.back().input = -1;
-    if (carried.back().isShare)
-      return false;
-  }
+  if (!collectCarried(*this, assigned, scope, stmt.loc, carriedNames, carried))
+    return false;
 
   Module &first = *run.elements.front().module();
   ListValue::Use before = run.use;

@@ -13,7 +13,6 @@
 
 #include "AST.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -39,10 +38,12 @@ private:
   void print(const CallExpr &call);
   void print(const Subscript &subscript);
   void printOptional(const ExprPtr &expr);
+  void printPrefix(StringRef name, ArrayRef<const Expr *> operands);
   void printElements(StringRef open, const std::vector<ExprPtr> &elements, StringRef close);
   void printParameters(const std::vector<Parameter> &parameters);
   void printTargets(const std::vector<Target> &targets);
   void printNested(const Block &block);
+  void printDefinition(const Stmt &stmt);
 
   raw_ostream &os;
   unsigned depth = 0;
@@ -64,6 +65,16 @@ void Printer::printNested(const Block &block) {
 void Printer::printOptional(const ExprPtr &expr) {
   if (expr)
     print(*expr);
+}
+
+/// `(name operand …)`
+void Printer::printPrefix(StringRef name, ArrayRef<const Expr *> operands) {
+  os << "(" << name;
+  for (const Expr *operand : operands) {
+    os << " ";
+    print(*operand);
+  }
+  os << ")";
 }
 
 void Printer::printElements(StringRef open, const std::vector<ExprPtr> &elements, StringRef close) {
@@ -135,32 +146,14 @@ void Printer::print(const Expr &expr) {
   case Expr::Kind::None:
     os << "None";
     return;
-  case Expr::Kind::Unary: {
-    const auto &unary = cast<UnaryExpr>(expr);
-    os << "(" << spelling(unary.op) << " ";
-    print(*unary.operand);
-    os << ")";
-    return;
-  }
-  case Expr::Kind::Binary: {
-    const auto &binary = cast<BinaryExpr>(expr);
-    os << "(" << spelling(binary.op) << " ";
-    print(*binary.lhs);
-    os << " ";
-    print(*binary.rhs);
-    os << ")";
-    return;
-  }
+  case Expr::Kind::Unary:
+    return printPrefix(spelling(cast<UnaryExpr>(expr).op), {cast<UnaryExpr>(expr).operand.get()});
+  case Expr::Kind::Binary:
+    return printPrefix(spelling(cast<BinaryExpr>(expr).op),
+                       {cast<BinaryExpr>(expr).lhs.get(), cast<BinaryExpr>(expr).rhs.get()});
   case Expr::Kind::Conditional: {
-    const auto &conditional = cast<ConditionalExpr>(expr);
-    os << "(if ";
-    print(*conditional.condition);
-    os << " ";
-    print(*conditional.then);
-    os << " ";
-    print(*conditional.otherwise);
-    os << ")";
-    return;
+    const auto &choice = cast<ConditionalExpr>(expr);
+    return printPrefix("if", {choice.condition.get(), choice.then.get(), choice.otherwise.get()});
   }
   case Expr::Kind::Call:
     return print(cast<CallExpr>(expr));
@@ -192,6 +185,18 @@ void Printer::print(const Expr &expr) {
   }
 }
 
+void Printer::printDefinition(const Stmt &stmt) {
+  auto *function = dyn_cast<FunctionStmt>(&stmt);
+  auto *definition = dyn_cast<ClassStmt>(&stmt);
+  if (function)
+    os << "function " << function->name << "(";
+  else
+    os << "class " << definition->name << " : " << definition->base << "(";
+  printParameters(function ? function->parameters : definition->parameters);
+  os << ")\n";
+  printNested(function ? function->body : definition->body);
+}
+
 void Printer::print(const Stmt &stmt) {
   switch (stmt.kind) {
   case Stmt::Kind::Assign: {
@@ -215,10 +220,8 @@ void Printer::print(const Stmt &stmt) {
   case Stmt::Kind::Assert:
     os << "assert ";
     print(*cast<AssertStmt>(stmt).condition);
-    if (cast<AssertStmt>(stmt).message) {
-      os << ", ";
-      print(*cast<AssertStmt>(stmt).message);
-    }
+    os << (cast<AssertStmt>(stmt).message ? ", " : "");
+    printOptional(cast<AssertStmt>(stmt).message);
     break;
   case Stmt::Kind::Expression:
     os << "expression ";
@@ -245,20 +248,9 @@ void Printer::print(const Stmt &stmt) {
     os << "\n";
     return printNested(loop.body);
   }
-  case Stmt::Kind::Function: {
-    const auto &function = cast<FunctionStmt>(stmt);
-    os << "function " << function.name << "(";
-    printParameters(function.parameters);
-    os << ")\n";
-    return printNested(function.body);
-  }
-  case Stmt::Kind::Class: {
-    const auto &definition = cast<ClassStmt>(stmt);
-    os << "class " << definition.name << " : " << definition.base << "(";
-    printParameters(definition.parameters);
-    os << ")\n";
-    return printNested(definition.body);
-  }
+  case Stmt::Kind::Function:
+  case Stmt::Kind::Class:
+    return printDefinition(stmt);
   }
   os << "\n";
 }
