@@ -55,7 +55,10 @@ std::string runOf(ParamOp param) {
 
 class LayoutBuilder {
 public:
-  LayoutBuilder(ModuleOp module) : module(module), builder(module.getContext()) {}
+  LayoutBuilder(ModuleOp module) : module(module), builder(module.getContext()) {
+    // What a program without parameters says of them.
+    layout.element = builder.getF32Type();
+  }
 
   ParameterLayout run() {
     std::vector<ParameterClass> classes = classify();

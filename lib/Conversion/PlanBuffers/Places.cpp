@@ -158,7 +158,10 @@ int64_t colo::packTemporaries(std::deque<Root> &roots) {
     total = std::max(total, root->offset + root->bytes);
   }
   for (Root *root : order)
-    for (rt::SlotOp slot : root->slots)
+    for (rt::SlotOp slot : root->slots) {
       slot.setOffset(slot.getOffset() + root->offset);
+      int64_t value[] = {static_cast<int64_t>(index[root]), root->offset, root->offset + root->bytes};
+      slot->setAttr(rt::kValueAttr, DenseI64ArrayAttr::get(slot.getContext(), value));
+    }
   return alignUp(total, kAlignment);
 }

@@ -1,0 +1,269 @@
+//===- CollectTables.cpp - the tables of a program -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CollectTables.h"
+#include "colo/Conversion/Mesh.h"
+#include "colo/Conversion/Training.h"
+#include "colo/Dialect/Colo/ColoDialect.h"
+#include "colo/Dialect/Rt/RtDialect.h"
+#include "colo/Plan/Plan.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/SHA1.h"
+
+using namespace mlir;
+using namespace colo;
+
+namespace {
+
+class TableCollector {
+public:
+  TableCollector(ModuleOp module, const Training &training)
+      : module(module), builder(module.getContext()), training(training), mesh(getMesh(module)) {}
+
+  ProgramTables run() {
+    Plan plan = computePlan(module);
+    llvm::raw_string_ostream os(tables.plan);
+    printPlanText(plan, os);
+    for (const MeshAxis &axis : mesh)
+      tables.axes.push_back({axis.name.str(), {nullptr, axis.size}});
+    collectParams();
+    collectSegments();
+    collectInputs();
+    for (StringAttr name : module->getAttrOfType<ArrayAttr>("colo.metrics").getAsRange<StringAttr>())
+      tables.metrics.push_back(name.getValue().str());
+    module.walk([&](rt::GemmOp gemm) { number(gemm); });
+    collectSites();
+    collectScalars();
+    tables.build = hash();
+    return std::move(tables);
+  }
+
+private:
+  void collectParams();
+  void collectSegments();
+  void collectInputs();
+  void collectSites();
+  void collectScalars();
+  ColoOptimizer optimizer() const;
+  void number(rt::GemmOp gemm);
+  int32_t commFor(ArrayAttr axes, bool dataParallel, int64_t stream);
+  ColoDimAxes dimAxes(ArrayAttr axes) const;
+  std::string hash();
+
+  int64_t moduleInt(StringRef name) const {
+    auto attr = module->getAttrOfType<IntegerAttr>(name);
+    return attr ? attr.getInt() : 0;
+  }
+
+  ModuleOp module;
+  Builder builder;
+  const Training &training;
+  Mesh mesh;
+  ProgramTables tables;
+};
+
+int32_t typeCode(Type type) {
+  if (type.isF32())
+    return COLO_F32;
+  if (type.isF64())
+    return COLO_F64;
+  if (type.isInteger(32))
+    return COLO_I32;
+  return type.isInteger(64) ? COLO_I64 : COLO_I8;
+}
+
+} // namespace
+
+ColoDimAxes TableCollector::dimAxes(ArrayAttr axes) const {
+  ColoDimAxes result{};
+  for (StringAttr name : axes.getAsRange<StringAttr>())
+    for (auto [i, axis] : llvm::enumerate(mesh))
+      if (axis.name == name.getValue())
+        result.axis[result.count++] = static_cast<int32_t>(i);
+  return result;
+}
+
+void TableCollector::collectParams() {
+  for (ParamOp param : module.getOps<ParamOp>()) {
+    ColoParam p{};
+    auto type = cast<RankedTensorType>(param.getType());
+    tables.scalars.dtype = typeCode(type.getElementType());
+    p.rank = static_cast<int32_t>(type.getRank());
+    ArrayAttr sharding = param.getShardingAttr();
+    for (int32_t dim = 0; dim < p.rank; ++dim) {
+      p.shape[dim] = param.getLogicalShape()[dim];
+      p.local[dim] = p.padded[dim] = type.getDimSize(dim);
+      if (!sharding)
+        continue;
+      auto axes = cast<ArrayAttr>(sharding[dim]);
+      p.dims[dim] = dimAxes(axes);
+      p.padded[dim] *= groupSize(mesh, axes);
+    }
+    p.fileRank = static_cast<int32_t>(param.getFileShape().size());
+    llvm::copy(param.getFileShape(), p.fileShape);
+    p.init = static_cast<int32_t>(param.getInit().getKind());
+    p.initA = param.getInit().getA().getValueAsDouble();
+    p.initB = param.getInit().getB().getValueAsDouble();
+    p.layers = param.getLayers();
+    p.firstLayer = param.getFirstLayer();
+    p.offset = param->getAttrOfType<IntegerAttr>("offset").getInt();
+    p.layerStride = param->getAttrOfType<IntegerAttr>("layer_stride").getInt();
+    p.segment = static_cast<int32_t>(param->getAttrOfType<IntegerAttr>("segment").getInt());
+    tables.params.push_back({param.getSymName().str(), p});
+  }
+}
+
+void TableCollector::collectSegments() {
+  for (DictionaryAttr entries : module->getAttrOfType<ArrayAttr>("colo.segments").getAsRange<DictionaryAttr>()) {
+    ColoSegment segment{};
+    segment.begin = entries.getAs<IntegerAttr>("begin").getInt();
+    segment.end = entries.getAs<IntegerAttr>("end").getInt();
+    segment.decay = entries.getAs<BoolAttr>("decay").getValue();
+    ColoDimAxes owners = dimAxes(entries.getAs<ArrayAttr>("owner_axes"));
+    for (int32_t i = 0; i < owners.count; ++i)
+      segment.normOwnerAxes |= 1 << owners.axis[i];
+    segment.reduceComm = commFor(entries.getAs<ArrayAttr>("reduce"), /*dataParallel=*/true, /*stream=*/1);
+    tables.segments.push_back(segment);
+  }
+}
+
+void TableCollector::collectInputs() {
+  for (func::FuncOp func : module.getOps<func::FuncOp>()) {
+    auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
+    if (!role || role.getValue() != "entry")
+      continue;
+    tables.model = module->hasAttr("colo.model") ? module->getAttrOfType<StringAttr>("colo.model").getValue().str()
+                                                 : func.getName().str();
+    for (unsigned i = 0; i < func.getNumArguments(); ++i) {
+      auto name = func.getArgAttrOfType<StringAttr>(i, "colo.input");
+      if (!name)
+        continue;
+      auto type = cast<MemRefType>(func.getArgument(i).getType());
+      ColoInput input{};
+      input.dtype = typeCode(type.getElementType());
+      input.rank = static_cast<int32_t>(type.getRank());
+      llvm::copy(type.getShape(), input.shape);
+      auto classes = func.getArgAttrOfType<IntegerAttr>(i, "colo.classes");
+      auto ignore = func.getArgAttrOfType<IntegerAttr>(i, "colo.ignore_index");
+      input.classes = classes ? classes.getInt() : 0;
+      input.ignoreIndex = ignore ? ignore.getInt() : INT64_MIN;
+      tables.scalars.inputBytesPerMicroBatch += type.getNumElements() * (type.getElementTypeBitWidth() / 8);
+      tables.inputs.push_back({name.getValue().str(), input});
+    }
+  }
+}
+
+void TableCollector::number(rt::GemmOp gemm) {
+  ColoGemm g{};
+  g.dtype = typeCode(cast<MemRefType>(gemm.getOut().getType()).getElementType());
+  g.batchRank = static_cast<int32_t>(gemm.getBatch().size());
+  llvm::copy(gemm.getBatch(), g.batch);
+  llvm::copy(gemm.getABatch(), g.aBatch);
+  llvm::copy(gemm.getBBatch(), g.bBatch);
+  llvm::copy(gemm.getCBatch(), g.cBatch);
+  g.m = gemm.getSizes()[0], g.n = gemm.getSizes()[1], g.k = gemm.getSizes()[2];
+  g.am = gemm.getA()[0], g.ak = gemm.getA()[1];
+  g.bk = gemm.getB()[0], g.bn = gemm.getB()[1];
+  g.cm = gemm.getC()[0], g.cn = gemm.getC()[1];
+  g.beta = gemm.getAccumulate() ? 1 : 0;
+  gemm.setIndexAttr(builder.getI64IntegerAttr(tables.gemms.size()));
+  tables.gemms.push_back({describe(gemm.getLoc()), g});
+}
+
+int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t stream) {
+  std::string name = dataParallel ? "dp" : "";
+  for (StringAttr axis : axes.getAsRange<StringAttr>())
+    name += (name.empty() ? "" : ",") + axis.getValue().str();
+  for (auto [i, comm] : llvm::enumerate(tables.comms))
+    if (comm.name == name && comm.fields.stream == stream)
+      return static_cast<int32_t>(i);
+  ColoComm comm{};
+  comm.axes = dimAxes(axes);
+  comm.dataParallel = dataParallel;
+  comm.stream = static_cast<int32_t>(stream);
+  tables.comms.push_back({name, comm});
+  return static_cast<int32_t>(tables.comms.size()) - 1;
+}
+
+void TableCollector::collectSites() {
+  // The plan lists collectives as the step runs them; a site is a place in the code, which may be reached from several.
+  llvm::DenseMap<Operation *, int64_t> executions;
+  walkStep(module, [&](Operation *op, int64_t times) {
+    if (op->hasTrait<OpTrait::ZeroResults>() && op->hasAttr("axes"))
+      executions[op] += times;
+  });
+  Plan plan = computePlan(module);
+  llvm::DenseSet<Operation *> seen;
+  size_t next = 0;
+  walkStep(module, [&](Operation *op, int64_t) {
+    if (!op->hasAttr("axes"))
+      return;
+    const PlannedCollective &use = plan.collectives[next++];
+    if (!seen.insert(op).second)
+      return;
+    int32_t comm = commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
+                           op->getAttrOfType<IntegerAttr>("stream").getInt());
+    op->setAttr("comm", builder.getI64IntegerAttr(comm));
+    op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
+    tables.sites.push_back({use.kind, use.source, comm, use.bytes, executions[op]});
+  });
+  // Evaluation reaches some that the step does not.
+  module.walk([&](Operation *op) {
+    if (!op->hasAttr("axes") || op->hasAttr("comm") || op->getName().getDialectNamespace() != "rt")
+      return;
+    int32_t comm = commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
+                           op->getAttrOfType<IntegerAttr>("stream").getInt());
+    op->setAttr("comm", builder.getI64IntegerAttr(comm));
+    op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
+    tables.sites.push_back({op->getName().stripDialect().str(), describe(op->getLoc()), comm, 0, 0});
+  });
+}
+
+ColoOptimizer TableCollector::optimizer() const {
+  ColoOptimizer o{};
+  o.kind = training.optimizer == "SGD" ? COLO_SGD : training.optimizer == "Adam" ? COLO_ADAM : COLO_ADAMW;
+  o.schedule = training.schedule == "linear"   ? COLO_LR_LINEAR
+               : training.schedule == "cosine" ? COLO_LR_COSINE
+                                               : COLO_LR_CONSTANT;
+  o.lr = training.lr, o.momentum = training.momentum, o.dampening = training.dampening;
+  o.beta1 = training.beta1, o.beta2 = training.beta2, o.eps = training.eps, o.weightDecay = training.weightDecay;
+  o.nesterov = training.nesterov;
+  o.warmupSteps = training.warmupSteps, o.totalSteps = training.totalSteps, o.minLr = training.minLr;
+  o.clipGradNorm = training.clipGradNorm;
+  return o;
+}
+
+void TableCollector::collectScalars() {
+  ColoProgram &s = tables.scalars;
+  s.pipeline = training.pipeline, s.data = training.data;
+  s.batchSize = training.batchSize, s.globalBatchSize = training.globalBatchSize;
+  s.microBatch = training.microBatch, s.accumulation = training.accumulation, s.seed = training.seed;
+  s.paramElements = moduleInt("colo.param_elements");
+  s.stateBuffers = training.stateBuffers();
+  s.workspaceBytes = moduleInt("colo.workspace_bytes");
+  s.termCount = moduleInt("colo.term_count");
+  s.streamCount = 2, s.eventCount = 2;
+  s.optimizer = optimizer();
+  tables.step = "colo_step";
+  tables.evaluate = "colo_evaluate";
+}
+
+std::string TableCollector::hash() {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  module->print(os);
+  auto digest = llvm::SHA1::hash(llvm::ArrayRef(reinterpret_cast<const uint8_t *>(text.data()), text.size()));
+  return llvm::toHex(digest, /*LowerCase=*/true);
+}
+
+FailureOr<ProgramTables> colo::collectTables(ModuleOp module) {
+  FailureOr<Training> training = Training::of(module);
+  if (failed(training))
+    return failure();
+  return TableCollector(module, *training).run();
+}

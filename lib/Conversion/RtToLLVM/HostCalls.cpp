@@ -1,0 +1,364 @@
+//===- HostCalls.cpp - what host code calls -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "HostCalls.h"
+#include "colo/Runtime/Nccl.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace colo;
+
+HostContext::HostContext(ModuleOp module, const ProgramTables &tables) {
+  for (auto [i, axis] : llvm::enumerate(tables.axes))
+    axes[axis.name] = i;
+  for (auto [i, name] : llvm::enumerate(tables.metrics))
+    metrics[name] = i;
+  for (Operation &op : *module.getBody())
+    if (op.hasAttr(rt::kKernelAttr) && op.hasAttr(rt::kExtentAttr))
+      kernels[SymbolTable::getSymbolName(&op).getValue()] = {op.getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt(),
+                                                             op.getAttrOfType<IntegerAttr>(rt::kGrainAttr).getInt()};
+  for (const Named<ColoComm> &comm : tables.comms) {
+    auto &list = commAxes.emplace_back();
+    for (int32_t i = 0; i < comm.fields.axes.count; ++i) {
+      int32_t axis = comm.fields.axes.axis[i];
+      list.push_back({axis, tables.axes[axis].fields.size});
+    }
+  }
+}
+
+void colo::declareRuntime(ModuleOp module) {
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  Type p = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type(), i32 = b.getI32Type();
+  Type none = LLVM::LLVMVoidType::get(b.getContext());
+  auto declare = [&](StringRef name, Type result, ArrayRef<Type> arguments) {
+    b.create<LLVM::LLVMFuncOp>(module.getLoc(), name, LLVM::LLVMFunctionType::get(result, arguments));
+  };
+  declare("colo_gemm", none, {p, i64, p, p, p});
+  declare("colo_launch", none, {p, p, p, i64, i64});
+  declare("colo_event_record", none, {p, i64, i64});
+  declare("colo_stream_wait", none, {p, i64, i64});
+  declare("ncclAllReduce", i32, {p, p, i64, i32, i32, p, p});
+  declare("ncclAllGather", i32, {p, p, i64, i32, p, p});
+  declare("ncclReduceScatter", i32, {p, p, i64, i32, i32, p, p});
+  declare("ncclAlltoAll", i32, {p, p, i64, i32, p, p});
+  declare("ncclSend", i32, {p, i64, i32, i32, p, p});
+  declare("ncclRecv", i32, {p, i64, i32, i32, p, p});
+  for (auto kernel : module.getOps<func::FuncOp>())
+    if (kernel->hasAttr(rt::kKernelAttr))
+      declare((kernel.getName() + ".entry").str(), none, {p, i64, i64});
+  declare("ncclGroupStart", i32, {});
+  declare("ncclGroupEnd", i32, {});
+}
+
+namespace {
+
+/// Shared by all patterns: constants, the frame's fields, calls.
+struct Emitter {
+  OpBuilder &b;
+  Location loc;
+  Value frame;
+
+  Emitter(OpBuilder &b, Operation *op)
+      : b(b), loc(op->getLoc()),
+        frame(op->getParentOfType<FunctionOpInterface>().getFunctionBody().front().getArgument(0)) {}
+
+  Type pointer() { return LLVM::LLVMPointerType::get(b.getContext()); }
+  Value i64(int64_t value) { return b.create<LLVM::ConstantOp>(loc, b.getI64Type(), b.getI64IntegerAttr(value)); }
+  Value i32(int64_t value) { return b.create<LLVM::ConstantOp>(loc, b.getI32Type(), b.getI32IntegerAttr(value)); }
+  Value advance(Value base, Type element, LLVM::GEPArg count) {
+    return b.create<LLVM::GEPOp>(loc, pointer(), element, base, ArrayRef<LLVM::GEPArg>{count});
+  }
+  /// Address and value of the field at `offset` bytes of the frame.
+  Value fieldAddress(size_t offset) { return advance(frame, b.getI8Type(), static_cast<int32_t>(offset)); }
+  Value field(size_t offset, Type type) { return b.create<LLVM::LoadOp>(loc, type, fieldAddress(offset)); }
+  /// Entry `index` of the array that a field points at.
+  Value entryAddress(size_t offset, Type element, int64_t index) {
+    return advance(field(offset, pointer()), element, static_cast<int32_t>(index));
+  }
+  Value entry(size_t offset, Type element, int64_t index) {
+    return b.create<LLVM::LoadOp>(loc, element, entryAddress(offset, element, index));
+  }
+  void call(StringRef name, ArrayRef<Value> operands) {
+    auto callee = SymbolTable::lookupNearestSymbolFrom<LLVM::LLVMFuncOp>(b.getInsertionBlock()->getParentOp(),
+                                                                         b.getStringAttr(name));
+    b.create<LLVM::CallOp>(loc, callee, operands);
+  }
+};
+
+template <typename Op> struct HostPattern : ConvertOpToLLVMPattern<Op> {
+  HostPattern(const LLVMTypeConverter &types, const HostContext &host)
+      : ConvertOpToLLVMPattern<Op>(types), host(host) {}
+  const HostContext &host;
+};
+
+//===----------------------------------------------------------------------===//
+// Memory and numbers
+//===----------------------------------------------------------------------===//
+
+struct BufferLowering : HostPattern<rt::BufferOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::BufferOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    StringRef name = op.getName();
+    if (name == "grad_norm") {
+      rewriter.replaceOp(op, e.fieldAddress(offsetof(ColoFrame, gradNorm)));
+      return success();
+    }
+    if (name == "inputs") {
+      rewriter.replaceOp(op, e.entry(offsetof(ColoFrame, inputs), e.pointer(), op.getInput()));
+      return success();
+    }
+    size_t offset = llvm::StringSwitch<size_t>(name)
+                        .Case("params", offsetof(ColoFrame, params))
+                        .Case("grads", offsetof(ColoFrame, grads))
+                        .Case("state0", offsetof(ColoFrame, state))
+                        .Case("state1", offsetof(ColoFrame, state) + sizeof(char *))
+                        .Case("workspace", offsetof(ColoFrame, workspace))
+                        .Case("counts", offsetof(ColoFrame, counts))
+                        .Case("inverse_counts", offsetof(ColoFrame, inverseCounts))
+                        .Default(offsetof(ColoFrame, metrics));
+    rewriter.replaceOp(op, e.field(offset, e.pointer()));
+    return success();
+  }
+};
+
+struct SlotLowering : HostPattern<rt::SlotOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::SlotOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    Type element = getTypeConverter()->convertType(cast<MemRefType>(op.getBase().getType()).getElementType());
+    Value offset = e.i64(op.getOffset());
+    if (adaptor.getDynamic())
+      offset = rewriter.create<LLVM::AddOp>(op.getLoc(), offset, adaptor.getDynamic());
+    rewriter.replaceOp(op, e.advance(adaptor.getBase(), element, offset));
+    return success();
+  }
+};
+
+struct FillLowering : HostPattern<rt::FillOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::FillOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    auto type = cast<MemRefType>(op.getBuffer().getType());
+    int64_t bytes = type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
+    Value zero = rewriter.create<LLVM::ConstantOp>(op.getLoc(), rewriter.getI8Type(), rewriter.getI8IntegerAttr(0));
+    rewriter.replaceOpWithNewOp<LLVM::MemsetOp>(op, adaptor.getBuffer(), zero, e.i64(bytes), /*isVolatile=*/false);
+    return success();
+  }
+};
+
+struct ScalarLowering : HostPattern<rt::ScalarOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::ScalarOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    constexpr size_t unknown = ~size_t(0);
+    size_t offset = llvm::StringSwitch<size_t>(op.getName())
+                        .Case("seed", offsetof(ColoFrame, seed))
+                        .Case("step", offsetof(ColoFrame, step))
+                        .Case("first_row", offsetof(ColoFrame, firstRow))
+                        .Case("micro_batches", offsetof(ColoFrame, microBatches))
+                        .Case("dp", offsetof(ColoFrame, dp))
+                        .Case("replica", offsetof(ColoFrame, replica))
+                        .Case("lr", offsetof(ColoFrame, lr))
+                        .Case("bias_correction1", offsetof(ColoFrame, biasCorrection1))
+                        .Case("bias_correction2", offsetof(ColoFrame, biasCorrection2))
+                        .Default(unknown);
+    if (offset == unknown)
+      return rewriter.notifyMatchFailure(op, "known inside module functions only");
+    rewriter.replaceOp(op, Emitter(rewriter, op).field(offset, op.getType()));
+    return success();
+  }
+};
+
+struct AxisIndexLowering : HostPattern<rt::AxisIndexOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::AxisIndexOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    auto axis = host.axes.find(op.getAxis());
+    if (axis == host.axes.end())
+      return op.emitOpError("names no axis of the mesh: '") << op.getAxis() << "'";
+    rewriter.replaceOp(op,
+                       Emitter(rewriter, op).entry(offsetof(ColoFrame, coords), rewriter.getI64Type(), axis->second));
+    return success();
+  }
+};
+
+struct InverseCountLowering : HostPattern<rt::InverseCountOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::InverseCountOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOp(
+        op, Emitter(rewriter, op).entry(offsetof(ColoFrame, inverseCounts), rewriter.getF64Type(), op.getTerm()));
+    return success();
+  }
+};
+
+struct MetricLowering : HostPattern<rt::MetricOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::MetricOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    Type f64 = rewriter.getF64Type(), type = cast<MemRefType>(op.getValue().getType()).getElementType();
+    Value address = e.entryAddress(offsetof(ColoFrame, metrics), f64, host.metrics.lookup(op.getName()));
+    Value value = rewriter.create<LLVM::LoadOp>(op.getLoc(), type, adaptor.getValue());
+    if (!type.isF64())
+      value = rewriter.create<LLVM::FPExtOp>(op.getLoc(), f64, value);
+    Value sum =
+        rewriter.create<LLVM::FAddOp>(op.getLoc(), rewriter.create<LLVM::LoadOp>(op.getLoc(), f64, address), value);
+    rewriter.replaceOpWithNewOp<LLVM::StoreOp>(op, sum, address);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Work
+//===----------------------------------------------------------------------===//
+
+struct GemmLowering : HostPattern<rt::GemmOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::GemmOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    e.call("colo_gemm", {e.frame, e.i64(*op.getIndex()), adaptor.getLhs(), adaptor.getRhs(), adaptor.getOut()});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct LaunchLowering : HostPattern<rt::LaunchOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::LaunchOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    auto kernel = host.kernels.find(op.getKernel());
+    if (kernel == host.kernels.end())
+      return op.emitOpError("calls '") << op.getKernel() << "', which is not a lowered kernel";
+    SmallVector<Value> values(adaptor.getInputs());
+    llvm::append_range(values, adaptor.getOuts());
+    Value slots = slotsFor(op, values.size(), rewriter);
+    for (auto [i, value] : llvm::enumerate(values))
+      rewriter.create<LLVM::StoreOp>(op.getLoc(), value, e.advance(slots, e.pointer(), static_cast<int32_t>(i)));
+    Value entry = rewriter.create<LLVM::AddressOfOp>(op.getLoc(), e.pointer(), (op.getKernel() + ".entry").str());
+    int64_t extent = op.getExtent() ? *op.getExtent() : kernel->second.extent;
+    e.call("colo_launch", {e.frame, entry, slots, e.i64(extent), e.i64(kernel->second.grain)});
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+  /// The arguments' slots lie in the function's entry block, so that a launch in a loop does not grow the stack.
+  static Value slotsFor(Operation *op, size_t count, OpBuilder &builder) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&op->getParentOfType<FunctionOpInterface>().getFunctionBody().front());
+    Value size = builder.create<LLVM::ConstantOp>(op->getLoc(), builder.getI64Type(),
+                                                  builder.getI64IntegerAttr(std::max<size_t>(count, 1)));
+    Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+    return builder.create<LLVM::AllocaOp>(op->getLoc(), pointer, pointer, size);
+  }
+};
+
+struct RecordLowering : HostPattern<rt::RecordOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::RecordOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    e.call("colo_event_record", {e.frame, e.i64(op.getEvent()), e.i64(op.getStream())});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct WaitLowering : HostPattern<rt::WaitOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::WaitOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    e.call("colo_stream_wait", {e.frame, e.i64(op.getStream()), e.i64(op.getEvent())});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Communication
+//===----------------------------------------------------------------------===//
+
+int64_t ncclType(Type type) {
+  if (type.isF32())
+    return ncclFloat32;
+  if (type.isF64())
+    return ncclFloat64;
+  if (type.isInteger(32))
+    return ncclInt32;
+  return type.isInteger(64) ? ncclInt64 : ncclInt8;
+}
+
+template <typename Op> struct CollectiveLowering : HostPattern<Op> {
+  using HostPattern<Op>::HostPattern;
+  LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    rewriter.create<LLVM::StoreOp>(op.getLoc(), e.i64(*op.getSite()), e.fieldAddress(offsetof(ColoFrame, site)));
+    Value comm = e.entry(offsetof(ColoFrame, comms), e.pointer(), *op.getComm());
+    Value stream = e.entry(offsetof(ColoFrame, streams), e.pointer(), op.getStream());
+    auto sendType = cast<MemRefType>(op.getSend().getType()), recvType = cast<MemRefType>(op.getRecv().getType());
+    Value type = e.i32(ncclType(sendType.getElementType()));
+    Value send = adaptor.getSend(), recv = adaptor.getRecv();
+    int64_t sent = sendType.getNumElements(), received = recvType.getNumElements();
+    if constexpr (std::is_same_v<Op, rt::AllReduceOp>)
+      e.call("ncclAllReduce", {send, recv, e.i64(sent), type, reduction(e, op), comm, stream});
+    else if constexpr (std::is_same_v<Op, rt::AllGatherOp>)
+      e.call("ncclAllGather", {send, recv, e.i64(sent), type, comm, stream});
+    else if constexpr (std::is_same_v<Op, rt::ReduceScatterOp>)
+      e.call("ncclReduceScatter", {send, recv, e.i64(received), type, reduction(e, op), comm, stream});
+    else if constexpr (std::is_same_v<Op, rt::AllToAllOp>)
+      e.call("ncclAlltoAll", {send, recv, e.i64(sent / groupSize(op)), type, comm, stream});
+    else
+      permute(e, op, send, recv, e.i64(sent), type, comm, stream);
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  static Value reduction(Emitter &e, Op op) {
+    if constexpr (std::is_same_v<Op, rt::AllReduceOp> || std::is_same_v<Op, rt::ReduceScatterOp>)
+      return e.i32(op.getKind() == "max" ? ncclMax : ncclSum);
+  }
+
+  int64_t groupSize(Op op) const {
+    int64_t size = 1;
+    for (auto [axis, ranks] : this->host.commAxes[*op.getComm()])
+      size *= ranks;
+    return size;
+  }
+
+  /// Sends to the one rank that receives from this one. To itself is a copy.
+  void permute(Emitter &e, Op op, Value send, Value recv, Value count, Value type, Value comm, Value stream) const {
+    if constexpr (std::is_same_v<Op, rt::PermuteOp>) {
+      OpBuilder &b = e.b;
+      Value self = e.i64(0);
+      for (auto [axis, ranks] : this->host.commAxes[*op.getComm()]) {
+        Value coordinate = e.entry(offsetof(ColoFrame, coords), b.getI64Type(), axis);
+        self = b.create<LLVM::AddOp>(e.loc, b.create<LLVM::MulOp>(e.loc, self, e.i64(ranks)), coordinate);
+      }
+      Value from = e.i32(0), to = e.i32(0);
+      for (auto [rank, source] : llvm::enumerate(op.getSources())) {
+        Value receives = b.create<LLVM::ICmpOp>(e.loc, LLVM::ICmpPredicate::eq, self, e.i64(rank));
+        from = b.create<LLVM::SelectOp>(e.loc, receives, e.i32(source), from);
+        Value sends = b.create<LLVM::ICmpOp>(e.loc, LLVM::ICmpPredicate::eq, self, e.i64(source));
+        to = b.create<LLVM::SelectOp>(e.loc, sends, e.i32(rank), to);
+      }
+      e.call("ncclGroupStart", {});
+      e.call("ncclSend", {send, count, type, to, comm, stream});
+      e.call("ncclRecv", {recv, count, type, from, comm, stream});
+      e.call("ncclGroupEnd", {});
+    }
+  }
+};
+
+} // namespace
+
+void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
+  patterns.add<BufferLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
+               MetricLowering, GemmLowering, LaunchLowering, RecordLowering, WaitLowering,
+               CollectiveLowering<rt::AllReduceOp>, CollectiveLowering<rt::AllGatherOp>,
+               CollectiveLowering<rt::ReduceScatterOp>, CollectiveLowering<rt::AllToAllOp>,
+               CollectiveLowering<rt::PermuteOp>>(types, host);
+}

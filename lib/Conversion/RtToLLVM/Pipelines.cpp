@@ -1,0 +1,31 @@
+//===- Pipelines.cpp - phases after linalg -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Conversion/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void colo::buildBuffersPipeline(OpPassManager &pm) {
+  pm.addPass(createPlanBuffers());
+  // Kernels of functions that nothing calls, and slots that are the same.
+  pm.addPass(createSymbolDCEPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createRtVerifyBuffers());
+  pm.addPass(createLowerKernels());
+}
+
+void colo::buildRtPipeline(OpPassManager &pm) {
+  pm.addPass(createBuildStep());
+  pm.addPass(createCSEPass());
+}
+
+void colo::buildLLVMPipeline(OpPassManager &pm) {
+  pm.addPass(createRtToLLVM());
+  buildKernelToLLVMPipeline(pm);
+}
