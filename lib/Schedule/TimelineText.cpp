@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // Time is cut in columns of equal length, chosen so that the shortest action has
-// room for its label if the width allows. An action covers the columns in which it
+// room for its label if the width allows and takes whole columns. An action covers the columns in which it
 // starts up to that in which it ends.
 //
 //===----------------------------------------------------------------------===//
@@ -36,6 +36,7 @@ struct Scale {
 } // namespace
 
 static Scale chooseScale(const Schedule &schedule, const Timeline &timeline, unsigned columns) {
+  columns = std::max(columns, 1u);
   double shortest = timeline.makespan;
   size_t widest = 1;
   for (size_t rank = 0; rank < schedule.ranks.size(); ++rank)
@@ -50,11 +51,11 @@ static Scale chooseScale(const Schedule &schedule, const Timeline &timeline, uns
   Scale scale;
   if (timeline.makespan <= 0)
     return scale;
-  // One column stays free between labels.
-  double wanted = timeline.makespan / shortest * static_cast<double>(widest + 1);
-  double used = std::max(1.0, std::min(static_cast<double>(columns), wanted));
-  scale.columns = static_cast<size_t>(std::ceil(used - 1e-6));
-  scale.secondsPerColumn = timeline.makespan / used;
+  // As many columns for the shortest action as its label and a blank need, or a
+  // smaller whole number if the width asks for it.
+  double perShortest = std::min(static_cast<double>(widest + 1), std::floor(columns * shortest / timeline.makespan));
+  scale.secondsPerColumn = perShortest >= 1 ? shortest / perShortest : timeline.makespan / columns;
+  scale.columns = static_cast<size_t>(std::ceil(timeline.makespan / scale.secondsPerColumn - 1e-6));
   return scale;
 }
 

@@ -53,7 +53,7 @@ TEST(Timeline, Text) {
 TEST(Timeline, NarrowTextKeepsKindsOnly) {
   ScheduleProblem problem = makeProblem(2, 2);
   Schedule schedule = mustGenerate("1f1b", problem);
-  EXPECT_EQ(firstLine(draw(printNarrow, problem, schedule)), "rank 0 |FF...B0 .B1 |");
+  EXPECT_EQ(firstLine(draw(printNarrow, problem, schedule)), "rank 0 |FF..B0.B1|");
 }
 
 TEST(Timeline, TextOfNothingToDo) {
