@@ -57,8 +57,8 @@ template <typename Visit> static void forEachRelabelling(const Sharding &state, 
 }
 
 /// The steps out of `state`, in an order that does not depend on anything else
-/// than the arguments. Axes that neither the target mentions nor the state
-/// holds are of no use and left alone, except in a permute.
+/// than the arguments. An axis that holds copies may be worth cutting along even
+/// if the target does not: what travels over other axes becomes smaller.
 std::vector<Step> ReshardPlanner::steps(const Sharding &state, const Sharding &target, ArrayRef<int64_t> shape) const {
   std::vector<Step> result;
   auto add = [&](StepKind kind, Axes axes, int from, int dim, Sharding relabelled = {}) {
@@ -72,7 +72,7 @@ std::vector<Step> ReshardPlanner::steps(const Sharding &state, const Sharding &t
   int rank = static_cast<int>(state.dims.size());
   Axes freeAxes, resolvable, chosen;
   for (int axis = 0; axis < mesh.rank(); ++axis)
-    if (!state.uses(axis) && target.dimOf(axis) >= 0)
+    if (!state.uses(axis))
       freeAxes.push_back(axis);
   for (int axis : state.partial)
     if (!llvm::is_contained(target.partial, axis))

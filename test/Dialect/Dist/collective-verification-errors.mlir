@@ -1,0 +1,104 @@
+// RUN: colo-opt %s -split-input-file -verify-diagnostics
+
+// expected-error @+1 {{axis "a" occurs twice}}
+dist.mesh @mesh <["a"=2, "a"=2]>
+
+// -----
+
+// expected-error @+1 {{axis "a" needs a size of at least 1, not 0}}
+dist.mesh @mesh <["a"=0]>
+
+// -----
+
+// expected-error @+1 {{axis "tp" occurs twice}}
+func.func @axisTwice(%0: tensor<4x4xf32, #dist.shard<@mesh, [{"tp"}, {"tp"}]>>)
+
+// -----
+
+// expected-error @+1 {{sharding of 1 dims on a tensor of rank 2}}
+func.func @wrongRank(%0: tensor<4x4xf32, #dist.shard<@mesh, [{"tp"}]>>)
+
+// -----
+
+// expected-error @+1 {{partial values are of kind sum or max, not 'mean'}}
+func.func @unknownKind(%0: tensor<4xf32, #dist.shard<@mesh, [{}], partial = mean{"tp"}>>)
+
+// -----
+
+func.func @noMesh(%0: tensor<4xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{names no mesh: @mesh}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32> -> tensor<8xf32>
+  return %1 : tensor<8xf32>
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @unknownAxis(%0: tensor<4xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{names axis "dp", which @mesh does not have}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["dp"] : tensor<4xf32> -> tensor<8xf32>
+  return %1 : tensor<8xf32>
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @wrongLocalShape(%0: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{gives 'tensor<8xf32>', not 'tensor<4xf32>'}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32> -> tensor<4xf32>
+  return %1 : tensor<4xf32>
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=4]>
+func.func @groupDoesNotDivide(%0: tensor<6xf32>) -> tensor<1xf32> {
+  // expected-error @+1 {{has a dim that is not there, or not a multiple of its group's 4 members}}
+  %1 = dist.all_slice %0 dim 0 over @mesh ["tp"] : tensor<6xf32> -> tensor<1xf32>
+  return %1 : tensor<1xf32>
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @gatherOfWhole(%0: tensor<4xf32, #dist.shard<@mesh, [{}]>>) {
+  // expected-error @+1 {{does not apply to}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32, #dist.shard<@mesh, [{}]>> -> tensor<4xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["a"=2, "b"=2]>
+func.func @gatherOfMajorAxis(%0: tensor<4xf32, #dist.shard<@mesh, [{"a","b"}]>>) {
+  // expected-error @+1 {{does not apply to}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["a"] : tensor<4xf32, #dist.shard<@mesh, [{"a","b"}]>> -> tensor<4xf32, #dist.shard<@mesh, [{"b"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @sumOfMaxima(%0: tensor<4xf32, #dist.shard<@mesh, [{}], partial = max{"tp"}>>) {
+  // expected-error @+1 {{reduces by another kind than its operand is partial of}}
+  %1 = dist.all_reduce sum %0 over @mesh ["tp"] : (tensor<4xf32, #dist.shard<@mesh, [{}], partial = max{"tp"}>>) -> tensor<4xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["a"=2, "b"=2]>
+func.func @wrongSources(%0: tensor<4xf32, #dist.shard<@mesh, [{"a"}]>>) {
+  // expected-error @+1 {{does not bring every member the part that the result's sharding says}}
+  %1 = dist.permute %0 from [0, 1, 2, 3] over @mesh ["a", "b"] : tensor<4xf32, #dist.shard<@mesh, [{"a"}]>> -> tensor<4xf32, #dist.shard<@mesh, [{"b"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=3]>
+func.func @unequalParts(%0: tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>) {
+  // expected-error @+1 {{cuts a dim into parts of unequal size}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>> -> tensor<4xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
