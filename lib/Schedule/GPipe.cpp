@@ -16,6 +16,7 @@ using namespace colo::schedule;
 
 static Schedule generateGPipe(const ScheduleProblem &problem) {
   std::vector<Action> list;
+  list.reserve(2 * problem.microBatches);
   for (int64_t i = 0; i < problem.microBatches; ++i)
     list.push_back(compute(ActionKind::Forward, i));
   for (int64_t i = problem.microBatches; i > 0; --i)

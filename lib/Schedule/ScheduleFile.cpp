@@ -13,7 +13,6 @@
 #include "colo/Schedule/ScheduleFile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace colo::schedule;
 using llvm::StringRef;

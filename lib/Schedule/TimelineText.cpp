@@ -13,7 +13,6 @@
 
 #include "colo/Schedule/TimelinePrinter.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/raw_ostream.h"
 #include <algorithm>
 #include <cmath>
 

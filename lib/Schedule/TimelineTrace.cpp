@@ -12,7 +12,6 @@
 
 #include "colo/Schedule/TimelinePrinter.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace colo::schedule;
 using llvm::StringRef;

@@ -57,6 +57,7 @@ Schedule Inserter::run() {
   // Nothing starts before what it needs has ended, so sorting by start, and by
   // number where starts are equal, keeps every action after what it needs.
   std::vector<Timed> order;
+  order.reserve(execution.computeOrder.size());
   for (Position at : execution.computeOrder)
     order.push_back({intervalOf(at).start, order.size(), at});
   std::sort(order.begin(), order.end(), [](const Timed &a, const Timed &b) { return b > a; });

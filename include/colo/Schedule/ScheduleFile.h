@@ -23,10 +23,7 @@
 #define COLO_SCHEDULE_SCHEDULEFILE_H
 
 #include "colo/Schedule/Schedule.h"
-
-namespace llvm {
-class raw_ostream;
-} // namespace llvm
+#include "llvm/Support/raw_ostream.h"
 
 namespace colo::schedule {
 

@@ -14,10 +14,7 @@
 #define COLO_SCHEDULE_TIMELINEPRINTER_H
 
 #include "colo/Schedule/Simulator.h"
-
-namespace llvm {
-class raw_ostream;
-} // namespace llvm
+#include "llvm/Support/raw_ostream.h"
 
 namespace colo::schedule {
 
