@@ -1,0 +1,16 @@
+// RUN: colo-opt %s --form-kernels -split-input-file -verify-diagnostics
+
+func.func @high_level_op(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-error @+1 {{must be decomposed before kernels are formed}}
+  %y = colo.softmax %x : tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// -----
+
+// expected-error @+1 {{needs a single block: control flow is resolved before kernels are formed}}
+func.func @two_blocks(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  cf.br ^next
+^next:
+  return %x : tensor<4x8xf32>
+}

@@ -1,0 +1,116 @@
+// RUN: colo-opt %s --form-kernels | FileCheck %s
+
+// A softmax is one kernel of three phases; the exponentials stay in the row.
+
+// CHECK-LABEL: func.func private @softmax.k0
+// CHECK-SAME:    rt.kernel, rt.rows = 2 : i64
+// CHECK:         %[[MAX:.*]] = linalg.generic
+// CHECK-SAME:      iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK:           arith.maximumf
+// CHECK:         %[[EXP:.*]]:2 = linalg.generic
+// CHECK-SAME:      ins(%{{.*}}, %[[MAX]]
+// CHECK:           math.exp
+// CHECK:           arith.addf
+// CHECK:         linalg.generic
+// CHECK-SAME:      ins(%[[EXP]]#0, %[[EXP]]#1
+// CHECK-NOT:       math.exp
+// CHECK:           arith.divf
+// CHECK-LABEL: func.func @softmax(
+// CHECK-NEXT:    rt.launch @softmax.k0(%arg0)
+// CHECK-NEXT:    return
+func.func @softmax(%x: tensor<4x8x100xf32>) -> tensor<4x8x100xf32> {
+  %m = colo.reduce %x {kind = 1 : i32, dims = array<i64: 2>} : tensor<4x8x100xf32> -> tensor<4x8xf32>
+  %mb = colo.broadcast %m {dims = array<i64: 0, 1>} : tensor<4x8xf32> -> tensor<4x8x100xf32>
+  %c = colo.sub %x, %mb : tensor<4x8x100xf32>
+  %e = colo.exp %c : tensor<4x8x100xf32>
+  %s = colo.reduce %e {kind = 0 : i32, dims = array<i64: 2>} : tensor<4x8x100xf32> -> tensor<4x8xf32>
+  %sb = colo.broadcast %s {dims = array<i64: 0, 1>} : tensor<4x8xf32> -> tensor<4x8x100xf32>
+  %r = colo.div %e, %sb : tensor<4x8x100xf32>
+  return %r : tensor<4x8x100xf32>
+}
+
+// A value and a gradient that read the same tensor share a kernel; the column sum is one of its own, and its result goes
+// to colo.grad alone.
+
+// CHECK-LABEL: func.func private @bias.k0
+// CHECK:         iterator_types = ["parallel", "parallel", "parallel"]
+// CHECK-COUNT-2: math.tanh
+// CHECK-LABEL: func.func private @bias.k1
+// CHECK-SAME:    rt.rows = 0
+// CHECK:         iterator_types = ["reduction", "reduction", "parallel"]
+// CHECK-LABEL: func.func @bias(
+// CHECK-NEXT:    %[[BOTH:.*]]:2 = rt.launch @bias.k0
+// CHECK-NEXT:    %[[SUM:.*]] = rt.launch @bias.k1(%[[BOTH]]#1)
+// CHECK-NEXT:    colo.grad %[[SUM]]
+func.func @bias(%x: tensor<4x8x256xf32>, %b: tensor<256xf32>, %dy: tensor<4x8x256xf32>)
+    -> (tensor<4x8x256xf32>, tensor<4x8x256xf32>) {
+  %bb = colo.broadcast %b {dims = array<i64: 2>} : tensor<256xf32> -> tensor<4x8x256xf32>
+  %h = colo.add %x, %bb : tensor<4x8x256xf32>
+  %g = colo.gelu %h {tanh} : tensor<4x8x256xf32>
+  %dz = colo.gelu_grad %h, %dy {tanh} : tensor<4x8x256xf32>
+  %db = colo.reduce %dz {kind = 0 : i32, dims = array<i64: 0, 1>} : tensor<4x8x256xf32> -> tensor<256xf32>
+  colo.grad %db, %b : tensor<256xf32>, tensor<256xf32>
+  return %g, %dz : tensor<4x8x256xf32>, tensor<4x8x256xf32>
+}
+
+// A product reads slices in place; a transposed result is a copy, because callers see row-major memory.
+
+// CHECK-LABEL: func.func @views(
+// CHECK-NEXT:    %[[Y:.*]] = rt.launch @views.k0
+// CHECK-NEXT:    %[[Q:.*]] = colo.slice %[[Y]]
+// CHECK-NEXT:    colo.einsum "bij,ijo->bo", %[[Q]]
+// CHECK-NEXT:    rt.launch @views.k1(%[[Y]])
+// CHECK-NEXT:    return
+func.func @views(%x: tensor<2x6x5xf32>, %w: tensor<3x5x8xf32>) -> (tensor<2x8xf32>, tensor<2x5x3xf32>) {
+  %y = colo.exp %x : tensor<2x6x5xf32>
+  %q = colo.slice %y {offsets = array<i64: 0, 0, 0>, strides = array<i64: 1, 1, 1>} : tensor<2x6x5xf32> -> tensor<2x3x5xf32>
+  %k = colo.slice %y {offsets = array<i64: 0, 3, 0>, strides = array<i64: 1, 1, 1>} : tensor<2x6x5xf32> -> tensor<2x3x5xf32>
+  %e = colo.einsum "bij,ijo->bo", %q, %w : tensor<2x3x5xf32>, tensor<3x5x8xf32> -> tensor<2x8xf32>
+  %t = colo.transpose %k {permutation = array<i64: 0, 2, 1>} : tensor<2x3x5xf32> -> tensor<2x5x3xf32>
+  return %e, %t : tensor<2x8xf32>, tensor<2x5x3xf32>
+}
+
+// A gradient that something else reads as well is copied.
+
+// CHECK-LABEL: func.func @shared_gradient(
+// CHECK-NEXT:    %[[PRODUCT:.*]] = colo.einsum
+// CHECK-NEXT:    %[[COPY:.*]] = rt.launch @shared_gradient.k0(%[[PRODUCT]])
+// CHECK-NEXT:    colo.grad %[[COPY]]
+// CHECK-NEXT:    return %[[PRODUCT]]
+func.func @shared_gradient(%x: tensor<4x8xf32>, %y: tensor<4x6xf32>, %w: tensor<8x6xf32>) -> tensor<8x6xf32> {
+  %d = colo.einsum "bi,bo->io", %x, %y : tensor<4x8xf32>, tensor<4x6xf32> -> tensor<8x6xf32>
+  colo.grad %d, %w : tensor<8x6xf32>, tensor<8x6xf32>
+  return %d : tensor<8x6xf32>
+}
+
+// Run-time numbers are scalars of the launch; an id that the rank does not hold reads 0.
+
+// CHECK-LABEL: func.func private @lookup.k0
+// CHECK:         tensor.extract
+// CHECK:         rt.random_word
+// CHECK-LABEL: func.func private @lookup.k1
+// CHECK:         rt.scatter_add
+// CHECK-LABEL: func.func @lookup(
+// CHECK-DAG:     rt.scalar "seed" : i64
+// CHECK-DAG:     rt.scalar "first_row" : i64
+// CHECK-DAG:     rt.axis_index "tp" : index
+// CHECK:         rt.launch @lookup.k0
+// CHECK-SAME:      index, i64, i64, i64, i64) ->
+#rows = [{global = 99, padded = 100, axes = ["tp"]}, {global = 64, padded = 64, axes = []}]
+func.func @lookup(%t: tensor<50x64xf32>, %ids: tensor<4x8xi32>, %d: tensor<4x8x64xf32>) -> tensor<4x8x64xf32> {
+  %e = colo.embedding %t, %ids {positions = #rows} : tensor<50x64xf32>, tensor<4x8xi32> -> tensor<4x8x64xf32>
+  %r = colo.dropout %e {rate = 1.0e-1 : f64, id = 3 : i64} : tensor<4x8x64xf32>
+  %g = colo.embedding_grad %d, %ids {positions = #rows} : tensor<4x8x64xf32>, tensor<4x8xi32> -> tensor<50x64xf32>
+  colo.grad %g, %t : tensor<50x64xf32>, tensor<50x64xf32>
+  return %r : tensor<4x8x64xf32>
+}
+
+// Nothing to group.
+
+// CHECK-LABEL: func.func @product_only(
+// CHECK-NEXT:    colo.einsum
+// CHECK-NEXT:    return
+func.func @product_only(%x: tensor<4x8xf32>, %w: tensor<8x6xf32>) -> tensor<4x6xf32> {
+  %y = colo.einsum "bi,io->bo", %x, %w : tensor<4x8xf32>, tensor<8x6xf32> -> tensor<4x6xf32>
+  return %y : tensor<4x6xf32>
+}

@@ -1,0 +1,38 @@
+// RUN: colo-opt %s --lower-kernels -split-input-file -verify-diagnostics
+
+func.func private @not_a_loop_nest(%x: tensor<4x8xf32>) -> tensor<8x4xf32> attributes {rt.kernel} {
+  // expected-error @+1 {{is no loop nest: a kernel holds linalg.generic, linalg.fill and scalar ops}}
+  %y = colo.transpose %x {permutation = array<i64: 1, 0>} : tensor<4x8xf32> -> tensor<8x4xf32>
+  return %y : tensor<8x4xf32>
+}
+
+// -----
+
+func.func private @returns_its_argument(%x: tensor<4xf32>) -> tensor<4xf32> attributes {rt.kernel} {
+  // expected-error @+1 {{result 0 is not made by a loop nest}}
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{is not strided with static strides}}
+func.func private @dynamic_stride(%x: tensor<4xf32>) -> tensor<4xf32>
+    attributes {rt.kernel, rt.layouts = [memref<4xf32, strided<[?]>>, memref<4xf32>]} {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{'rt.layouts' has 1 entries, fewer than tensors}}
+func.func private @missing_layout(%x: tensor<4xf32>) -> tensor<4xf32>
+    attributes {rt.kernel, rt.layouts = [memref<4xf32>]} {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{does not fit}}
+func.func private @other_shape(%x: tensor<4xf32>) -> tensor<4xf32>
+    attributes {rt.kernel, rt.layouts = [memref<5xf32>, memref<4xf32>]} {
+  return %x : tensor<4xf32>
+}

@@ -1,0 +1,231 @@
+//===- KernelTest.cpp - compiled kernels against the interpreter -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each function runs in f64 and f32, on contiguous and padded memory, as a whole
+// and row by row (which must give the same bits), and added to what the
+// destinations hold. `T` stands for the element type, `B`, `S`, `H` for sizes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelRunner.h"
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace mlir;
+using namespace colo::test;
+
+namespace {
+struct KernelCase {
+  const char *name;
+  const char *text;
+  /// Arguments: shapes, i32 where ids are meant.
+  std::vector<Shape> floats;
+  std::vector<Shape> ids;
+};
+} // namespace
+
+static std::string replaced(std::string text, const std::string &from, const std::string &to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+static std::vector<Tensor> randomInputs(const KernelCase &test) {
+  std::mt19937 engine(7);
+  std::uniform_real_distribution<double> real(-2.0, 2.0);
+  std::uniform_int_distribution<int> id(-2, 13);
+  std::vector<Tensor> inputs;
+  for (const Shape &shape : test.floats) {
+    inputs.emplace_back(shape);
+    for (double &x : inputs.back().data)
+      x = static_cast<float>(real(engine));
+  }
+  for (const Shape &shape : test.ids) {
+    inputs.emplace_back(shape);
+    for (double &x : inputs.back().data)
+      x = id(engine);
+  }
+  return inputs;
+}
+
+static Machine testMachine() {
+  Machine machine;
+  machine.seed = 0x123456789abcdefull;
+  machine.step = 3;
+  machine.firstRow = 5;
+  machine.inverseCounts[0] = 0.0625;
+  machine.axes["tp"] = {1, 2};
+  return machine;
+}
+
+static void expectNear(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, double tolerance) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t r = 0; r < expected.size(); ++r) {
+    double scale = 1.0;
+    for (double x : expected[r].data)
+      scale = std::max(scale, std::fabs(x));
+    ASSERT_EQ(found[r].size(), expected[r].size());
+    for (int64_t i = 0; i < expected[r].size(); ++i)
+      ASSERT_NEAR(found[r][i], expected[r][i], tolerance * scale) << "result " << r << ", element " << i;
+  }
+}
+
+static void check(const KernelCase &test, const char *elementType, double tolerance) {
+  std::string text = replaced(test.text, "xT>", std::string("x") + elementType + ">");
+  text = replaced(text, "tensor<T>", std::string("tensor<") + elementType + ">");
+  std::vector<Tensor> inputs = randomInputs(test);
+  Machine machine = testMachine();
+  KernelRunner whole(text);
+  std::vector<Tensor> expected = whole.interpret(inputs, machine), found = whole.run(inputs, machine);
+  expectNear(found, expected, tolerance);
+  for (bool padded : {false, true}) {
+    RunOptions options;
+    options.rowByRow = true;
+    options.pad = padded ? 3 : 0;
+    KernelRunner rows(text, options);
+    std::vector<Tensor> parts = rows.run(inputs, machine);
+    expectNear(parts, expected, tolerance);
+    for (size_t r = 0; !padded && r < found.size(); ++r)
+      EXPECT_EQ(parts[r].data, found[r].data) << "rows split differently give other bits";
+  }
+  RunOptions adding;
+  adding.accumulate = true;
+  KernelRunner accumulating(text, adding);
+  expectNear(accumulating.run(inputs, machine), expected, 4 * tolerance);
+}
+
+class Kernels : public testing::TestWithParam<KernelCase> {};
+
+TEST_P(Kernels, EqualTheInterpreterInF64) { check(GetParam(), "f64", 1e-13); }
+TEST_P(Kernels, EqualTheInterpreterInF32) { check(GetParam(), "f32", 4e-6); }
+
+static const KernelCase kCases[] = {
+    {"Softmax",
+     R"(func.func @f(%x: tensor<3x5x37xT>) -> tensor<3x5x37xT> {
+  %m = colo.reduce %x {kind = 1 : i32, dims = array<i64: 2>} : tensor<3x5x37xT> -> tensor<3x5xT>
+  %mb = colo.broadcast %m {dims = array<i64: 0, 1>} : tensor<3x5xT> -> tensor<3x5x37xT>
+  %c = colo.sub %x, %mb : tensor<3x5x37xT>
+  %e = colo.exp %c : tensor<3x5x37xT>
+  %s = colo.reduce %e {kind = 0 : i32, dims = array<i64: 2>} : tensor<3x5x37xT> -> tensor<3x5xT>
+  %sb = colo.broadcast %s {dims = array<i64: 0, 1>} : tensor<3x5xT> -> tensor<3x5x37xT>
+  %r = colo.div %e, %sb : tensor<3x5x37xT>
+  return %r : tensor<3x5x37xT>
+})",
+     {{3, 5, 37}},
+     {}},
+    {"GeluWithBiasAndItsGradients",
+     R"(func.func @f(%x: tensor<3x5x70xT>, %b: tensor<70xT>, %dy: tensor<3x5x70xT>) -> (tensor<3x5x70xT>, tensor<3x5x70xT>) {
+  %bb = colo.broadcast %b {dims = array<i64: 2>} : tensor<70xT> -> tensor<3x5x70xT>
+  %h = colo.add %x, %bb : tensor<3x5x70xT>
+  %g = colo.gelu %h {tanh} : tensor<3x5x70xT>
+  %dz = colo.gelu_grad %h, %dy {tanh} : tensor<3x5x70xT>
+  %db = colo.reduce %dz {kind = 0 : i32, dims = array<i64: 0, 1>} : tensor<3x5x70xT> -> tensor<70xT>
+  colo.grad %db, %b : tensor<70xT>, tensor<70xT>
+  return %g, %dz : tensor<3x5x70xT>, tensor<3x5x70xT>
+})",
+     {{3, 5, 70}, {70}, {3, 5, 70}},
+     {}},
+    {"ResidualDropoutAndStatistics",
+     R"(func.func @f(%x: tensor<2x3x33xT>, %y: tensor<2x3x33xT>) -> (tensor<2x3x33xT>, tensor<2x3x33xT>, tensor<2x3xT>) {
+  %d = colo.dropout %y {rate = 2.5e-1 : f64, id = 3 : i64, positions = [{global = 2, padded = 2, axes = []}, {global = 6, padded = 6, axes = ["tp"]}, {global = 33, padded = 33, axes = []}]} : tensor<2x3x33xT>
+  %z = colo.add %x, %d : tensor<2x3x33xT>
+  %s = colo.reduce %z {kind = 0 : i32, dims = array<i64: 2>} : tensor<2x3x33xT> -> tensor<2x3xT>
+  %n = colo.constant 0.030303030303030304 : tensor<2x3xT>
+  %m = colo.mul %s, %n : tensor<2x3xT>
+  %mb = colo.broadcast %m {dims = array<i64: 0, 1>} : tensor<2x3xT> -> tensor<2x3x33xT>
+  %c = colo.sub %z, %mb : tensor<2x3x33xT>
+  %q = colo.mul %c, %c : tensor<2x3x33xT>
+  %v = colo.reduce %q {kind = 0 : i32, dims = array<i64: 2>} : tensor<2x3x33xT> -> tensor<2x3xT>
+  %r = colo.rsqrt %v : tensor<2x3xT>
+  %rb = colo.broadcast %r {dims = array<i64: 0, 1>} : tensor<2x3xT> -> tensor<2x3x33xT>
+  %o = colo.mul %c, %rb : tensor<2x3x33xT>
+  return %z, %o, %r : tensor<2x3x33xT>, tensor<2x3x33xT>, tensor<2x3xT>
+})",
+     {{2, 3, 33}, {2, 3, 33}},
+     {}},
+    {"EmbeddingAndItsGradient",
+     R"(func.func @f(%t: tensor<6x9xT>, %d: tensor<2x7x9xT>, %ids: tensor<2x7xi32>) -> tensor<2x7x9xT> {
+  %e = colo.embedding %t, %ids {positions = [{global = 11, padded = 12, axes = ["tp"]}, {global = 9, padded = 9, axes = []}]} : tensor<6x9xT>, tensor<2x7xi32> -> tensor<2x7x9xT>
+  %g = colo.embedding_grad %d, %ids {positions = [{global = 11, padded = 12, axes = ["tp"]}, {global = 9, padded = 9, axes = []}]} : tensor<2x7x9xT>, tensor<2x7xi32> -> tensor<6x9xT>
+  colo.grad %g, %t : tensor<6x9xT>, tensor<6x9xT>
+  return %e : tensor<2x7x9xT>
+})",
+     {{6, 9}, {2, 7, 9}},
+     {{2, 7}}},
+    {"SlicesAndTheirAdjoints",
+     R"(func.func @f(%x: tensor<2x3x4x5xT>, %b: tensor<3x4x5xT>) -> (tensor<2x4x5xT>, tensor<2x5x4xT>, tensor<3x4x5xT>) {
+  %bb = colo.broadcast %b {dims = array<i64: 1, 2, 3>} : tensor<3x4x5xT> -> tensor<2x3x4x5xT>
+  %y = colo.add %x, %bb : tensor<2x3x4x5xT>
+  %q = colo.slice %y {offsets = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1, 1, 1>} : tensor<2x3x4x5xT> -> tensor<2x1x4x5xT>
+  %k = colo.slice %y {offsets = array<i64: 0, 1, 0, 0>, strides = array<i64: 1, 1, 1, 1>} : tensor<2x3x4x5xT> -> tensor<2x1x4x5xT>
+  %qr = colo.reshape %q : tensor<2x1x4x5xT> -> tensor<2x4x5xT>
+  %kr = colo.reshape %k : tensor<2x1x4x5xT> -> tensor<2x4x5xT>
+  %kt = colo.transpose %kr {permutation = array<i64: 0, 2, 1>} : tensor<2x4x5xT> -> tensor<2x5x4xT>
+  %p = colo.pad %q {offsets = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1, 1, 1>} : tensor<2x1x4x5xT> -> tensor<2x3x4x5xT>
+  %r = colo.pad %k {offsets = array<i64: 0, 2, 0, 0>, strides = array<i64: 1, 1, 1, 1>} : tensor<2x1x4x5xT> -> tensor<2x3x4x5xT>
+  %s = colo.add %p, %r : tensor<2x3x4x5xT>
+  %db = colo.reduce %s {kind = 0 : i32, dims = array<i64: 0>} : tensor<2x3x4x5xT> -> tensor<3x4x5xT>
+  return %qr, %kt, %db : tensor<2x4x5xT>, tensor<2x5x4xT>, tensor<3x4x5xT>
+})",
+     {{2, 3, 4, 5}, {3, 4, 5}},
+     {}},
+    {"ConcatenationAndReshape",
+     R"(func.func @f(%x: tensor<2x1x6xT>, %y: tensor<2x4x6xT>) -> (tensor<2x5x6xT>, tensor<10x6xT>, tensor<2x30xT>) {
+  %e = colo.exp %y : tensor<2x4x6xT>
+  %c = colo.concat %x, %e {dim = 1 : i64} : (tensor<2x1x6xT>, tensor<2x4x6xT>) -> tensor<2x5x6xT>
+  %r = colo.reshape %c : tensor<2x5x6xT> -> tensor<10x6xT>
+  %n = colo.neg %r : tensor<10x6xT>
+  %f = colo.reshape %n : tensor<10x6xT> -> tensor<2x30xT>
+  %t = colo.tanh %f : tensor<2x30xT>
+  return %c, %n, %t : tensor<2x5x6xT>, tensor<10x6xT>, tensor<2x30xT>
+})",
+     {{2, 1, 6}, {2, 4, 6}},
+     {}},
+    {"MiddleReductionAndScalarLoss",
+     R"(func.func @f(%x: tensor<3x7x40xT>, %w: tensor<3xT>) -> (tensor<3x40xT>, tensor<T>, tensor<7xT>) {
+  %p = colo.reduce %x {kind = 0 : i32, dims = array<i64: 1>} : tensor<3x7x40xT> -> tensor<3x40xT>
+  %m = colo.reduce %x {kind = 1 : i32, dims = array<i64: 0, 2>} : tensor<3x7x40xT> -> tensor<7xT>
+  %r = colo.reduce %p {kind = 0 : i32, dims = array<i64: 1>} : tensor<3x40xT> -> tensor<3xT>
+  %v = colo.mul %r, %w : tensor<3xT>
+  %s = colo.reduce %v {kind = 0 : i32, dims = array<i64: 0>} : tensor<3xT> -> tensor<T>
+  %n = colo.inverse_count {term = 0 : i64} : tensor<T>
+  %l = colo.mul %s, %n : tensor<T>
+  return %p, %l, %m : tensor<3x40xT>, tensor<T>, tensor<7xT>
+})",
+     {{3, 7, 40}, {3}},
+     {}},
+    {"CausalMaskAndTargets",
+     R"(func.func @f(%x: tensor<2x9x9xT>, %ids: tensor<2x9xi32>) -> (tensor<2x9x9xT>, tensor<2x9xT>) {
+  %i = colo.iota {dim = 1 : i64} : tensor<2x9x9xi32>
+  %j = colo.iota {dim = 2 : i64} : tensor<2x9x9xi32>
+  %c = colo.compare le, %j, %i : tensor<2x9x9xi32>, tensor<2x9x9xi32> -> tensor<2x9x9xi1>
+  %z = colo.constant 0.0 : tensor<2x9x9xT>
+  %y = colo.select %c, %x, %z : tensor<2x9x9xi1>, tensor<2x9x9xT>, tensor<2x9x9xT> -> tensor<2x9x9xT>
+  %t = colo.broadcast %ids {dims = array<i64: 0, 1>} : tensor<2x9xi32> -> tensor<2x9x9xi32>
+  %h = colo.compare eq, %j, %t : tensor<2x9x9xi32>, tensor<2x9x9xi32> -> tensor<2x9x9xi1>
+  %p = colo.select %h, %y, %z : tensor<2x9x9xi1>, tensor<2x9x9xT>, tensor<2x9x9xT> -> tensor<2x9x9xT>
+  %s = colo.reduce %p {kind = 0 : i32, dims = array<i64: 2>} : tensor<2x9x9xT> -> tensor<2x9xT>
+  return %y, %s : tensor<2x9x9xT>, tensor<2x9xT>
+})",
+     {{2, 9, 9}},
+     {{2, 9}}},
+    {"LongRowsAndSizesOfOne",
+     R"(func.func @f(%x: tensor<1x1x9001xT>, %y: tensor<1x1xT>) -> (tensor<1x1x9001xT>, tensor<1x1xT>, tensor<9001xT>) {
+  %s = colo.silu %x : tensor<1x1x9001xT>
+  %r = colo.reduce %s {kind = 0 : i32, dims = array<i64: 2>} : tensor<1x1x9001xT> -> tensor<1x1xT>
+  %t = colo.add %r, %y : tensor<1x1xT>
+  %e = colo.erf %x : tensor<1x1x9001xT>
+  %c = colo.reduce %e {kind = 0 : i32, dims = array<i64: 0, 1>} : tensor<1x1x9001xT> -> tensor<9001xT>
+  return %e, %t, %c : tensor<1x1x9001xT>, tensor<1x1xT>, tensor<9001xT>
+})",
+     {{1, 1, 9001}, {1, 1}},
+     {}},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, Kernels, testing::ValuesIn(kCases),
+                         [](const auto &info) { return std::string(info.param.name); });
