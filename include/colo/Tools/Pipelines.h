@@ -10,6 +10,9 @@
 
 #include "colo/Tools/Compile.h"
 
+#include "colo/Conversion/Training.h"
+#include "colo/Dialect/Dist/Policy.h"
+
 namespace mlir {
 class OpPassManager;
 } // namespace mlir
@@ -18,8 +21,12 @@ namespace colo {
 
 struct ParallelConfig;
 
-/// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Autodiff and
-/// LLVM.
+/// The parts of the configuration that partitioning and the step read.
+dist::ShardingOptions shardingOptions(const ParallelConfig &config);
+Training trainingSettings(const ParallelConfig &config);
+
+/// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Autodiff
+/// and LLVM.
 void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config);
 
 } // namespace colo

@@ -1,0 +1,313 @@
+//===- Compile.cpp - from a model and a config to an executable -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One Compilation owns the sources, the context and the module, and runs the
+// phases in order. Errors of the user's (exit 1) can come up to the phase
+// `spmd`; a failure after that is ours (exit 70) and leaves a reproducer.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Tools/Compile.h"
+#include "colo/Frontend/Config.h"
+#include "colo/Frontend/Diagnostics.h"
+#include "colo/Frontend/Model.h"
+#include "colo/Plan/Plan.h"
+#include "colo/Target/CPU.h"
+#include "colo/Tools/Pipelines.h"
+#include "colo/Tools/Registry.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/WithColor.h"
+#include <chrono>
+
+using namespace colo;
+using namespace mlir;
+
+static constexpr llvm::StringRef names[] = {"ast",     "colo", "autodiff", "sharded", "spmd", "linalg",
+                                            "buffers", "rt",   "llvm",     "obj",     "exe"};
+
+llvm::ArrayRef<llvm::StringRef> colo::phaseNames() { return names; }
+
+std::optional<Phase> colo::parsePhase(llvm::StringRef name) {
+  for (size_t i = 0; i < std::size(names); ++i)
+    if (names[i] == name)
+      return static_cast<Phase>(i);
+  return std::nullopt;
+}
+
+namespace {
+
+llvm::StringRef nameOf(Phase phase) { return names[static_cast<size_t>(phase)]; }
+
+int environmentError(const llvm::Twine &message) {
+  llvm::WithColor::error(llvm::errs(), "colo-compile") << message << '\n';
+  return ExitUsage;
+}
+
+class Compilation {
+public:
+  explicit Compilation(const CompileRequest &request) : request(request), diagnostics(sources) {
+    DialectRegistry registry;
+    registerAllDialects(registry);
+    context.appendDialectRegistry(registry);
+    context.loadAllAvailableDialects();
+  }
+
+  int run();
+
+private:
+  int load(llvm::StringRef path, unsigned &bufferId);
+  int loadInputs();
+  int importModule();
+  llvm::SMLoc addDefineBuffer(llvm::StringRef name, llvm::StringRef value);
+  int runPhase(Phase phase);
+  int internalError(Phase phase, const std::string &before);
+  int finishPhase(Phase phase, llvm::function_ref<void(llvm::raw_ostream &)> print);
+  int writeFile(llvm::StringRef path, llvm::function_ref<void(llvm::raw_ostream &)> print);
+  int printPlan();
+  int emitExecutable();
+  bool wants(Phase phase) const { return request.emit == phase; }
+  std::string executablePath() const;
+
+  const CompileRequest &request;
+  llvm::SourceMgr sources;
+  Diagnostics diagnostics;
+  MLIRContext context{MLIRContext::Threading::DISABLED};
+  ParallelConfig config;
+  unsigned modelBuffer = 0;
+  OwningOpRef<ModuleOp> module;
+  bool done = false; ///< the requested phase has been printed
+};
+
+int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
+  auto file = llvm::MemoryBuffer::getFileOrSTDIN(path, /*IsText=*/false, /*RequiresNullTerminator=*/true);
+  if (std::error_code error = file.getError())
+    return environmentError("cannot read '" + path + "': " + error.message());
+  bufferId = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
+  return ExitDone;
+}
+
+int Compilation::loadInputs() {
+  if (!request.modelFile.empty())
+    if (int code = load(request.modelFile, modelBuffer))
+      return code;
+  if (request.configFile.empty()) {
+    config.worldSize.value = request.worldSize;
+    return ExitDone;
+  }
+  unsigned configBuffer = 0;
+  if (int code = load(request.configFile, configBuffer))
+    return code;
+  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize);
+  if (!loaded)
+    return ExitInput;
+  config = *loaded;
+  return ExitDone;
+}
+
+/// The type a value on the command line has: int, float, bool or, failing these, str.
+static ModelValue parseDefine(llvm::StringRef text) {
+  int64_t integer = 0;
+  double real = 0;
+  if (!text.getAsInteger(10, integer))
+    return integer;
+  if (!text.getAsDouble(real))
+    return real;
+  if (text == "True" || text == "False")
+    return text == "True";
+  return text.str();
+}
+
+/// Gives a -D flag a place that an error can point at.
+llvm::SMLoc Compilation::addDefineBuffer(llvm::StringRef name, llvm::StringRef value) {
+  auto buffer = llvm::MemoryBuffer::getMemBufferCopy((name + "=" + value).str(), "-D");
+  llvm::SMLoc loc = llvm::SMLoc::getFromPointer(buffer->getBufferStart() + name.size() + 1);
+  sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
+  return loc;
+}
+
+int Compilation::importModule() {
+  ModelOptions options;
+  options.batch = config.microBatch();
+  options.modelName = request.modelName;
+  options.defines = config.model;
+  for (const auto &[name, value] : request.defines) {
+    if (name != "dtype") {
+      options.defines[name] = {parseDefine(value), addDefineBuffer(name, value)};
+      continue;
+    }
+    if (value != "f32" && value != "f64")
+      return environmentError("-D dtype=" + value + " is not supported; legal: f32 or f64");
+    options.f64 = value == "f64";
+  }
+  module = importModel(context, sources, modelBuffer, options);
+  if (!module)
+    return ExitInput;
+  trainingSettings(config).attachTo(*module);
+  return ExitDone;
+}
+
+int Compilation::writeFile(llvm::StringRef path, llvm::function_ref<void(llvm::raw_ostream &)> print) {
+  std::error_code error;
+  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
+  if (error)
+    return environmentError("cannot write '" + path + "': " + error.message());
+  print(file.os());
+  file.os().flush();
+  if (file.os().has_error()) {
+    error = file.os().error();
+    file.os().clear_error();
+    return environmentError("cannot write '" + path + "': " + error.message());
+  }
+  file.keep();
+  return ExitDone;
+}
+
+/// Dumps and prints a textual phase as asked for.
+int Compilation::finishPhase(Phase phase, llvm::function_ref<void(llvm::raw_ostream &)> print) {
+  if (!request.dumpDirectory.empty()) {
+    if (std::error_code error = llvm::sys::fs::create_directories(request.dumpDirectory))
+      return environmentError("cannot create '" + request.dumpDirectory + "': " + error.message());
+    llvm::StringRef extension = phase == Phase::AST ? "txt" : "mlir";
+    llvm::SmallString<128> path(request.dumpDirectory);
+    llvm::sys::path::append(path,
+                            llvm::formatv("{0,0-2}-{1}.{2}", static_cast<int>(phase), nameOf(phase), extension).str());
+    if (int code = writeFile(path, print))
+      return code;
+  }
+  if (!wants(phase) || request.plan != CompileRequest::PlanFormat::None || request.check)
+    return ExitDone;
+  done = true;
+  return writeFile(request.output.empty() ? "-" : request.output, print);
+}
+
+int Compilation::internalError(Phase phase, const std::string &before) {
+  llvm::SmallString<128> path;
+  int descriptor = -1;
+  if (!llvm::sys::fs::createTemporaryFile("colo-reproducer", "mlir", descriptor, path)) {
+    llvm::raw_fd_ostream file(descriptor, /*shouldClose=*/true);
+    file << before;
+  }
+  llvm::WithColor::error(llvm::errs(), "colo-compile")
+      << "internal error in phase '" << nameOf(phase) << "'; this is a fault of colo, please report it with " << path
+      << '\n';
+  return ExitInternal;
+}
+
+int Compilation::runPhase(Phase phase) {
+  std::string before;
+  bool ours = phase > Phase::SPMD;
+  if (ours) {
+    llvm::raw_string_ostream os(before);
+    module->print(os);
+  }
+  PassManager pm(&context);
+  pm.enableVerifier(true);
+  buildPhasePipeline(pm, phase, config);
+  if (failed(pm.run(*module)))
+    return ours ? internalError(phase, before) : ExitInput;
+  OpPrintingFlags flags;
+  if (phase < Phase::Linalg)
+    flags.enableDebugInfo(false);
+  return finishPhase(phase, [&](llvm::raw_ostream &os) { module->print(os, flags); });
+}
+
+int Compilation::printPlan() {
+  Plan plan = computePlan(*module);
+  return writeFile(request.output.empty() ? "-" : request.output, [&](llvm::raw_ostream &os) {
+    if (request.plan == CompileRequest::PlanFormat::JSON)
+      printPlanJSON(plan, os);
+    else
+      printPlanText(plan, os);
+  });
+}
+
+std::string Compilation::executablePath() const {
+  if (!request.output.empty())
+    return request.output;
+  return llvm::sys::path::stem(request.modelFile).str();
+}
+
+int Compilation::emitExecutable() {
+  TargetOptions options;
+  options.cpu = request.cpu;
+  options.optLevel = request.optLevel;
+  std::string executable = executablePath();
+  std::string object = wants(Phase::Object) && !request.output.empty() ? request.output : executable + ".o";
+  std::string message;
+  if (failed(emitObject(*module, options, object, message)))
+    return environmentError(message);
+  if (wants(Phase::Object))
+    return ExitDone;
+  llvm::SmallString<128> archive(llvm::sys::path::parent_path(llvm::sys::path::parent_path(request.toolPath)));
+  llvm::sys::path::append(archive, "lib", "libColoRuntime.a");
+  LogicalResult linked = linkExecutable(object, archive, executable, message);
+  if (!request.saveTemps)
+    llvm::sys::fs::remove(object);
+  return failed(linked) ? environmentError(message) : ExitDone;
+}
+
+int Compilation::run() {
+  if (int code = loadInputs())
+    return code;
+  if (request.printConfig) {
+    printConfig(config, sources, llvm::outs());
+    return ExitDone;
+  }
+  if (request.modelFile.empty())
+    return ExitDone;
+  if (wants(Phase::AST) || !request.dumpDirectory.empty()) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    if (!printModelAst(sources, modelBuffer, os))
+      return ExitInput;
+    if (int code = finishPhase(Phase::AST, [&](llvm::raw_ostream &out) { out << text; }); code || done)
+      return code;
+  }
+  SourceMgrDiagnosticHandler handler(sources, &context, llvm::errs());
+  if (int code = importModule())
+    return code;
+  if (int code = finishPhase(Phase::Colo, [&](llvm::raw_ostream &os) { module->print(os); }); code || done)
+    return code;
+  // What --check checks are all errors that a user can make.
+  bool plan = request.plan != CompileRequest::PlanFormat::None;
+  Phase last = request.check ? Phase::SPMD : plan ? Phase::Rt : Phase::LLVM;
+  for (int i = static_cast<int>(Phase::Autodiff); i <= static_cast<int>(last); ++i) {
+    auto start = std::chrono::steady_clock::now();
+    if (int code = runPhase(static_cast<Phase>(i)); code || done)
+      return code;
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (request.verbose)
+      llvm::errs() << llvm::formatv("{0,-8} {1:f3} s\n", nameOf(static_cast<Phase>(i)), seconds.count());
+  }
+  if (request.check)
+    return ExitDone;
+  if (plan)
+    return printPlan();
+  auto start = std::chrono::steady_clock::now();
+  int code = emitExecutable();
+  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (request.verbose)
+    llvm::errs() << llvm::formatv("{0,-8} {1:f3} s\n", "exe", seconds.count());
+  return code;
+}
+
+} // namespace
+
+int colo::compile(const CompileRequest &request) {
+  Compilation compilation(request);
+  return compilation.run();
+}

@@ -1,0 +1,92 @@
+//===- Pipelines.cpp - the phases as pass pipelines ------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The whole compile, phase by phase, told once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Tools/Pipelines.h"
+#include "colo/Conversion/Passes.h"
+#include "colo/Conversion/Training.h"
+#include "colo/Dialect/Colo/Passes.h"
+#include "colo/Dialect/Dist/Passes.h"
+#include "colo/Frontend/Config.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace colo;
+using namespace mlir;
+
+dist::ShardingOptions colo::shardingOptions(const ParallelConfig &config) {
+  dist::ShardingOptions options;
+  options.mode = config.tensorMode;
+  options.size = config.tensorSize;
+  options.depth = config.depth;
+  options.sequenceParallel = config.sequenceParallel;
+  return options;
+}
+
+Training colo::trainingSettings(const ParallelConfig &config) {
+  Training training;
+  training.optimizer = config.optimizer.type.value;
+  training.lr = config.optimizer.lr;
+  training.momentum = config.optimizer.momentum;
+  training.dampening = config.optimizer.dampening;
+  training.beta1 = config.optimizer.beta1;
+  training.beta2 = config.optimizer.beta2;
+  training.eps = config.optimizer.eps;
+  training.weightDecay = config.optimizer.weightDecay;
+  training.nesterov = config.optimizer.nesterov;
+  training.schedule = config.schedule.type.value;
+  training.warmupSteps = config.schedule.warmupSteps;
+  training.totalSteps = config.schedule.totalSteps;
+  training.minLr = config.schedule.minLr;
+  training.clipGradNorm = config.clipGradNorm;
+  training.batchSize = config.batchSize;
+  training.microBatch = config.microBatch();
+  training.globalBatchSize = config.globalBatchSize;
+  training.accumulation = config.gradientAccumulation;
+  training.seed = config.seed;
+  training.data = config.data;
+  training.pipeline = config.pipeline;
+  return training;
+}
+
+void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config) {
+  switch (phase) {
+  case Phase::Autodiff:
+    pm.addPass(createVerifyBatchPass());
+    pm.addPass(createAutodiffPass());
+    break;
+  case Phase::Sharded:
+    pm.addPass(createDecomposePass());
+    dist::buildShardPipeline(pm, shardingOptions(config));
+    break;
+  case Phase::SPMD:
+    dist::buildSpmdPipeline(pm, shardingOptions(config));
+    pm.addPass(createDecomposeAttentionPass());
+    pm.addPass(createCSEPass());
+    break;
+  case Phase::Linalg:
+    pm.addPass(createFormKernels());
+    break;
+  case Phase::Buffers:
+    buildBuffersPipeline(pm);
+    break;
+  case Phase::Rt:
+    buildRtPipeline(pm);
+    break;
+  case Phase::LLVM:
+    buildLLVMPipeline(pm);
+    break;
+  case Phase::AST:
+  case Phase::Colo:
+  case Phase::Object:
+  case Phase::Executable:
+    break;
+  }
+}
