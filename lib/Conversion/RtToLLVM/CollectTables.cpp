@@ -265,5 +265,7 @@ FailureOr<ProgramTables> colo::collectTables(ModuleOp module) {
   FailureOr<Training> training = Training::of(module);
   if (failed(training))
     return failure();
+  if (!module->getAttrOfType<ArrayAttr>("colo.segments") || !module->getAttrOfType<ArrayAttr>("colo.metrics"))
+    return module.emitError("has no step; run build-step first");
   return TableCollector(module, *training).run();
 }

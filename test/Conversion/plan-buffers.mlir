@@ -1,0 +1,115 @@
+// RUN: colo-opt %s -plan-buffers -symbol-dce -cse -split-input-file | FileCheck %s
+
+// Parameters lie in the flat buffers class by class, layer by layer; a class is one segment.
+// CHECK-LABEL: module @layout attributes
+// CHECK-SAME: colo.param_elements = 272 : i64
+// CHECK-SAME: colo.segments = [{begin = 0 : i64, decay = true, end = 224 : i64, owner_axes = ["tp"], reduce = []},
+// CHECK-SAME: {begin = 224 : i64, decay = true, end = 272 : i64, owner_axes = ["tp"], reduce = ["tp"]}]
+module @layout {
+  dist.mesh @mesh <["tp"=2]>
+  // CHECK: colo.param @"h.#.w"
+  // CHECK-SAME: layer_stride = 64 : i64
+  // CHECK-SAME: offset = 0 : i64, segment = 0 : i64
+  colo.param @"h.#.w" : tensor<8x8xf32> {layers = 3 : i64, logical_shape = array<i64: 8, 8>, file_shape = array<i64: 8, 8>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
+  // CHECK: colo.param @"h.#.b"
+  // CHECK-SAME: layer_stride = 16 : i64
+  // CHECK-SAME: offset = 224 : i64, {{.*}}segment = 1 : i64
+  colo.param @"h.#.b" : tensor<8xf32> {layers = 3 : i64, logical_shape = array<i64: 8>, file_shape = array<i64: 8>, init = #colo.init<zeros, 0.0 : f64, 0.0 : f64>, reduce = ["tp"]}
+  // CHECK: colo.param @top
+  // CHECK-SAME: offset = 192 : i64, segment = 0 : i64
+  colo.param @top : tensor<20xf32> {logical_shape = array<i64: 20>, file_shape = array<i64: 20>, init = #colo.init<zeros, 0.0 : f64, 0.0 : f64>}
+}
+
+// -----
+
+// A product reads its operands with the strides that views give them, and adds into the gradient buffer.
+module {
+  colo.param @w : tensor<2x4xf32> {logical_shape = array<i64: 2, 4>, file_shape = array<i64: 2, 4>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
+  func.func private @k(%x: tensor<8x2xf32>) -> tensor<8x2xf32> attributes {rt.kernel}
+  // CHECK-LABEL: func.func @views
+  // CHECK-SAME: %[[WS:[^:]*]]: memref<64xi8>, %{{[^:]*}}: i64, %{{[^:]*}}: i64, %[[X:[^:]*]]: memref<4x8xf32>, %[[P:[^:]*]]: memref<16xf32>, %[[G:[^:]*]]: memref<16xf32>
+  func.func @views(%x: tensor<4x8xf32>) attributes {colo.role = "entry"} {
+    %w = colo.param_ref @w : tensor<2x4xf32>
+    %t = colo.transpose %x {permutation = array<i64: 1, 0>} : tensor<4x8xf32> -> tensor<8x4xf32>
+    // CHECK: %[[XT:.*]] = rt.slot %[[X]] at 0 : memref<4x8xf32> to memref<8x4xf32, strided<[1, 8]>>
+    // CHECK: rt.gemm %[[XT]], %{{.*}} {a = array<i64: 1, 8>, b = array<i64: 1, 4>, c = array<i64: 2, 1>, sizes = array<i64: 8, 2, 4>}
+    %y = colo.einsum "bi,oi->bo", %t, %w : tensor<8x4xf32>, tensor<2x4xf32> -> tensor<8x2xf32>
+    // CHECK: rt.slot %[[G]] at 0
+    // CHECK: rt.gemm {{.*}}accumulate
+    %dw = colo.einsum "bo,bi->oi", %y, %t : tensor<8x2xf32>, tensor<8x4xf32> -> tensor<2x4xf32>
+    colo.grad %dw, %w : tensor<2x4xf32>, tensor<2x4xf32>
+    return
+  }
+}
+
+// -----
+
+// Values that do not live together share memory; those that do have disjoint places at multiples of 64 bytes.
+module {
+  func.func private @k(%x: tensor<10xf32>) -> tensor<10xf32> attributes {rt.kernel}
+  // CHECK-LABEL: func.func @liveness
+  // CHECK-SAME: memref<128xi8>
+  func.func @liveness(%x: tensor<10xf32>) attributes {colo.role = "entry"} {
+    // CHECK: rt.slot %{{.*}} at [[FIRST:[0-9]+]] {
+    %a = rt.launch @k(%x) : (tensor<10xf32>) -> tensor<10xf32>
+    // CHECK: rt.slot %{{.*}} at [[SECOND:[0-9]+]] {
+    %b = rt.launch @k(%a) : (tensor<10xf32>) -> tensor<10xf32>
+    // CHECK: rt.slot %{{.*}} at [[FIRST]] {
+    %c = rt.launch @k(%b) : (tensor<10xf32>) -> tensor<10xf32>
+    // CHECK: rt.slot %{{.*}} at [[SECOND]] {
+    %d = rt.launch @k(%c) : (tensor<10xf32>) -> tensor<10xf32>
+    return
+  }
+}
+
+// -----
+
+// A run of layers is one loop; saved values are slices of one stack; what backward has completed is announced.
+module {
+  colo.param @"h.#.w" : tensor<8x8xf32> {layers = 3 : i64, logical_shape = array<i64: 8, 8>, file_shape = array<i64: 8, 8>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
+  // CHECK-LABEL: func.func private @F.fwd
+  func.func private @F.fwd(%x: tensor<4x8xf32>, %w: tensor<8x8xf32> {colo.param = "w"}) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+    %y = colo.einsum "bi,oi->bo", %x, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+    // CHECK: rt.launch @copy.0
+    return %y, %x : tensor<4x8xf32>, tensor<4x8xf32>
+  }
+  // CHECK-LABEL: func.func private @F.bwd
+  // CHECK-SAME: %[[DW:[^:]*]]: memref<8x8xf32>)
+  func.func private @F.bwd(%dy: tensor<4x8xf32>, %x: tensor<4x8xf32>, %w: tensor<8x8xf32> {colo.param = "w"}) -> tensor<4x8xf32> {
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %[[DW]] {{.*}}accumulate
+    %dw = colo.einsum "bo,bi->oi", %dy, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<8x8xf32>
+    colo.grad %dw, %w : tensor<8x8xf32>, tensor<8x8xf32>
+    %dx = colo.einsum "bo,oi->bi", %dy, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+    return %dx : tensor<4x8xf32>
+  }
+  // CHECK-LABEL: func.func @run
+  func.func @run(%x: tensor<4x8xf32>) attributes {colo.role = "entry"} {
+    // CHECK: scf.for
+    // CHECK: rt.slot {{.*}}rt.stack_bytes = 384 : i64
+    // CHECK: func.call @F.fwd
+    // CHECK-NOT: rt.gradients_ready
+    %y, %s = colo.layers @F.fwd(%x) invariants() stacked() params [@"h.#.w"] {count = 3 : i64} : (tensor<4x8xf32>) () () -> (tensor<4x8xf32>) () (tensor<3x4x8xf32>)
+    // CHECK: scf.for
+    // CHECK: func.call @F.bwd
+    // CHECK: rt.gradients_ready %{{.*}} over [] : memref<64xf32>
+    %dx = colo.layers @F.bwd(%y) invariants() stacked(%s) params [@"h.#.w"] {count = 3 : i64, reverse} : (tensor<4x8xf32>) () (tensor<3x4x8xf32>) -> (tensor<4x8xf32>) () ()
+    return
+  }
+}
+
+// -----
+
+// Only the leading dim is gathered in place; another is put in its place by a copy.
+module {
+  dist.mesh @mesh <["tp"=2]>
+  // CHECK-LABEL: func.func @gather
+  func.func @gather(%x: tensor<4x8xf32>) attributes {colo.role = "entry"} {
+    // CHECK: rt.all_gather %{{.*}}, %{{.*}} over ["tp"] : memref<4x8xf32>, memref<8x8xf32>
+    // CHECK-NOT: rt.launch
+    %a = dist.all_gather %x dim 0 over @mesh ["tp"] : tensor<4x8xf32> -> tensor<8x8xf32>
+    // CHECK: rt.all_gather %{{.*}}, %{{.*}} over ["tp"] : memref<4x8xf32>, memref<2x4x8xf32>
+    // CHECK: rt.launch @copy.0
+    %b = dist.all_gather %x dim 1 over @mesh ["tp"] : tensor<4x8xf32> -> tensor<4x16xf32>
+    return
+  }
+}
