@@ -74,6 +74,8 @@ struct CombineCollectivesPass : public dist::impl::CombineCollectivesPassBase<Co
             group.clear();
           continue;
         }
+        // What an earlier merge has moved is met again where it is now.
+        llvm::erase_if(group, [&](AllReduceOp earlier) { return !earlier->isBeforeInBlock(current); });
         auto *partner = llvm::find_if(group, [&](AllReduceOp earlier) {
           return canTravelTogether(earlier, current) && succeeded(sinkUsers(earlier, current));
         });

@@ -93,6 +93,7 @@ private:
   bool carriesPartials(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   bool survives(mlir::Value value, int dim, llvm::DenseSet<std::pair<mlir::Value, int>> &seen);
   Options optionsOf(mlir::Operation *op, const FactorMap &map, const Assignment &start);
+  mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis);
   mlir::LogicalResult restrictToParameters(mlir::Operation *op, const FactorMap &map, Options &options);
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);

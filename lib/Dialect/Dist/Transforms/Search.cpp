@@ -228,6 +228,32 @@ static int64_t dimOfFactor(const TensorFactors &dims, int factor) {
   return -1;
 }
 
+/// The factor of an open parameter that the mode cuts over an axis.
+FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap &map, unsigned index, int axis) {
+  Value parameter = parameterBehind(op->getOperand(index));
+  auto isCutElsewhere = [&](int factor) {
+    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      if (std::optional<Sharding> layout = layoutOf(operand))
+        if (auto axes = factorAxes(*layout, map, map.operands[i], mesh))
+          if (llvm::is_contained((*axes)[factor], axis))
+            return true;
+    return false;
+  };
+  auto factorSurvives = [&](int factor) {
+    int64_t dim = dimOfFactor(map.results[0], factor);
+    llvm::DenseSet<std::pair<Value, int>> seen;
+    return dim < 0 || survives(op->getResult(0), static_cast<int>(dim), seen);
+  };
+  int factor = policy.parameterFactor({map, index, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, factorSurvives});
+  if (factor < 0)
+    return op->emitError("parameter '") << nameOf(parameter) << "', " << withoutEncoding(parameter.getType())
+                                        << ", has no dim that mesh axis \"" << mesh.names[axis] << "\" can cut";
+  int64_t size = map.factors[factor].size;
+  if (size % mesh.sizes[axis] != 0)
+    return emitIndivisible(op, parameter, dimOfFactor(map.operands[index], factor), size, axis);
+  return factor;
+}
+
 /// Where the mode cuts parameters over an axis, a product with a parameter, or
 /// one that makes the gradient of a parameter, cuts what the parameter has cut.
 LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &map, Options &options) {
@@ -245,33 +271,16 @@ LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &
       continue;
     bool isDone = false;
     for (unsigned i = 0; i < op->getNumOperands() && !isDone; ++i) {
-      Value parameter = parameterBehind(op->getOperand(i));
-      if (!parameter)
+      if (!parameterBehind(op->getOperand(i)))
         continue;
       if (std::optional<Sharding> layout = layoutOf(op->getOperand(i))) {
         isDone = restrictTo(axis, *layout, map.operands[i]);
         continue;
       }
-      auto isCutElsewhere = [&](int factor) {
-        for (unsigned other = 0; other < op->getNumOperands(); ++other)
-          if (std::optional<Sharding> layout = layoutOf(op->getOperand(other)))
-            if (auto axes = factorAxes(*layout, map, map.operands[other], mesh))
-              if (llvm::is_contained((*axes)[factor], axis))
-                return true;
-        return false;
-      };
-      auto factorSurvives = [&](int factor) {
-        int64_t dim = dimOfFactor(map.results[0], factor);
-        llvm::DenseSet<std::pair<Value, int>> seen;
-        return dim < 0 || survives(op->getResult(0), static_cast<int>(dim), seen);
-      };
-      int factor = policy.parameterFactor({map, i, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, factorSurvives});
-      if (factor < 0)
-        return op->emitError("parameter '") << nameOf(parameter) << "', " << withoutEncoding(parameter.getType())
-                                            << ", has no dim that mesh axis \"" << mesh.names[axis] << "\" can cut";
-      if (map.factors[factor].size % mesh.sizes[axis] != 0)
-        return emitIndivisible(op, parameter, dimOfFactor(map.operands[i], factor), map.factors[factor].size, axis);
-      options[axis] = {factor};
+      FailureOr<int> factor = chooseParameterFactor(op, map, i, axis);
+      if (failed(factor))
+        return failure();
+      options[axis] = {*factor};
       isDone = true;
     }
     for (unsigned i = 0; i < op->getNumResults() && !isDone; ++i)
