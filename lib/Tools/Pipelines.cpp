@@ -63,7 +63,6 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     pm.addPass(createAutodiffPass());
     break;
   case Phase::Sharded:
-    pm.addPass(createDecomposePass());
     dist::buildShardPipeline(pm, shardingOptions(config));
     break;
   case Phase::SPMD:
