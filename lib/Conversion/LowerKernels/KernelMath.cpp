@@ -42,7 +42,8 @@ struct KernelMathPass : public colo::impl::KernelMathBase<KernelMathPass> {
         return signalPassFailure();
       // What the expansions made has no flags yet. Only contraction keeps the order that their accuracy rests on.
       kernel.walk([](arith::ArithFastMathInterface op) {
-        if (op.getFastMathFlagsAttr().getValue() == arith::FastMathFlags::none)
+        arith::FastMathFlagsAttr flags = op.getFastMathFlagsAttr();
+        if (!flags || flags.getValue() == arith::FastMathFlags::none)
           op->setAttr(op.getFastMathAttrName(),
                       arith::FastMathFlagsAttr::get(op->getContext(), arith::FastMathFlags::contract));
       });
