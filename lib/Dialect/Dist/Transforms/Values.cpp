@@ -66,11 +66,23 @@ std::optional<Sharding> Partitioner::layoutOf(Value value) {
   return std::nullopt;
 }
 
+/// How a value crosses a call: as it is held, partial sums scattered where the
+/// mode scatters them, else reduced. Open values cross whole.
 Sharding Partitioner::completeLayoutOf(Value value) {
-  if (!isOpen(value))
-    if (std::optional<Sharding> layout = layoutOf(value))
-      return layout->complete();
-  return Sharding::whole(cast<RankedTensorType>(value.getType()).getRank());
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+  std::optional<Sharding> layout = isOpen(value) ? std::nullopt : layoutOf(value);
+  if (!layout)
+    return Sharding::whole(static_cast<int64_t>(shape.size()));
+  Sharding complete = layout->complete();
+  for (int axis : layout->partial) {
+    Sharding scattered = complete;
+    int dim = policy.scatterDim(shape, mesh.names[axis]);
+    if (dim >= 0)
+      scattered.dims[dim].push_back(axis);
+    if (divides(scattered, shape, mesh))
+      complete = scattered;
+  }
+  return complete;
 }
 
 void Partitioner::settle(Value value, const Sharding &sharding) {
