@@ -84,6 +84,8 @@ private:
   /// Runs `body` where this rank's coordinate is 0 on each of these axes.
   void whereOwner(ArrayAttr axes, llvm::function_ref<void()> body);
 
+  /// Names what is built from now on in traces, counters and errors.
+  void name(StringRef what) { loc = NameLoc::get(b.getStringAttr(what)); }
   Value index(int64_t value) { return b.create<arith::ConstantIndexOp>(loc, value); }
   Value real(double value) { return b.create<arith::ConstantOp>(loc, b.getF64FloatAttr(value)); }
   Value buffer(StringRef name, MemRefType type, int64_t input = 0) {
@@ -312,11 +314,16 @@ void StepBuilder::buildStep() {
   b.setInsertionPointToEnd(&step.getBody().front());
   clear("grads", elements, element);
   clear("metrics", metrics, b.getF64Type());
+  name("denominators");
   buildCounts();
+  name("micro-batches");
   buildMicroBatches(entry);
+  name("gradients");
   reduceRest();
+  name("metrics");
   if (metrics)
     reduceOverReplicas(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())));
+  name("optimizer");
   if (elements)
     buildUpdate(buildClip(buildGradientNorm()));
   b.create<func::ReturnOp>(loc);
@@ -325,8 +332,11 @@ void StepBuilder::buildStep() {
 void StepBuilder::buildEvaluate() {
   createFunction("colo_evaluate", "evaluate_step");
   clear("metrics", metrics, b.getF64Type());
+  name("denominators");
   buildCounts();
+  name("micro-batches");
   buildMicroBatches(evaluate);
+  name("metrics");
   if (metrics)
     reduceOverReplicas(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())));
   b.create<func::ReturnOp>(loc);
