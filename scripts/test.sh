@@ -7,6 +7,6 @@ bash scripts/install-packages.sh
 bash scripts/build.sh
 bash scripts/check-style.sh
 if [ -n "${FULL:-}" ]; then
-  cmake -S . -B build -DLLVM_LIT_ARGS="-sv --timeout 3600 -D full=1" >/dev/null
+  cmake -S . -B build -DLLVM_LIT_ARGS="-sv -D full=1" >/dev/null
 fi
 ninja -C build check-colo

@@ -184,8 +184,9 @@ int Compilation::finishPhase(Phase phase, llvm::function_ref<void(llvm::raw_ostr
       return environmentError("cannot create '" + request.dumpDirectory + "': " + error.message());
     llvm::StringRef extension = phase == Phase::AST ? "txt" : "mlir";
     llvm::SmallString<128> path(request.dumpDirectory);
-    llvm::sys::path::append(path,
-                            llvm::formatv("{0,0-2}-{1}.{2}", static_cast<int>(phase), nameOf(phase), extension).str());
+    llvm::sys::path::append(path, llvm::formatv("{0}{1}-{2}.{3}", static_cast<int>(phase) / 10,
+                                                static_cast<int>(phase) % 10, nameOf(phase), extension)
+                                      .str());
     if (int code = writeFile(path, print))
       return code;
   }
