@@ -103,7 +103,7 @@ static Status unknownFlag(const std::string &name) {
       bestDistance = distance;
     }
   }
-  if (bestDistance <= std::max<size_t>(1, name.size() / 3))
+  if (bestDistance <= std::max<size_t>(2, name.size() / 3))
     return Status::usage("unknown flag --%s, did you mean --%s?", name.c_str(), best->name);
   return Status::usage("unknown flag --%s; --help lists all", name.c_str());
 }
