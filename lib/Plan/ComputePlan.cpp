@@ -146,6 +146,22 @@ void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_
   }
 }
 
+std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module) {
+  std::vector<std::pair<Operation *, int64_t>> uses;
+  llvm::DenseMap<Operation *, size_t> index;
+  auto add = [&](Operation *op, int64_t times) {
+    if (!isa<rt::AllReduceOp, rt::AllGatherOp, rt::ReduceScatterOp, rt::AllToAllOp, rt::PermuteOp>(op))
+      return;
+    auto [it, fresh] = index.insert({op, uses.size()});
+    if (fresh)
+      uses.push_back({op, 0});
+    uses[it->second].second += times;
+  };
+  walkStep(module, add);
+  module.walk([&](Operation *op) { add(op, 0); });
+  return uses;
+}
+
 std::string colo::describe(Location loc) {
   if (auto named = dyn_cast<NameLoc>(loc)) {
     std::string place = describe(named.getChildLoc());
@@ -192,8 +208,8 @@ Plan colo::computePlan(ModuleOp module) {
   walkStep(module, [&](Operation *op, int64_t times) {
     if (auto gemm = dyn_cast<rt::GemmOp>(op))
       plan.flops += flopsOf(gemm) * times;
-    else if (isa<rt::AllReduceOp, rt::AllGatherOp, rt::ReduceScatterOp, rt::AllToAllOp, rt::PermuteOp>(op))
-      plan.collectives.push_back(describeCollective(op, mesh, times));
   });
+  for (auto [op, times] : collectivesOf(module))
+    plan.collectives.push_back(describeCollective(op, mesh, times));
   return plan;
 }

@@ -24,6 +24,8 @@ static std::string axesOf(const PlannedCollective &use) {
 static std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> totals(const Plan &plan) {
   std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> sums;
   for (const PlannedCollective &use : plan.collectives) {
+    if (!use.perStep)
+      continue;
     std::string axes = axesOf(use);
     auto it = std::find_if(sums.begin(), sums.end(), [&](const auto &entry) { return entry.first == axes; });
     if (it == sums.end())
@@ -61,8 +63,9 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
     os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14}  {5}\n", "kind", "axes", "times", "payload",
                         "bytes sent", "source");
   for (const PlannedCollective &use : plan.collectives)
-    os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14}  {5}\n", use.kind, axesOf(use), use.perStep, use.payload,
-                        bytesOrUnknown(use.bytes), use.source);
+    if (use.perStep)
+      os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14}  {5}\n", use.kind, axesOf(use), use.perStep,
+                          use.payload, bytesOrUnknown(use.bytes), use.source);
   for (const auto &[axes, sum] : totals(plan))
     os << llvm::formatv("  total over {0,-12} {1,14} bytes {2,8} messages\n", axes, bytesOrUnknown(sum.first),
                         bytesOrUnknown(sum.second));
@@ -88,10 +91,10 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
         json.object([&] {
           json.attribute("kind", use.kind);
           json.attribute("axes", axesOf(use));
-          json.attribute("per_step", use.perStep);
+          json.attribute("executions_per_step", use.perStep);
           json.attribute("payload", use.payload);
-          json.attribute("bytes", use.bytes);
-          json.attribute("messages", use.messages);
+          json.attribute("bytes_per_step", use.bytes < 0 ? -1 : use.bytes * use.perStep);
+          json.attribute("messages_per_step", use.messages < 0 ? -1 : use.messages * use.perStep);
           json.attribute("source", use.source);
         });
     });
@@ -99,8 +102,8 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
       for (const auto &[axes, sum] : totals(plan))
         json.object([&, axes = axes, sum = sum] {
           json.attribute("axes", axes);
-          json.attribute("bytes", sum.first);
-          json.attribute("messages", sum.second);
+          json.attribute("bytes_per_step", sum.first);
+          json.attribute("messages_per_step", sum.second);
         });
     });
   });

@@ -33,7 +33,7 @@ struct PlannedCollective {
   std::vector<std::string> axes; ///< tensor axes; "dp" last if over replicas too
   int64_t bytes;                 ///< of one execution; -1 where it depends on the number of replicas
   int64_t messages;              ///< of one execution; -1 likewise
-  int64_t perStep;               ///< executions
+  int64_t perStep;               ///< executions; 0 where only evaluation gets
   int64_t payload;               ///< bytes of the buffer that is reduced, gathered, exchanged
 };
 
@@ -45,7 +45,7 @@ struct Plan {
   int64_t inputs = 0;                                        ///< of one step
   int64_t flops = 0;                                         ///< of one step's products
   int64_t microBatches = 1;                                  ///< per step, as compiled
-  std::vector<PlannedCollective> collectives;                ///< in the order of the program
+  std::vector<PlannedCollective> collectives;                ///< in the order of collectivesOf
 
   int64_t total() const { return parameters + gradients + optimizerState + workspace + inputs; }
 };
@@ -53,6 +53,10 @@ struct Plan {
 /// Calls `visit(op, executions)` for each op of the step in the order of the program; a function that is called from
 /// two places is visited twice.
 void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, int64_t)> visit);
+
+/// The places that communicate, each with its executions in a step: first those of the step in its order, then those
+/// that only evaluation reaches, with 0. The order of Plan::collectives and of the program's sites.
+std::vector<std::pair<mlir::Operation *, int64_t>> collectivesOf(mlir::ModuleOp module);
 
 /// "GPT2.h.attn.qkv gpt2.colo:12:9" for a name over a file, line and column.
 std::string describe(mlir::Location loc);

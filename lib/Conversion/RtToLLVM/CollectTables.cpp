@@ -37,7 +37,7 @@ public:
     for (StringAttr name : module->getAttrOfType<ArrayAttr>("colo.metrics").getAsRange<StringAttr>())
       tables.metrics.push_back(name.getValue().str());
     module.walk([&](rt::GemmOp gemm) { number(gemm); });
-    collectSites();
+    collectSites(plan);
     collectScalars();
     tables.build = hash();
     return std::move(tables);
@@ -47,7 +47,7 @@ private:
   void collectParams();
   void collectSegments();
   void collectInputs();
-  void collectSites();
+  void collectSites(const Plan &plan);
   void collectScalars();
   ColoOptimizer optimizer() const;
   void number(rt::GemmOp gemm);
@@ -190,38 +190,15 @@ int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t strea
   return static_cast<int32_t>(tables.comms.size()) - 1;
 }
 
-void TableCollector::collectSites() {
-  // The plan lists collectives as the step runs them; a site is a place in the code, which may be reached from several.
-  llvm::DenseMap<Operation *, int64_t> executions;
-  walkStep(module, [&](Operation *op, int64_t times) {
-    if (op->hasTrait<OpTrait::ZeroResults>() && op->hasAttr("axes"))
-      executions[op] += times;
-  });
-  Plan plan = computePlan(module);
-  llvm::DenseSet<Operation *> seen;
-  size_t next = 0;
-  walkStep(module, [&](Operation *op, int64_t) {
-    if (!op->hasAttr("axes"))
-      return;
-    const PlannedCollective &use = plan.collectives[next++];
-    if (!seen.insert(op).second)
-      return;
+void TableCollector::collectSites(const Plan &plan) {
+  for (auto [place, use] : llvm::zip(collectivesOf(module), plan.collectives)) {
+    Operation *op = place.first;
     int32_t comm = commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
                            op->getAttrOfType<IntegerAttr>("stream").getInt());
     op->setAttr("comm", builder.getI64IntegerAttr(comm));
     op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
-    tables.sites.push_back({use.kind, use.source, comm, use.bytes, executions[op]});
-  });
-  // Evaluation reaches some that the step does not.
-  module.walk([&](Operation *op) {
-    if (!op->hasAttr("axes") || op->hasAttr("comm") || op->getName().getDialectNamespace() != "rt")
-      return;
-    int32_t comm = commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
-                           op->getAttrOfType<IntegerAttr>("stream").getInt());
-    op->setAttr("comm", builder.getI64IntegerAttr(comm));
-    op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
-    tables.sites.push_back({op->getName().stripDialect().str(), describe(op->getLoc()), comm, 0, 0});
-  });
+    tables.sites.push_back({use.kind, use.source, comm, use.bytes, use.perStep});
+  }
 }
 
 ColoOptimizer TableCollector::optimizer() const {
