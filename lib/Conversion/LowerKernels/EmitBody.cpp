@@ -40,8 +40,8 @@ namespace {
 /// Copies ops of a body, replacing what belongs to tensors and loops.
 class BodyEmitter {
 public:
-  BodyEmitter(const Point &point, const StorageMap &storage, IRMapping mapping)
-      : point(point), storage(storage), mapping(std::move(mapping)) {}
+  BodyEmitter(const Point &point, const StorageMap &storage, IRMapping mapping, const WordRows &words)
+      : point(point), storage(storage), mapping(std::move(mapping)), words(words) {}
 
   void emit(OpBuilder &builder, Operation &op);
   IRMapping &getMapping() { return mapping; }
@@ -53,8 +53,18 @@ private:
   const Point &point;
   const StorageMap &storage;
   IRMapping mapping;
+  const WordRows &words;
 };
 } // namespace
+
+/// The word of the loop's current element.
+static Value loadWord(OpBuilder &builder, Location loc, const WordRow &row, const Point &point) {
+  Value at = point[row.dim];
+  if (row.lower)
+    at = builder.create<arith::SubIOp>(loc, at, row.lower);
+  at = builder.create<arith::AddIOp>(loc, row.shift, at);
+  return builder.create<memref::LoadOp>(loc, row.buffer, at);
+}
 
 Value BodyEmitter::extract(OpBuilder &builder, tensor::ExtractOp op) {
   const Storage &place = storage.find(op.getTensor())->second;
@@ -99,6 +109,8 @@ void BodyEmitter::emit(OpBuilder &builder, Operation &op) {
     mapping.map(apply.getResult(), affine::expandAffineExpr(builder, loc, apply.getAffineMap().getResult(0), dims, {}));
   } else if (auto element = dyn_cast<tensor::ExtractOp>(op)) {
     mapping.map(element.getResult(), extract(builder, element));
+  } else if (auto row = words.find(&op); row != words.end()) {
+    mapping.map(op.getResult(0), loadWord(builder, loc, row->second, point));
   } else if (auto word = dyn_cast<rt::RandomWordOp>(op)) {
     mapping.map(word.getResult(), emitRandomWord(builder, loc, mapped(word.getSeed()), mapped(word.getIndex()),
                                                  mapped(word.getInstance()), mapped(word.getStep())));
@@ -113,10 +125,10 @@ void BodyEmitter::emit(OpBuilder &builder, Operation &op) {
 
 llvm::SmallVector<Value> colo::emitBody(OpBuilder &builder, const Nest &nest, const Point &point,
                                         const StorageMap &storage, llvm::ArrayRef<Value> accumulators,
-                                        const IRMapping &mapping) {
+                                        const IRMapping &mapping, const WordRows &words) {
   linalg::GenericOp op = nest.op;
   Block *body = op.getBody();
-  BodyEmitter emitter(point, storage, mapping);
+  BodyEmitter emitter(point, storage, mapping, words);
   for (auto [i, operand] : llvm::enumerate(op.getDpsInputs())) {
     BlockArgument element = body->getArgument(i);
     if (element.use_empty())
@@ -136,6 +148,55 @@ llvm::SmallVector<Value> colo::emitBody(OpBuilder &builder, const Nest &nest, co
   for (Value value : body->getTerminator()->getOperands())
     yielded.push_back(emitter.getMapping().lookupOrDefault(value));
   return yielded;
+}
+
+//===----------------------------------------------------------------------===//
+// Values that do not depend on elements
+//===----------------------------------------------------------------------===//
+
+std::optional<int64_t> colo::stepOf(Value value, unsigned dim, Block *body) {
+  if (value.getParentBlock() != body)
+    return 0;
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return std::nullopt;
+  if (isa<arith::ConstantOp>(op))
+    return 0;
+  if (auto index = dyn_cast<linalg::IndexOp>(op))
+    return index.getDim() == dim;
+  llvm::SmallVector<int64_t> steps;
+  for (Value operand : op->getOperands()) {
+    std::optional<int64_t> step = stepOf(operand, dim, body);
+    if (!step)
+      return std::nullopt;
+    steps.push_back(*step);
+  }
+  if (isa<arith::AddIOp>(op))
+    return steps[0] + steps[1];
+  if (isa<arith::SubIOp>(op))
+    return steps[0] - steps[1];
+  if (isa<arith::IndexCastOp>(op))
+    return steps[0];
+  // Of a product only its being constant is told.
+  bool constant = llvm::all_of(steps, [](int64_t step) { return step == 0; });
+  return isa<arith::MulIOp, affine::AffineApplyOp>(op) && constant ? std::optional<int64_t>(0) : std::nullopt;
+}
+
+static void emitOperands(OpBuilder &builder, Value value, Block *body, BodyEmitter &emitter) {
+  Operation *op = value.getDefiningOp();
+  if (value.getParentBlock() != body || emitter.getMapping().contains(value))
+    return;
+  for (Value operand : op->getOperands())
+    emitOperands(builder, operand, body, emitter);
+  emitter.emit(builder, *op);
+}
+
+Value colo::emitIndexValue(OpBuilder &builder, Value value, Block *body, const Point &point, const IRMapping &mapping) {
+  StorageMap none;
+  WordRows noWords;
+  BodyEmitter emitter(point, none, mapping, noWords);
+  emitOperands(builder, value, body, emitter);
+  return emitter.getMapping().lookupOrDefault(value);
 }
 
 //===----------------------------------------------------------------------===//

@@ -28,11 +28,26 @@ mlir::Value emitAffine(mlir::OpBuilder &builder, mlir::Location loc, mlir::Affin
 mlir::Value emitLoad(mlir::OpBuilder &builder, mlir::Location loc, const Storage &storage, mlir::AffineMap map,
                      const Point &point);
 
+/// Random words of the innermost loop's elements, made four at a time before the loop: element i reads
+/// buffer[shift + i - lower].
+struct WordRow {
+  mlir::Value buffer, shift, lower; ///< lower: null for 0
+  unsigned dim;
+};
+using WordRows = llvm::DenseMap<mlir::Operation *, WordRow>;
+
+/// How much a value of a body grows with each step of a loop; nothing if that is not known or not constant.
+std::optional<int64_t> stepOf(mlir::Value value, unsigned dim, mlir::Block *body);
+
+/// Emits what a value of a body is made of, for values that `stepOf` understands.
+mlir::Value emitIndexValue(mlir::OpBuilder &builder, mlir::Value value, mlir::Block *body, const Point &point,
+                           const mlir::IRMapping &mapping);
+
 /// Emits the body of `nest` at `point`. `accumulators` are the values of the result arguments; returns what the body
 /// yields. `mapping` holds the kernel's scalar arguments.
 llvm::SmallVector<mlir::Value> emitBody(mlir::OpBuilder &builder, const Nest &nest, const Point &point,
                                         const StorageMap &storage, llvm::ArrayRef<mlir::Value> accumulators,
-                                        const mlir::IRMapping &mapping);
+                                        const mlir::IRMapping &mapping, const WordRows &words);
 
 /// The four words of Philox4x32-10 for block `block` (i64), and the word of one element.
 llvm::SmallVector<mlir::Value> emitPhilox(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value seed,

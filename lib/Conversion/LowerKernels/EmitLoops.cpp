@@ -16,6 +16,8 @@ using namespace colo;
 static constexpr int64_t kFlatBlock = 2048, kShortLoop = 16;
 /// Columns whose sums are made together: eight cache lines of f32.
 static constexpr int64_t kColumnBlock = 128;
+/// Elements of the innermost loop for which random words are made beforehand: 64 KiB.
+static constexpr int64_t kLongestWordRow = 16384;
 
 //===----------------------------------------------------------------------===//
 // Pieces
@@ -115,7 +117,7 @@ llvm::SmallVector<Value> KernelEmitter::emitLoops(const Nest &nest, size_t depth
     for (auto [i, accumulator] : llvm::enumerate(before))
       if (!accumulator)
         accumulator = initOf(op, i);
-    llvm::SmallVector<Value> yielded = emitBody(builder, nest, point, storage, before, mapping);
+    llvm::SmallVector<Value> yielded = emitBody(builder, nest, point, storage, before, mapping, words);
     for (auto [i, value] : llvm::enumerate(yielded)) {
       if (accumulators[i])
         continue;
@@ -130,6 +132,8 @@ llvm::SmallVector<Value> KernelEmitter::emitLoops(const Nest &nest, size_t depth
     return yielded;
   }
   const Loop &loop = nest.loops[depth];
+  if (depth + 1 == nest.loops.size() && loop.size <= kLongestWordRow)
+    prepareWords(nest, loop, Value(), loop.size, point);
   llvm::SmallVector<Value> carried;
   for (Value accumulator : accumulators)
     if (accumulator)
@@ -157,6 +161,40 @@ llvm::SmallVector<Value> KernelEmitter::emitLoops(const Nest &nest, size_t depth
     builder.create<scf::YieldOp>(loc, outgoing);
   point[loop.dim] = Value();
   return all;
+}
+
+void KernelEmitter::prepareWords(const Nest &nest, const Loop &loop, Value lower, int64_t count, Point point) {
+  linalg::GenericOp op = nest.op;
+  Block *body = op.getBody();
+  words.clear();
+  for (auto word : body->getOps<rt::RandomWordOp>()) {
+    auto fixed = [&](Value value) { return stepOf(value, loop.dim, body) == 0; };
+    if (stepOf(word.getIndex(), loop.dim, body) != 1 || !fixed(word.getSeed()) || !fixed(word.getInstance()) ||
+        !fixed(word.getStep()))
+      continue;
+    Location loc = word.getLoc();
+    point[loop.dim] = lower;
+    auto outside = [&](Value value) { return emitIndexValue(builder, value, body, point, mapping); };
+    Value first = outside(word.getIndex()), seed = outside(word.getSeed());
+    Value instance = outside(word.getInstance()), step = outside(word.getStep());
+    auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
+    Value firstBlock = builder.create<arith::ShRUIOp>(loc, first, integer(2));
+    Value shift = builder.create<arith::AndIOp>(loc, first, integer(3));
+    shift = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), shift);
+    // The first block may start up to three elements early.
+    int64_t blocks = (count + 6) / 4;
+    Value buffer = stackBuffer(4 * blocks, builder.getI32Type());
+    forLoop(constant(0), constant(blocks), [&](Value at) {
+      Value block = builder.create<arith::IndexCastOp>(loc, builder.getI64Type(), at);
+      block = builder.create<arith::AddIOp>(loc, firstBlock, block);
+      Value base = builder.create<arith::MulIOp>(loc, at, constant(4));
+      for (auto [i, bits] : llvm::enumerate(emitPhilox(builder, loc, seed, block, instance, step))) {
+        Value place = builder.create<arith::AddIOp>(loc, base, constant(i));
+        builder.create<memref::StoreOp>(loc, bits, buffer, place);
+      }
+    });
+    words[word] = {buffer, shift, lower, loop.dim};
+  }
 }
 
 /// Decides where later nests find the results of `op`.
@@ -243,6 +281,7 @@ void KernelEmitter::emitFlat(const Nest &nest) {
       return;
     }
     Value lower = builder.create<arith::MulIOp>(op.getLoc(), position.back(), constant(kFlatBlock));
+    prepareWords(nest, nest.loops.back(), lower, kFlatBlock, point);
     forLoop(lower, blockEnd(lower, kFlatBlock, nest.loops.back().size), [&](Value at) {
       point[nest.loops.back().dim] = at;
       emitLoops(nest, count, point, none);
@@ -260,6 +299,7 @@ void KernelEmitter::emitColumns(const Nest &nest) {
   llvm::SmallVector<Loop> outer, reduced;
   for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_back())
     (loop.reduced ? reduced : outer).push_back(loop);
+  words.clear();
   int64_t block = std::min(kColumnBlock, columns.size);
   llvm::SmallVector<int64_t> sizes;
   for (const Loop &loop : outer)
@@ -293,7 +333,7 @@ void KernelEmitter::emitColumns(const Nest &nest) {
         llvm::SmallVector<Value> before;
         for (Value sum : sums)
           before.push_back(builder.create<memref::LoadOp>(loc, sum, at));
-        llvm::SmallVector<Value> after = emitBody(builder, nest, point, storage, before, mapping);
+        llvm::SmallVector<Value> after = emitBody(builder, nest, point, storage, before, mapping, words);
         for (auto [value, sum] : llvm::zip(after, sums))
           builder.create<memref::StoreOp>(loc, value, sum, at);
       });

@@ -48,6 +48,8 @@ private:
   void emitRowNest(const Nest &nest, Point point);
   llvm::SmallVector<mlir::Value> emitLoops(const Nest &nest, size_t depth, Point &point,
                                            llvm::ArrayRef<mlir::Value> accumulators);
+  /// Makes the random words of elements [lower, lower + count) of the innermost loop.
+  void prepareWords(const Nest &nest, const Loop &loop, mlir::Value lower, int64_t count, Point point);
   bool isRowScalar(const Nest &nest, unsigned result);
   bool isReadLater(mlir::Value result);
 
@@ -69,6 +71,7 @@ private:
   std::vector<Place> arguments, results;
   StorageMap storage;
   mlir::IRMapping mapping;
+  WordRows words;
   llvm::SmallVector<mlir::linalg::GenericOp> generics;
   rt::ScatterAddOp scatter;
   llvm::DenseMap<mlir::Value, unsigned> returned;
