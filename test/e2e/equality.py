@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import typing
 
 import numpy
 
@@ -23,24 +24,56 @@ STEPS = 3
 ROWS = 12  # rows of one replica and accumulation step, in two micro-batches
 ACCUMULATION = 3
 
+
+class Layout(typing.NamedTuple):
+    """One tensor group: what the config says after size."""
+
+    mode: str
+    size: int
+    extra: str = ""
+
+    def __str__(self):
+        return f"{self.mode}={self.size}" + (" sp" if "sequence_parallel" in self.extra else "")
+
+    def config(self):
+        if self.mode == "none":
+            return ""
+        return f"parallel = dict(tensor=dict(size={self.size}, mode='{self.mode}'{self.extra}))\n"
+
+
+ONE_RANK = Layout("none", 1)
+
+
+def layouts(sizes, sequence=None):
+    """One rank, then every mode at its sizes; 1d also with sequence_parallel where the sequence divides."""
+    result = [ONE_RANK]
+    for mode, mode_sizes in sizes.items():
+        for size in mode_sizes:
+            result.append(Layout(mode, size))
+            if mode == "1d" and sequence and sequence % size == 0:
+                result.append(Layout(mode, size, ", sequence_parallel=True"))
+    return result
+
+
 # Sizes that make nearly every cell legal and all dims distinct.
 MODELS = {
     "mlp": dict(
-        data="synthetic:97", layouts=[None, 2, 3, 4, 6, 8], sizes=dict(hidden=72), defines={}, sequence_parallel=False
+        data="synthetic:97",
+        layouts=layouts({"1d": [2, 3, 4, 6, 8]}),
+        sizes=dict(hidden=72),
+        defines={},
     ),
     "vit": dict(
         data="synthetic:97",
-        layouts=[None, 2, 3, 4, 6],
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 4, 8], "ulysses": [2, 4]}, sequence=16),
         sizes=dict(hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1),
-        sequence_parallel=True,
     ),
     "gpt2": dict(
         data="text",
-        layouts=[None, 2, 3, 4, 6],
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24),
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
-        sequence_parallel=True,
     ),
 }
 OPTIMIZERS = {
@@ -88,13 +121,10 @@ class Suite:
         if key in self.built:
             return self.built[key]
         spec = MODELS[model]
-        name = "-".join(str(part) for part in (model, *(tensor or ("none",)), optimizer, replicas))
+        name = "-".join(str(part).replace(" ", "-") for part in (model, tensor, optimizer, replicas))
         config = os.path.join(self.directory, name + ".cfg")
         with open(config, "w") as file:
-            if tensor:
-                size, sequence_parallel = tensor
-                extra = ", sequence_parallel=True" if sequence_parallel else ""
-                file.write(f"parallel = dict(tensor=dict(size={size}, mode='1d'{extra}))\n")
+            file.write(tensor.config())
             file.write(f"BATCH_SIZE = {ROWS * replicas}\nNUM_MICRO_BATCHES = {2 * replicas}\n")
             file.write(f"gradient_accumulation = {ACCUMULATION}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
             sizes = ", ".join(f"{k}={v}" for k, v in spec["sizes"].items())
@@ -127,7 +157,7 @@ class Suite:
         """Initial values of the model with random vectors: zero biases hide errors."""
         path = os.path.join(self.directory, model + ".init")
         if not os.path.exists(path):
-            start = self.launch(self.build(model, None, "sgd", 1), model, 1, "start", steps=0)["params"]
+            start = self.launch(self.build(model, ONE_RANK, "sgd", 1), model, 1, "start", steps=0)["params"]
             generator = numpy.random.default_rng(11)
             for name in sorted(start):
                 if start[name].ndim == 1 or name.endswith("bias"):
@@ -138,7 +168,7 @@ class Suite:
     def reference(self, model, optimizer, replicas):
         key = (model, optimizer, replicas)
         if key not in self.references:
-            executable = self.build(model, None, optimizer, replicas)
+            executable = self.build(model, ONE_RANK, optimizer, replicas)
             self.references[key] = self.launch(executable, model, 1, "reference", self.initial(model))
         return self.references[key]
 
@@ -181,8 +211,8 @@ class Suite:
             raise Failure(f"{cell}: {per_rank[0]} flops a rank, an even share is {total / ranks:.0f}")
 
     def cell(self, model, tensor, optimizer, dp):
-        ranks = dp * (tensor[0] if tensor else 1)
-        name = f"{model} dp={dp} 1d={tensor[0] if tensor else 1}{' sp' if tensor and tensor[1] else ''} {optimizer}"
+        ranks = dp * tensor.size
+        name = f"{model} dp={dp} {tensor} {optimizer}"
         try:
             want = self.reference(model, optimizer, dp)
             got = self.launch(self.build(model, tensor, optimizer, 1), model, ranks, "cell", self.initial(model))
@@ -194,23 +224,14 @@ class Suite:
             self.failures.append(name)
             print(f"FAILED {name}\n{failure}", flush=True)
 
-    def layouts(self, model):
-        for size in MODELS[model]["layouts"]:
-            yield (size, False) if size else None
-            if size and MODELS[model]["sequence_parallel"]:
-                seq = 16 if model == "vit" else 24
-                if seq % size == 0:
-                    yield (size, True)
-
     def matrix(self):
         worlds = [int(w) for w in self.arguments.worlds.split(",")]
+        modes = self.arguments.modes.split(",")
         for model in self.arguments.models.split(","):
-            for optimizer, tensor, world in itertools.product(
-                self.arguments.optimizers.split(","), self.layouts(model), worlds
-            ):
-                size = tensor[0] if tensor else 1
-                if world % size == 0 and not (tensor is None and world == 1):
-                    self.cell(model, tensor, optimizer, world // size)
+            tensors = [layout for layout in MODELS[model]["layouts"] if layout.mode in modes]
+            for optimizer, tensor, world in itertools.product(self.arguments.optimizers.split(","), tensors, worlds):
+                if world % tensor.size == 0 and not (tensor == ONE_RANK and world == 1):
+                    self.cell(model, tensor, optimizer, world // tensor.size)
 
 
 def main():
@@ -218,6 +239,7 @@ def main():
     parser.add_argument("--examples", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--models", default="mlp,vit,gpt2")
+    parser.add_argument("--modes", default="none,1d")
     parser.add_argument("--worlds", default="1,2,3,4,6,8")
     parser.add_argument("--optimizers", default="sgd,adamw")
     parser.add_argument("--dtype", default="f64")
