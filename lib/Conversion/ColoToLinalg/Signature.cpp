@@ -80,6 +80,17 @@ int64_t colo::globalSize(ArrayAttr positions, int64_t dim, int64_t local) {
   return global ? global.getInt() : local;
 }
 
+/// blocks[shard]: a ring is short, and its members differ by nothing but this.
+static Value blockOf(OpBuilder &builder, Location loc, Value shard, ArrayRef<int64_t> blocks) {
+  Value block = builder.create<arith::ConstantIndexOp>(loc, blocks.front());
+  for (auto [member, number] : llvm::drop_begin(llvm::enumerate(blocks))) {
+    Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, shard,
+                                               builder.create<arith::ConstantIndexOp>(loc, member));
+    block = builder.create<arith::SelectOp>(loc, here, builder.create<arith::ConstantIndexOp>(loc, number), block);
+  }
+  return block;
+}
+
 Value KernelSignature::firstPosition(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim,
                                      int64_t local) {
   Value shard;
@@ -98,6 +109,8 @@ Value KernelSignature::firstPosition(OpBuilder &builder, Location loc, ArrayAttr
     }
   if (!shard)
     return builder.create<arith::ConstantIndexOp>(loc, 0);
+  if (auto blocks = position.getAs<DenseI64ArrayAttr>("blocks"))
+    shard = blockOf(builder, loc, shard, blocks);
   return builder.create<arith::MulIOp>(loc, shard, builder.create<arith::ConstantIndexOp>(loc, local));
 }
 

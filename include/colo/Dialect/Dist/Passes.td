@@ -143,4 +143,24 @@ def LocalizePass : Dist_Pass<"dist-localize"> {
   }];
 }
 
+def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
+  let summary = "Expand attention over a sequence that is cut into turns of a ring.";
+  let description = [{
+    Each rank keeps its rows; keys and values go round as one message, members - 1 hops, and what each turn attends to is
+    merged by log-sum-exps. Backward they go round again, and the gradients of a foreign part follow it and go home: 2 (members - 1)
+    messages. docs/sharding.md has the counts.
+
+    In: the local program, attention whole; its `positions` have axes on the keys where they are cut. Out: attention only on keys
+    that the rank holds, with `blocks` in their positions. Errors: none.
+
+    ```mlir
+    %o, %lse = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], global = 24, padded = 24} ], ..}
+    // becomes, with 2 members
+    %o0, %l0 = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], blocks = array<i64: 0, 1>, ..} ], ..}
+    %next = dist.permute %pair from [1, 0] over @mesh ["sp"] : ..
+    %o1, %l1 = colo.attention %q, %k1, %v1 {positions = [.., {axes = ["sp"], blocks = array<i64: 1, 0>, ..} ], ..}
+    ```
+  }];
+}
+
 #endif // DIST_PASSES_TD

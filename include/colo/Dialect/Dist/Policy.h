@@ -42,6 +42,13 @@ struct ParameterUse {
   llvm::function_ref<bool(int factor)> survives;
 };
 
+/// How attention divides its work over an axis that cuts the sequence.
+enum class AttentionCut {
+  Cheapest, ///< as any other product
+  Heads,    ///< sequences become whole, heads are cut
+  Ring      ///< rows and keys stay cut alike, and keys and values go round
+};
+
 class Policy {
 public:
   virtual ~Policy();
@@ -63,6 +70,8 @@ public:
   /// The factor of the parameter to cut, or -1 if none can be.
   virtual int parameterFactor(const ParameterUse &use) const = 0;
 
+  virtual AttentionCut attentionCut(llvm::StringRef axis) const;
+
   /// Vocabularies and classes are padded to a multiple of this.
   virtual int64_t vocabularyShards() const = 0;
 };
@@ -78,6 +87,8 @@ Mesh makeMesh(const Policy &policy);
 /// The modes, each defined in the file of its name.
 std::unique_ptr<Policy> makeNonePolicy(const ShardingOptions &options);
 std::unique_ptr<Policy> makeOneDPolicy(const ShardingOptions &options);
+std::unique_ptr<Policy> makeSequencePolicy(const ShardingOptions &options);
+std::unique_ptr<Policy> makeUlyssesPolicy(const ShardingOptions &options);
 
 } // namespace colo::dist
 

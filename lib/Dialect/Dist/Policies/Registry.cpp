@@ -12,6 +12,8 @@ using namespace colo::dist;
 
 Policy::~Policy() = default;
 
+AttentionCut Policy::attentionCut(llvm::StringRef) const { return AttentionCut::Cheapest; }
+
 namespace {
 struct Mode {
   llvm::StringLiteral name;
@@ -19,7 +21,12 @@ struct Mode {
 };
 } // namespace
 
-static constexpr Mode kModes[] = {{"none", makeNonePolicy}, {"1d", makeOneDPolicy}};
+static constexpr Mode kModes[] = {
+    {"none", makeNonePolicy},
+    {"1d", makeOneDPolicy},
+    {"sequence", makeSequencePolicy},
+    {"ulysses", makeUlyssesPolicy},
+};
 
 bool colo::dist::isModeSupported(llvm::StringRef mode) {
   return llvm::any_of(kModes, [&](const Mode &m) { return m.name == mode; });

@@ -20,6 +20,13 @@ int Assignment::factorOf(int axis) const {
 
 bool dist::isCuttable(FactorKind kind) { return kind != FactorKind::Replicated && kind != FactorKind::Ring; }
 
+std::optional<Ring> dist::ringOf(const FactorMap &map) {
+  for (auto [i, factor] : llvm::enumerate(map.factors))
+    if (factor.kind == FactorKind::Ring)
+      return Ring{map.operands[0][1].front(), static_cast<int>(i)};
+  return std::nullopt;
+}
+
 std::optional<Sharding> dist::shardingUnder(const Assignment &assignment, const FactorMap &map,
                                             const TensorFactors &dims, const Mesh &mesh) {
   Sharding sharding = Sharding::whole(static_cast<int64_t>(dims.size()));
@@ -59,8 +66,10 @@ std::optional<Sharding> dist::resultSharding(const Assignment &assignment, const
         llvm::any_of(map.results[result], [&](const DimFactors &dim) { return llvm::is_contained(dim, factor); });
     if (axes.empty() || isInResult || (kind != FactorKind::Sum && kind != FactorKind::Max))
       continue;
+    // In a ring an axis cuts rows and keys, and the sum over rows goes round with the keys.
     for (int axis : axes)
-      sharding->addPartial(axis);
+      if (!sharding->uses(axis))
+        sharding->addPartial(axis);
     if (kind == FactorKind::Max)
       sharding->kind = ReduceKind::Max;
   }

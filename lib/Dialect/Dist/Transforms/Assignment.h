@@ -45,6 +45,13 @@ std::optional<llvm::SmallVector<Axes, 6>> factorAxes(const Sharding &sharding, c
 /// Whether a factor may be cut at all.
 bool isCuttable(FactorKind kind);
 
+/// The factors of attention over a sequence that is cut: each rank keeps its
+/// part of the rows, and the parts of the keys go round.
+struct Ring {
+  int rows, keys;
+};
+std::optional<Ring> ringOf(const FactorMap &map);
+
 } // namespace colo::dist
 
 #endif // COLO_LIB_DIALECT_DIST_TRANSFORMS_ASSIGNMENT_H

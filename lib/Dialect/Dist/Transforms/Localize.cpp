@@ -61,14 +61,15 @@ private:
     param.setType(localType(param.getType()));
   }
 
-  /// Dims past those of the positioned value are whole.
+  /// The dim past those of the positioned value is that of attention's keys.
   void setPositions(PositionalOpInterface op) {
     Sharding sharding = shardingIn(op.getPositionedValue().getType());
     if (sharding.complete().isWhole())
       return;
     SmallVector<Attribute> positions;
     for (auto [dim, size] : llvm::enumerate(op.getPositionedShape())) {
-      ArrayRef<int> axes = dim < sharding.dims.size() ? ArrayRef<int>(sharding.dims[dim]) : ArrayRef<int>();
+      const Axes axes =
+          dim < sharding.dims.size() ? sharding.dims[dim] : shardingIn(op->getOperand(1).getType()).dims[1];
       positions.push_back(builder.getDictionaryAttr(
           {builder.getNamedAttr("global", builder.getI64IntegerAttr(logicalSize(op, dim, size))),
            builder.getNamedAttr("padded", builder.getI64IntegerAttr(size)),

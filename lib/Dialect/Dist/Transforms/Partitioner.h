@@ -95,6 +95,7 @@ private:
   Options optionsOf(mlir::Operation *op, const FactorMap &map, const Assignment &start);
   mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis);
   mlir::LogicalResult restrictToParameters(mlir::Operation *op, const FactorMap &map, Options &options);
+  mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   mlir::InFlightDiagnostic emitIndivisible(mlir::Operation *op, mlir::Value tensor, int64_t dim, int64_t size,

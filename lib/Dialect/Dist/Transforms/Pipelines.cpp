@@ -26,4 +26,7 @@ void dist::buildShardPipeline(OpPassManager &pm, const ShardingOptions &options)
   pm.addPass(createVerifyPass());
 }
 
-void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &) { pm.addPass(createLocalizePass()); }
+void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &) {
+  pm.addPass(createLocalizePass());
+  pm.addPass(createExpandRingPass());
+}

@@ -208,16 +208,21 @@ Partitioner::Options Partitioner::optionsOf(Operation *op, const FactorMap &map,
   return options;
 }
 
-InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size, int axis) {
+/// The sizes that divide, for messages.
+static SmallVector<std::string> divisors(int64_t size) {
   SmallVector<std::string> legal;
   for (int64_t n = 1; n <= size && legal.size() < 16; ++n)
     if (size % n == 0)
       legal.push_back(std::to_string(n));
+  return legal;
+}
+
+InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size, int axis) {
   InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
                                                         << ", must be a multiple of " << mesh.sizes[axis]
                                                         << ", the size of mesh axis \"" << mesh.names[axis] << "\"";
   diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType())
-                                         << "; sizes that divide: " << llvm::join(legal, ", ");
+                                         << "; sizes that divide: " << llvm::join(divisors(size), ", ");
   return diagnostic;
 }
 
@@ -286,6 +291,38 @@ LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &
     for (unsigned i = 0; i < op->getNumResults() && !isDone; ++i)
       if (std::optional<Sharding> layout = gradientLayout(op->getResult(i)))
         isDone = restrictTo(axis, *layout, map.results[i]);
+  }
+  return success();
+}
+
+/// Attention is divided as the mode says. The ring's factor stands for itself
+/// and its rows.
+LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map, Options &options) {
+  std::optional<Ring> ring = ringOf(map);
+  if (!ring)
+    return success();
+  int heads = map.operands[1][2].front();
+  auto requireMultiple = [&](int axis, int factor, StringRef what) -> LogicalResult {
+    int64_t size = map.factors[factor].size, parts = mesh.sizes[axis];
+    if (size % parts == 0)
+      return success();
+    InFlightDiagnostic diagnostic = op->emitError("attention over ")
+                                    << size << ' ' << what << " cannot be divided into " << parts
+                                    << " equal parts, the size of mesh axis \"" << mesh.names[axis] << "\"";
+    diagnostic.attachNote() << "sizes that divide: " << llvm::join(divisors(size), ", ");
+    return failure();
+  };
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    AttentionCut cut = policy.attentionCut(mesh.names[axis]);
+    if (cut == AttentionCut::Heads) {
+      if (failed(requireMultiple(axis, heads, "key and value heads")))
+        return failure();
+      options[axis] = {heads};
+    } else if (cut == AttentionCut::Ring) {
+      if (failed(requireMultiple(axis, ring->rows, "rows")) || failed(requireMultiple(axis, ring->keys, "keys")))
+        return failure();
+      options[axis] = {ring->keys};
+    }
   }
   return success();
 }
@@ -359,7 +396,7 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
   start.factors.resize(map.factors.size());
   carriesPartials(op, map, start);
   Options options = optionsOf(op, map, start);
-  if (failed(restrictToParameters(op, map, options)))
+  if (failed(restrictToParameters(op, map, options)) || failed(restrictAttention(op, map, options)))
     return failure();
 
   std::optional<Candidate> best;
@@ -374,6 +411,8 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
       Assignment next = assignment;
       if (factor >= 0)
         next.factors[factor].push_back(axis);
+      if (factor >= 0 && map.factors[factor].kind == FactorKind::Ring)
+        next.factors[ringOf(map)->rows].push_back(axis);
       self(self, axis + 1, std::move(next));
     }
   };

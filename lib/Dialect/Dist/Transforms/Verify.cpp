@@ -103,8 +103,10 @@ private:
     for (auto [value, dims] : llvm::zip(op->getResults(), map.results))
       if (failed(collect(value, dims)))
         return failure();
+    std::optional<Ring> ring = ringOf(map);
     for (auto [factor, axes] : llvm::zip(map.factors, assignment.factors))
-      if (!axes.empty() && !isCuttable(factor.kind))
+      if (!axes.empty() && !isCuttable(factor.kind) &&
+          (factor.kind != FactorKind::Ring || assignment.factors[ring->rows] != axes))
         return op->emitOpError("needs a whole dim that is cut over \"") << mesh.names[axes.front()] << "\"";
     if (failed(collectPartials(op, map, assignment)))
       return failure();
