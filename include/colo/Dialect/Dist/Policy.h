@@ -49,6 +49,38 @@ enum class AttentionCut {
   Ring      ///< rows and keys stay cut alike, and keys and values go round
 };
 
+/// Axes by factor of a FactorMap, major to minor.
+using FactorAxes = llvm::SmallVector<Axes, 6>;
+
+/// A product or lookup of which one tensor is a parameter or a parameter's gradient.
+struct ProductUse {
+  const FactorMap &map;
+  const Mesh &mesh;
+  const TensorFactors &parameter; ///< the dims of the parameter, or of its gradient
+  int operand;                    ///< which operand is the parameter; -1: the result is its gradient
+  std::optional<FactorAxes> held; ///< how the parameter is kept; nullopt while that is open
+  /// How the operands are held when complete; nullopt if open or cut at no boundary of factors.
+  llvm::SmallVector<std::optional<FactorAxes>, 2> operands;
+  llvm::function_ref<bool(int factor)> survives; ///< as in ParameterUse
+
+  bool isGradient() const { return operand < 0; }
+  bool isInParameter(int factor) const;
+  /// Of a lookup, the rows of the table: a factor that no other tensor has. Else -1.
+  int tableRows() const;
+  /// The first factor of the leading dim of the first operand that is no parameter: rows of the batch. -1 if the
+  /// parameter has it as well.
+  int tokenFactor() const;
+  int64_t size(int factor) const { return map.factors[factor].size; }
+};
+
+/// How a mode does a product. Axes that cut the parameter but do other work are
+/// gathered before it, sums that do not fit the result are scattered after it.
+struct ProductPlan {
+  FactorAxes parameter; ///< how the parameter is kept; it is cut so if it was open
+  FactorAxes work;      ///< how the work is divided
+  FactorAxes result;    ///< how the result is held from then on, complete; nothing for a gradient
+};
+
 class Policy {
 public:
   virtual ~Policy();
@@ -72,6 +104,10 @@ public:
 
   virtual AttentionCut attentionCut(llvm::StringRef axis) const;
 
+  /// Fixes a product or lookup as a whole. Where it does not, the engine asks
+  /// cutsParameters and parameterFactor for each axis, and searches.
+  virtual std::optional<ProductPlan> planProduct(const ProductUse &) const { return std::nullopt; }
+
   /// Vocabularies and classes are padded to a multiple of this.
   virtual int64_t vocabularyShards() const = 0;
 };
@@ -87,6 +123,9 @@ Mesh makeMesh(const Policy &policy);
 /// The modes, each defined in the file of its name.
 std::unique_ptr<Policy> makeNonePolicy(const ShardingOptions &options);
 std::unique_ptr<Policy> makeOneDPolicy(const ShardingOptions &options);
+std::unique_ptr<Policy> makeTwoDPolicy(const ShardingOptions &options);
+std::unique_ptr<Policy> makeTwoHalfDPolicy(const ShardingOptions &options);
+std::unique_ptr<Policy> makeThreeDPolicy(const ShardingOptions &options);
 std::unique_ptr<Policy> makeSequencePolicy(const ShardingOptions &options);
 std::unique_ptr<Policy> makeUlyssesPolicy(const ShardingOptions &options);
 

@@ -39,6 +39,8 @@ struct Mesh {
   int64_t groupSize(llvm::ArrayRef<int> axes) const;
   /// Index of a name, or nullopt.
   std::optional<int> find(llvm::StringRef name) const;
+  /// For messages: mesh axis "a", or mesh axes "a", "b".
+  std::string describe(llvm::ArrayRef<int> axes) const;
   mlir::ArrayAttr nameAttr(mlir::MLIRContext *context, llvm::ArrayRef<int> axes) const;
 };
 

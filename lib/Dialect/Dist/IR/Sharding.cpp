@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Dist/Sharding.h"
+#include "llvm/ADT/StringExtras.h"
 #include <algorithm>
 
 using namespace mlir;
@@ -37,6 +38,11 @@ std::optional<int> Mesh::find(StringRef name) const {
     if (names[axis] == name)
       return axis;
   return std::nullopt;
+}
+
+std::string Mesh::describe(ArrayRef<int> axes) const {
+  auto quoted = llvm::map_range(axes, [&](int axis) { return '"' + names[axis] + '"'; });
+  return (axes.size() == 1 ? "mesh axis " : "mesh axes ") + llvm::join(quoted, ", ");
 }
 
 ArrayAttr Mesh::nameAttr(MLIRContext *context, ArrayRef<int> axes) const {

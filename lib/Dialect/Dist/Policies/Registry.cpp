@@ -21,12 +21,10 @@ struct Mode {
 };
 } // namespace
 
-static constexpr Mode kModes[] = {
-    {"none", makeNonePolicy},
-    {"1d", makeOneDPolicy},
-    {"sequence", makeSequencePolicy},
-    {"ulysses", makeUlyssesPolicy},
-};
+static constexpr Mode kModes[] = {{"none", makeNonePolicy},      {"1d", makeOneDPolicy},
+                                  {"2d", makeTwoDPolicy},        {"2.5d", makeTwoHalfDPolicy},
+                                  {"3d", makeThreeDPolicy},      {"sequence", makeSequencePolicy},
+                                  {"ulysses", makeUlyssesPolicy}};
 
 bool colo::dist::isModeSupported(llvm::StringRef mode) {
   return llvm::any_of(kModes, [&](const Mode &m) { return m.name == mode; });

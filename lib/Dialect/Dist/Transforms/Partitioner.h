@@ -96,10 +96,20 @@ private:
   mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis);
   mlir::LogicalResult restrictToParameters(mlir::Operation *op, const FactorMap &map, Options &options);
   mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
+  std::optional<Candidate> search(mlir::Operation *op, const FactorMap &map, const Options &options,
+                                  const Assignment &start);
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   mlir::InFlightDiagnostic emitIndivisible(mlir::Operation *op, mlir::Value tensor, int64_t dim, int64_t size,
-                                           int axis);
+                                           llvm::ArrayRef<int> axes);
+
+  // Products that the mode fixes (Products.cpp).
+  mlir::FailureOr<std::optional<ProductPlan>> planProduct(mlir::Operation *op, const FactorMap &map);
+  mlir::LogicalResult partitionAsPlanned(mlir::Operation *op, const FactorMap &map, const ProductPlan &plan);
+  mlir::LogicalResult checkDivides(mlir::Operation *op, const FactorMap &map, const ProductUse &use,
+                                   const ProductPlan &plan);
+  void keepParameter(mlir::Value value, Sharding sharding);
+  bool factorSurvives(mlir::Operation *op, const FactorMap &map, int factor);
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
@@ -113,6 +123,13 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> originals; ///< of second computations and reshards
   llvm::DenseMap<mlir::Operation *, Signature> signatures;
 };
+
+/// Ops that divide their work by cutting parameters where the mode does.
+bool isProductOrLookup(mlir::Operation *op);
+/// The parameter that a value is a view of, or null.
+mlir::Value parameterBehind(mlir::Value value);
+/// The dim of a tensor that has a factor, or -1.
+int64_t dimOfFactor(const TensorFactors &dims, int factor);
 
 } // namespace colo::dist
 

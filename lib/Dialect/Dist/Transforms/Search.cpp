@@ -20,15 +20,13 @@ using namespace colo::dist;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Ops that divide their work by cutting parameters where the mode does.
-static bool isProductOrLookup(Operation *op) { return isa<CostOpInterface, EmbeddingOp, EmbeddingGradOp>(op); }
+bool dist::isProductOrLookup(Operation *op) { return isa<CostOpInterface, EmbeddingOp, EmbeddingGradOp>(op); }
 
 static bool hasOnlyParallelFactors(const FactorMap &map) {
   return llvm::all_of(map.factors, [](const Factor &f) { return f.kind == FactorKind::Parallel; });
 }
 
-/// The parameter that a value is a view of, or null.
-static Value parameterBehind(Value value) {
+Value dist::parameterBehind(Value value) {
   while (Operation *op = value.getDefiningOp()) {
     if (isa<ParamRefOp>(op))
       return value;
@@ -136,6 +134,12 @@ bool Partitioner::survives(Value value, int dim, llvm::DenseSet<std::pair<Value,
   return true;
 }
 
+bool Partitioner::factorSurvives(Operation *op, const FactorMap &map, int factor) {
+  int64_t dim = dimOfFactor(map.results[0], factor);
+  llvm::DenseSet<std::pair<Value, int>> seen;
+  return dim < 0 || survives(op->getResult(0), static_cast<int>(dim), seen);
+}
+
 //===----------------------------------------------------------------------===//
 // Candidates
 //===----------------------------------------------------------------------===//
@@ -217,16 +221,17 @@ static SmallVector<std::string> divisors(int64_t size) {
   return legal;
 }
 
-InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size, int axis) {
+InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size,
+                                                ArrayRef<int> axes) {
   InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
-                                                        << ", must be a multiple of " << mesh.sizes[axis]
-                                                        << ", the size of mesh axis \"" << mesh.names[axis] << "\"";
+                                                        << ", must be a multiple of " << mesh.groupSize(axes)
+                                                        << ", the size of " << mesh.describe(axes);
   diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType())
                                          << "; sizes that divide: " << llvm::join(divisors(size), ", ");
   return diagnostic;
 }
 
-static int64_t dimOfFactor(const TensorFactors &dims, int factor) {
+int64_t dist::dimOfFactor(const TensorFactors &dims, int factor) {
   for (auto [dim, factors] : llvm::enumerate(dims))
     if (llvm::is_contained(factors, factor))
       return static_cast<int64_t>(dim);
@@ -244,12 +249,8 @@ FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap
             return true;
     return false;
   };
-  auto factorSurvives = [&](int factor) {
-    int64_t dim = dimOfFactor(map.results[0], factor);
-    llvm::DenseSet<std::pair<Value, int>> seen;
-    return dim < 0 || survives(op->getResult(0), static_cast<int>(dim), seen);
-  };
-  int factor = policy.parameterFactor({map, index, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, factorSurvives});
+  auto survivesIt = [&](int factor) { return factorSurvives(op, map, factor); };
+  int factor = policy.parameterFactor({map, index, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, survivesIt});
   if (factor < 0)
     return op->emitError("parameter '") << nameOf(parameter) << "', " << withoutEncoding(parameter.getType())
                                         << ", has no dim that mesh axis \"" << mesh.names[axis] << "\" can cut";
@@ -392,13 +393,30 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
     openComputations.insert(op);
     return success();
   }
+  FailureOr<std::optional<ProductPlan>> plan = planProduct(op, map);
+  if (failed(plan))
+    return failure();
+  if (*plan)
+    return partitionAsPlanned(op, map, **plan);
   Assignment start;
   start.factors.resize(map.factors.size());
   carriesPartials(op, map, start);
   Options options = optionsOf(op, map, start);
   if (failed(restrictToParameters(op, map, options)) || failed(restrictAttention(op, map, options)))
     return failure();
+  std::optional<Candidate> best = search(op, map, options, start);
+  if (!best)
+    return op->emitError("cannot be cut as its parameters are");
+  for (OpOperand &operand : op->getOpOperands())
+    if (failed(setOperand(operand, best->operands[operand.getOperandNumber()])))
+      return failure();
+  for (auto [result, sharding] : llvm::zip(op->getResults(), best->results))
+    settle(result, sharding);
+  return success();
+}
 
+std::optional<Partitioner::Candidate> Partitioner::search(Operation *op, const FactorMap &map, const Options &options,
+                                                          const Assignment &start) {
   std::optional<Candidate> best;
   auto tryAll = [&](auto &self, int axis, Assignment assignment) -> void {
     if (axis == mesh.rank()) {
@@ -417,12 +435,5 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
     }
   };
   tryAll(tryAll, 0, start);
-  if (!best)
-    return op->emitError("cannot be cut as its parameters are");
-  for (OpOperand &operand : op->getOpOperands())
-    if (failed(setOperand(operand, best->operands[operand.getOperandNumber()])))
-      return failure();
-  for (auto [result, sharding] : llvm::zip(op->getResults(), best->results))
-    settle(result, sharding);
-  return success();
+  return best;
 }

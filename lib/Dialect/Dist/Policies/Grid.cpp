@@ -1,0 +1,131 @@
+//===- Grid.cpp - products on planes of ranks -------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Grid.h"
+#include <cmath>
+
+using namespace colo;
+using namespace colo::dist;
+
+/// Appends those of `names` that the mesh has; axes of size 1 are not in it.
+static void append(Axes &axes, const Mesh &mesh, std::initializer_list<llvm::StringRef> names) {
+  for (llvm::StringRef name : names)
+    if (std::optional<int> axis = mesh.find(name))
+      axes.push_back(*axis);
+}
+
+GridPolicy::GridPolicy(int64_t size, int64_t depth)
+    : q(std::llround(std::sqrt(static_cast<double>(size / depth)))), depth(depth) {}
+
+std::vector<std::pair<std::string, int64_t>> GridPolicy::axes() const {
+  return {{"dep", depth}, {"row", q}, {"col", q}};
+}
+
+Sharding GridPolicy::boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const {
+  Sharding sharding = Sharding::whole(static_cast<int64_t>(shape.size()));
+  if (!shape.empty())
+    append(sharding.dims.front(), mesh, {"dep", "row"});
+  if (shape.size() > 1)
+    append(sharding.dims.back(), mesh, {"col"});
+  return sharding;
+}
+
+std::optional<ProductPlan> GridPolicy::planProduct(const ProductUse &use) const {
+  int tokens = use.tokenFactor();
+  if (tokens < 0)
+    return std::nullopt;
+  if (int rows = use.tableRows(); rows >= 0)
+    return planLookup(use, rows, tokens);
+
+  size_t count = use.map.factors.size();
+  ProductPlan plan{FactorAxes(count), FactorAxes(count), {}};
+  if (use.held) {
+    plan.parameter = *use.held;
+  } else {
+    auto [rowFactor, colFactor] = chooseCuts(use);
+    if (rowFactor >= 0)
+      append(plan.parameter[rowFactor], use.mesh, {"row"});
+    if (colFactor >= 0)
+      append(plan.parameter[colFactor], use.mesh, {"col"});
+  }
+  std::optional<int> col = use.mesh.find("col");
+  int feature = -1;
+  append(plan.work[tokens], use.mesh, {"dep", "row"});
+  for (auto [factor, axes] : llvm::enumerate(plan.parameter))
+    if (col && llvm::is_contained(axes, *col)) {
+      plan.work[factor].push_back(*col);
+      if (use.map.factors[factor].kind == FactorKind::Parallel)
+        feature = static_cast<int>(factor);
+    }
+  if (use.isGradient())
+    return plan;
+  plan.result.resize(count);
+  append(plan.result[tokens], use.mesh, {"dep", "row"});
+  if (feature < 0)
+    feature = resultFeature(use);
+  if (feature >= 0)
+    append(plan.result[feature], use.mesh, {"col"});
+  return plan;
+}
+
+ProductPlan GridPolicy::planLookup(const ProductUse &use, int rows, int tokens) const {
+  size_t count = use.map.factors.size();
+  ProductPlan plan{FactorAxes(count), FactorAxes(count), {}};
+  int feature = use.parameter.back().front();
+  append(plan.parameter[rows], use.mesh, {"col"});
+  append(plan.parameter[feature], use.mesh, {"row"});
+  plan.work = plan.parameter;
+  append(plan.work[tokens], use.mesh, {"dep"});
+  if (use.isGradient())
+    return plan;
+  plan.result.resize(count);
+  append(plan.result[tokens], use.mesh, {"dep", "row"});
+  append(plan.result[feature], use.mesh, {"col"});
+  return plan;
+}
+
+/// The first output factor that can be cut; if none divides, the first that
+/// what follows can work on, for the message.
+int GridPolicy::resultFeature(const ProductUse &use) const {
+  int chosen = -1;
+  for (const DimFactors &dim : use.parameter) {
+    if (dim.empty() || use.map.factors[dim.front()].kind != FactorKind::Parallel || !use.survives(dim.front()))
+      continue;
+    if (use.size(dim.front()) % q == 0)
+      return dim.front();
+    if (chosen < 0)
+      chosen = dim.front();
+  }
+  return chosen;
+}
+
+std::pair<int, int> GridPolicy::chooseCuts(const ProductUse &use) const {
+  const std::optional<FactorAxes> &input = use.operands[use.operand == 0 ? 1 : 0];
+  std::optional<int> col = use.mesh.find("col");
+  int64_t inputFeatures = 1, outputFeatures = 1;
+  int contracted = -1;
+  bool isInputCut = false;
+  for (const DimFactors &dim : use.parameter)
+    for (int factor : dim) {
+      bool isSum = use.map.factors[factor].kind == FactorKind::Sum;
+      (isSum ? inputFeatures : outputFeatures) *= use.size(factor);
+      if (!isSum)
+        continue;
+      bool isCutHere = input && col && llvm::is_contained((*input)[factor], *col);
+      isInputCut |= isCutHere;
+      if (isCutHere || contracted < 0)
+        contracted = factor;
+    }
+  int output = resultFeature(use);
+  if (isInputCut && inputFeatures > outputFeatures)
+    return {output, contracted};
+  // An input that is whole may have any number of features: then the weight is
+  // repeated over row, and its gradient summed there.
+  if (!isInputCut && contracted >= 0 && use.size(contracted) % q != 0)
+    contracted = -1;
+  return {contracted, output};
+}

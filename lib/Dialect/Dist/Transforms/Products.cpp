@@ -1,0 +1,126 @@
+//===- Products.cpp - products that the mode fixes as a whole ---*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A mode may say how a product with a parameter, or one that makes the gradient
+// of a parameter, divides its work and where the result lives. Operands are
+// brought to what the work needs, the result is brought to its place at once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Partitioner.h"
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::dist;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+static bool has(const TensorFactors &dims, int factor) { return dimOfFactor(dims, factor) >= 0; }
+
+bool ProductUse::isInParameter(int factor) const { return has(parameter, factor); }
+
+int ProductUse::tableRows() const {
+  for (const DimFactors &dim : parameter)
+    for (int factor : dim) {
+      auto isElsewhere = [&](auto indexed) {
+        return static_cast<int>(indexed.index()) != operand && has(indexed.value(), factor);
+      };
+      bool isResult = !isGradient() && has(map.results[0], factor);
+      if (!isResult && llvm::none_of(llvm::enumerate(map.operands), isElsewhere))
+        return factor;
+    }
+  return -1;
+}
+
+int ProductUse::tokenFactor() const {
+  const TensorFactors &dims = map.operands[operand == 0 ? 1 : 0];
+  if (dims.empty() || dims.front().empty() || isInParameter(dims.front().front()))
+    return -1;
+  return dims.front().front();
+}
+
+/// Settles the parameter behind a view so that the view has `sharding`.
+void Partitioner::keepParameter(Value value, Sharding sharding) {
+  Value parameter = parameterBehind(value);
+  for (; value != parameter; value = value.getDefiningOp()->getOperand(0)) {
+    FactorMap map = cast<ShardingRuleOpInterface>(value.getDefiningOp()).getFactorMap();
+    if (auto axes = factorAxes(sharding, map, map.results[0], mesh))
+      if (auto before = operandSharding({*axes, {}, 0}, map, 0, mesh))
+        sharding = *before;
+  }
+  settle(parameter, sharding);
+}
+
+/// Every factor must be a multiple of the ranks that divide it.
+LogicalResult Partitioner::checkDivides(Operation *op, const FactorMap &map, const ProductUse &use,
+                                        const ProductPlan &plan) {
+  Value parameter = use.isGradient() ? Value() : op->getOperand(use.operand);
+  for (const FactorAxes *cuts : {&plan.parameter, &plan.work, &plan.result})
+    for (auto [factor, axes] : llvm::enumerate(*cuts)) {
+      int64_t size = map.factors[factor].size, parts = mesh.groupSize(axes);
+      if (size % parts == 0)
+        continue;
+      int index = static_cast<int>(factor);
+      if (parameter && use.isInParameter(index))
+        return emitIndivisible(op, parameter, dimOfFactor(use.parameter, index), size, axes);
+      Value tensor = has(map.results[0], index) ? op->getResult(0) : op->getOperand(0);
+      int64_t dim = dimOfFactor(has(map.results[0], index) ? map.results[0] : map.operands[0], index);
+      return op->emitError("dim ") << dim << " of " << withoutEncoding(tensor.getType()) << ", " << size
+                                   << ", must be a multiple of " << parts << ", the size of " << mesh.describe(axes);
+    }
+  return success();
+}
+
+FailureOr<std::optional<ProductPlan>> Partitioner::planProduct(Operation *op, const FactorMap &map) {
+  if (!isProductOrLookup(op) || op->getNumResults() != 1)
+    return std::optional<ProductPlan>();
+  int index = -1;
+  std::optional<Sharding> layout;
+  for (unsigned i = 0; i < op->getNumOperands() && index < 0; ++i)
+    if (parameterBehind(op->getOperand(i)))
+      index = static_cast<int>(i);
+  layout = index >= 0 ? layoutOf(op->getOperand(index)) : gradientLayout(op->getResult(0));
+  if (index < 0 && !layout)
+    return std::optional<ProductPlan>();
+  auto survivesIt = [&](int factor) { return factorSurvives(op, map, factor); };
+  ProductUse use{map, mesh, index >= 0 ? map.operands[index] : map.results[0], index, {}, {}, survivesIt};
+  if (layout)
+    use.held = factorAxes(*layout, map, use.parameter, mesh);
+  for (auto [operand, dims] : llvm::zip(op->getOperands(), map.operands)) {
+    std::optional<Sharding> known = layoutOf(operand);
+    use.operands.push_back(known ? factorAxes(known->complete(), map, dims, mesh) : std::nullopt);
+  }
+  std::optional<ProductPlan> plan = policy.planProduct(use);
+  if (!plan)
+    return plan;
+  if (failed(checkDivides(op, map, use, *plan)))
+    return failure();
+  if (index >= 0 && !layout)
+    keepParameter(op->getOperand(index), *shardingUnder({plan->parameter, {}, 0}, map, use.parameter, mesh));
+  return plan;
+}
+
+LogicalResult Partitioner::partitionAsPlanned(Operation *op, const FactorMap &map, const ProductPlan &plan) {
+  std::optional<Candidate> candidate = evaluate(op, map, {plan.work, {}, 0});
+  if (!candidate)
+    return op->emitError("cannot be cut as its parameters are");
+  for (OpOperand &operand : op->getOpOperands())
+    if (failed(setOperand(operand, candidate->operands[operand.getOperandNumber()])))
+      return failure();
+  Value result = op->getResult(0);
+  settle(result, candidate->results[0]);
+  if (plan.result.empty())
+    return success();
+  std::optional<Sharding> home = shardingUnder({plan.result, {}, 0}, map, map.results[0], mesh);
+  if (!home || *home == candidate->results[0])
+    return success();
+  // From here on the value is what has arrived; the product itself has no other user.
+  Value arrived = inLayout(result, *home);
+  result.replaceAllUsesExcept(arrived, arrived.getDefiningOp());
+  originals.erase(arrived);
+  return success();
+}
