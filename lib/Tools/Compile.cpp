@@ -112,7 +112,9 @@ int Compilation::loadInputs() {
   unsigned configBuffer = 0;
   if (int code = load(request.configFile, configBuffer))
     return code;
-  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize);
+  SupportedFeatures supported;
+  supported.tensorMode = [](llvm::StringRef mode) { return dist::isModeSupported(mode); };
+  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize, supported);
   if (!loaded)
     return ExitInput;
   config = *loaded;

@@ -59,7 +59,7 @@ def layouts(sizes, sequence=None):
 MODELS = {
     "mlp": dict(
         data="synthetic:97",
-        layouts=layouts({"1d": [2, 3, 4, 6, 8]}),
+        layouts=layouts({"1d": [2, 3, 4, 6, 8], "sequence": [2, 3, 4], "ulysses": [2]}),
         sizes=dict(hidden=72),
         defines={},
     ),
