@@ -130,6 +130,8 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   int64_t ranks = run.world.launched ? run.world.ranks : run.options.ranks;
   if (Status status = planWorld(*program, ranks, run.world); status.failed())
     return status;
+  if (run.options.timeProducts && run.world.ranks != 1)
+    return Status::usage("--time-products needs one rank, not %lld", static_cast<long long>(run.world.ranks));
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
   run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
   setCommTimeout(run.options.commTimeout);

@@ -96,6 +96,7 @@ private:
   std::vector<CommCounter> commCounters;
   CommCaller caller;
   std::vector<double> evalSums;
+  std::vector<double> stepSeconds; ///< of every step, where --time-products asks for it
 };
 
 /// Turns an nccl result into a Status with the provider's message.

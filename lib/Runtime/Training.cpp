@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Logger.h"
+#include "ProductTiming.h"
 #include "Rank.h"
 #include "Replicas.h"
 #include "colo/Runtime/LearningRate.h"
@@ -75,6 +76,8 @@ Status Rank::trainStep(int64_t step) {
   program().step(&colo);
   drainStreams();
   double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  if (run.options.timeProducts)
+    stepSeconds.push_back(seconds);
   if (rank != 0)
     return Status::ok();
   double tokens = static_cast<double>(run.world.globalRows * tokensPerRow(program()));
@@ -112,6 +115,8 @@ Status Rank::evaluate(int64_t step) {
 
 Status Rank::train() {
   const Options &options = run.options;
+  if (options.timeProducts)
+    stepSeconds.reserve(options.steps);
   ReplicaCheck replicas(*this);
   bool evaluated = false;
   for (int64_t step = 0; step < options.steps; ++step) {
@@ -125,6 +130,8 @@ Status Rank::train() {
       if (Status status = evaluate(step + 1); status.failed())
         return status;
   }
+  if (options.timeProducts)
+    printProductTiming(*this, stepSeconds);
   if (run.eval && !evaluated)
     if (Status status = evaluate(options.steps); status.failed())
       return status;
