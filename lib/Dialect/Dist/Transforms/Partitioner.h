@@ -96,6 +96,7 @@ private:
   mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis);
   mlir::LogicalResult restrictToParameters(mlir::Operation *op, const FactorMap &map, Options &options);
   mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
+  void bringHome(mlir::Operation *op, llvm::ArrayRef<std::optional<Sharding>> homes);
   std::optional<Candidate> search(mlir::Operation *op, const FactorMap &map, const Options &options,
                                   const Assignment &start);
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);

@@ -328,6 +328,19 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
   return success();
 }
 
+/// Attention over cut heads gives its results back to the sequence at once, so
+/// that what is made of them, the gradient of a bias for one, stays local.
+/// `homes` are the layouts that its operands came from.
+void Partitioner::bringHome(Operation *op, ArrayRef<std::optional<Sharding>> homes) {
+  for (auto [result, operand, home] : llvm::zip(op->getResults(), op->getOperands(), homes)) {
+    if (!home || typeOf(result).getShape() != typeOf(operand).getShape())
+      continue;
+    Value back = inLayout(result, home->complete());
+    if (back != result)
+      result.replaceAllUsesExcept(back, back.getDefiningOp());
+  }
+}
+
 /// Several axes on one factor stand in the order that an operand has already.
 void Partitioner::orderAxes(Operation *op, const FactorMap &map, Assignment &assignment) {
   for (auto [factor, axes] : llvm::enumerate(assignment.factors)) {
@@ -407,11 +420,15 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
   std::optional<Candidate> best = search(op, map, options, start);
   if (!best)
     return op->emitError("cannot be cut as its parameters are");
+  auto homes = llvm::map_to_vector(op->getOperands(), [&](Value operand) { return layoutOf(operand); });
   for (OpOperand &operand : op->getOpOperands())
     if (failed(setOperand(operand, best->operands[operand.getOperandNumber()])))
       return failure();
   for (auto [result, sharding] : llvm::zip(op->getResults(), best->results))
     settle(result, sharding);
+  if (ringOf(map) &&
+      llvm::any_of(mesh.names, [&](StringRef axis) { return policy.attentionCut(axis) == AttentionCut::Heads; }))
+    bringHome(op, homes);
   return success();
 }
 
