@@ -1,7 +1,7 @@
 // RUN: colo-opt %s --dist-shard="mode=1d size=4 sequence-parallel" -split-input-file -verify-diagnostics
 // RUN: not colo-opt %S/Inputs/gpt2.mlir --dist-shard="mode=4d size=4" 2>&1 | FileCheck %s
 
-// CHECK: error: unknown parallel mode '4d'; there are none, 1d
+// CHECK: error: unknown parallel mode '4d'; there are none, 1d, 2d, 2.5d, 3d, sequence, ulysses
 
 // expected-note @+1 {{the parameter is 'tensor<6x8xf32>'; sizes that divide: 1, 2, 3, 6}}
 func.func @features(%x: tensor<2x8xf32>, %w: tensor<6x8xf32> {colo.param = "fc.weight"}) -> tensor<2x6xf32> attributes {colo.role = "entry"} {
