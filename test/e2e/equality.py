@@ -21,7 +21,6 @@ import numpy
 import safetensors_io
 
 STEPS = 3
-ROWS = 12  # rows of one replica and accumulation step, in two micro-batches
 ACCUMULATION = 3
 
 
@@ -31,9 +30,11 @@ class Layout(typing.NamedTuple):
     mode: str
     size: int
     extra: str = ""
+    rows: int = 12  # of one replica and accumulation step, in two micro-batches
 
     def __str__(self):
-        return f"{self.mode}={self.size}" + (" sp" if "sequence_parallel" in self.extra else "")
+        short = {"": "", ", sequence_parallel=True": " sp"}
+        return f"{self.mode}={self.size}" + short.get(self.extra, self.extra.replace(",", ""))
 
     def config(self):
         if self.mode == "none":
@@ -55,23 +56,34 @@ def layouts(sizes, sequence=None):
     return result
 
 
+# A micro-batch has as many rows as the axes that cut it divide: q, depth*q, and l*l of l*l*l.
+GRIDS = [
+    *(Layout("2d", size, rows=24) for size in (4, 9)),
+    *(Layout("2.5d", size, f", depth={depth}", 24) for size, depth in ((8, 2), (12, 3), (4, 1), (3, 3))),
+    Layout("3d", 8, rows=24),
+]
+ONE_RANK_GRIDS = [Layout("2d", 1, rows=24), Layout("3d", 1, rows=24)]
+LARGE_CUBE = Layout("3d", 27, rows=36)
+
 # Sizes that make nearly every cell legal and all dims distinct.
 MODELS = {
     "mlp": dict(
         data="synthetic:97",
-        layouts=layouts({"1d": [2, 3, 4, 6, 8], "sequence": [2, 3, 4], "ulysses": [2]}),
+        layouts=layouts({"1d": [2, 3, 4, 6, 8], "sequence": [2, 3, 4], "ulysses": [2]}) + GRIDS + ONE_RANK_GRIDS,
         sizes=dict(hidden=72),
         defines={},
     ),
     "vit": dict(
         data="synthetic:97",
-        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 4, 8], "ulysses": [2, 4]}, sequence=16),
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 4, 8], "ulysses": [2, 4]}, sequence=16) + GRIDS,
         sizes=dict(hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1),
     ),
     "gpt2": dict(
         data="text",
-        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24),
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24)
+        + GRIDS
+        + [LARGE_CUBE],
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     ),
@@ -121,11 +133,12 @@ class Suite:
         if key in self.built:
             return self.built[key]
         spec = MODELS[model]
-        name = "-".join(str(part).replace(" ", "-") for part in (model, tensor, optimizer, replicas))
+        parts = (model, tensor, tensor.rows, optimizer, replicas)
+        name = "-".join(str(part).replace(" ", "-") for part in parts)
         config = os.path.join(self.directory, name + ".cfg")
         with open(config, "w") as file:
             file.write(tensor.config())
-            file.write(f"BATCH_SIZE = {ROWS * replicas}\nNUM_MICRO_BATCHES = {2 * replicas}\n")
+            file.write(f"BATCH_SIZE = {tensor.rows * replicas}\nNUM_MICRO_BATCHES = {2 * replicas}\n")
             file.write(f"gradient_accumulation = {ACCUMULATION}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
             sizes = ", ".join(f"{k}={v}" for k, v in spec["sizes"].items())
             file.write(f"model = dict({sizes})\n")
@@ -165,10 +178,10 @@ class Suite:
             safetensors_io.save(path, start)
         return path
 
-    def reference(self, model, optimizer, replicas):
-        key = (model, optimizer, replicas)
+    def reference(self, model, optimizer, replicas, rows):
+        key = (model, optimizer, replicas, rows)
         if key not in self.references:
-            executable = self.build(model, ONE_RANK, optimizer, replicas)
+            executable = self.build(model, ONE_RANK._replace(rows=rows), optimizer, replicas)
             self.references[key] = self.launch(executable, model, 1, "reference", self.initial(model))
         return self.references[key]
 
@@ -214,7 +227,7 @@ class Suite:
         ranks = dp * tensor.size
         name = f"{model} dp={dp} {tensor} {optimizer}"
         try:
-            want = self.reference(model, optimizer, dp)
+            want = self.reference(model, optimizer, dp, tensor.rows)
             got = self.launch(self.build(model, tensor, optimizer, 1), model, ranks, "cell", self.initial(model))
             self.compare(got, want, name)
             self.check_flops(got, want, ranks, name)
