@@ -59,7 +59,7 @@ void Partitioner::keepParameter(Value value, Sharding sharding) {
 LogicalResult Partitioner::checkDivides(Operation *op, const FactorMap &map, const ProductUse &use,
                                         const ProductPlan &plan) {
   Value parameter = use.isGradient() ? Value() : op->getOperand(use.operand);
-  for (const FactorAxes *cuts : {&plan.parameter, &plan.work, &plan.result})
+  for (const FactorAxes *cuts : {&plan.parameter, &plan.result, &plan.work})
     for (auto [factor, axes] : llvm::enumerate(*cuts)) {
       int64_t size = map.factors[factor].size, parts = mesh.groupSize(axes);
       if (size % parts == 0)

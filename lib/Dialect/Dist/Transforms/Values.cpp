@@ -221,8 +221,7 @@ FailureOr<Sharding> Partitioner::boundary(Operation *at, Type type) {
       continue;
     InFlightDiagnostic diagnostic = at->emitError("dim ")
                                     << dim << " of a value between layers, " << withoutEncoding(type)
-                                    << ", must be a multiple of " << parts << ", the size of mesh axis \""
-                                    << mesh.names[axes.front()] << "\"";
+                                    << ", must be a multiple of " << parts << ", the size of " << mesh.describe(axes);
     diagnostic.attachNote() << "it is " << size;
     return failure();
   }
