@@ -7,7 +7,14 @@ import os
 import subprocess
 import sys
 
-LAYOUTS = [("", 2), ("size=2, mode='1d'", 2), ("size=4, mode='1d'", 8), ("size=4, mode='1d', sequence_parallel=True", 4)]
+LAYOUTS = [
+    ("", 2),
+    ("size=2, mode='1d'", 2),
+    ("size=4, mode='1d'", 8),
+    ("size=4, mode='1d', sequence_parallel=True", 4),
+    ("size=4, mode='sequence'", 4),
+    ("size=4, mode='ulysses'", 4),
+]
 
 
 def losses(arguments, model, sizes, data, layout, ranks, rows):
