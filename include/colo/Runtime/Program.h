@@ -46,10 +46,13 @@ typedef struct {
   int32_t axis[COLO_MAX_RANK];
 } ColoDimAxes;
 
-enum { COLO_INIT_ZEROS = 0, COLO_INIT_ONES = 1,
-       COLO_INIT_NORMAL = 2,  /* a = standard deviation, b = mean */
-       COLO_INIT_UNIFORM = 3, /* between a and b */
-       COLO_INIT_CONSTANT = 4 /* a */ };
+enum {
+  COLO_INIT_ZEROS = 0,
+  COLO_INIT_ONES = 1,
+  COLO_INIT_NORMAL = 2,  /* a = standard deviation, b = mean */
+  COLO_INIT_UNIFORM = 3, /* between a and b */
+  COLO_INIT_CONSTANT = 4 /* a */
+};
 
 /* A parameter, or the same parameter of `layers` equal layers. Layer i is named
  * by replacing the single '#' of `name` with firstLayer + i; without a '#'
@@ -64,25 +67,25 @@ typedef struct {
   int64_t padded[COLO_MAX_RANK]; /* global, with the vocabulary padded */
   int64_t local[COLO_MAX_RANK];  /* per rank */
   ColoDimAxes dims[COLO_MAX_RANK];
-  int32_t fileRank;              /* flat view in files: same row-major order */
+  int32_t fileRank; /* flat view in files: same row-major order */
   int64_t fileShape[COLO_MAX_RANK];
   int32_t init;
   double initA, initB;
   int64_t layers, firstLayer;
   int64_t offset, layerStride;
-  int32_t segment;               /* index into ColoProgram.segments */
+  int32_t segment; /* index into ColoProgram.segments */
 } ColoParam;
 
 /* A span of the flat buffers with one reduction set and one decay rule. Spans
  * are disjoint, in rising order, and cover the buffers but for alignment gaps,
  * which hold zeros. */
 typedef struct {
-  int64_t begin, end;      /* elements */
-  int32_t reduceComm;      /* ColoProgram.comms index summing gradients once per
-                              step, or -1 */
-  int32_t decay;           /* 1 if weight decay applies */
-  int32_t normOwnerAxes;   /* bit a: counted in norms only where the coordinate
-                              on axis a is 0 (replicated there) */
+  int64_t begin, end;    /* elements */
+  int32_t reduceComm;    /* ColoProgram.comms index summing gradients once per
+                            step, or -1 */
+  int32_t decay;         /* 1 if weight decay applies */
+  int32_t normOwnerAxes; /* bit a: counted in norms only where the coordinate
+                            on axis a is 0 (replicated there) */
 } ColoSegment;
 
 /* A communicator: all ranks that agree on every coordinate but those of `axes`
@@ -90,10 +93,10 @@ typedef struct {
  * major). Its ranks are ordered by those coordinates. Created at start, in
  * table order, by splitting the world. */
 typedef struct {
-  const char *name;      /* e.g. "tp", "dp", "dp,tp" */
+  const char *name; /* e.g. "tp", "dp", "dp,tp" */
   ColoDimAxes axes;
   int32_t dataParallel;
-  int32_t stream;        /* the only stream it is used on */
+  int32_t stream; /* the only stream it is used on */
 } ColoComm;
 
 /* C[batch, m, n] = A[batch, m, k] * B[batch, k, n] + beta * C. Strides count
@@ -129,7 +132,7 @@ typedef struct {
   const char *source; /* the model's op, file, line */
   int32_t comm;
   int64_t bytes;
-  int64_t perStep;    /* executions per step */
+  int64_t perStep; /* executions per step */
 } ColoSite;
 
 typedef struct ColoFrame ColoFrame;
@@ -152,9 +155,9 @@ typedef struct {
 
 typedef struct {
   uint32_t abi;
-  const char *model;       /* class name */
-  const char *build;       /* hash of model, config and compiler */
-  int32_t dtype;           /* COLO_F32 or COLO_F64: parameters and gradients */
+  const char *model; /* class name */
+  const char *build; /* hash of model, config and compiler */
+  int32_t dtype;     /* COLO_F32 or COLO_F64: parameters and gradients */
   int64_t axisCount;
   const ColoAxis *axes;    /* tensor axes, major to minor */
   int64_t pipeline;        /* stages */
@@ -168,10 +171,9 @@ typedef struct {
   int64_t stateBuffers;    /* optimizer buffers of that size: 0, 1, 2 */
   int64_t workspaceBytes;  /* activations and temporaries, per rank */
   int64_t inputBytesPerMicroBatch;
-  int64_t termCount;       /* denominators */
+  int64_t termCount; /* denominators */
   int64_t streamCount, eventCount;
-  int64_t paramCount, segmentCount, commCount, gemmCount, inputCount,
-      metricCount, siteCount;
+  int64_t paramCount, segmentCount, commCount, gemmCount, inputCount, metricCount, siteCount;
   const ColoParam *params;
   const ColoSegment *segments;
   const ColoComm *comms;
@@ -180,7 +182,7 @@ typedef struct {
   const ColoMetric *metrics;
   const ColoSite *sites;
   ColoOptimizer optimizer;
-  const char *plan;        /* the text of --plan, printed by EXE --info */
+  const char *plan; /* the text of --plan, printed by EXE --info */
   /* One optimizer step on one rank: counts, all micro-batches, reductions,
    * clipping, update. */
   void (*step)(ColoFrame *);
@@ -193,26 +195,26 @@ typedef struct {
 struct ColoFrame {
   char *params, *grads, *state[2], *workspace; /* owned by the runtime; 64-byte
                                                   aligned, never moved */
-  void **inputs;       /* one pointer per ColoInput: the replica's rows */
-  int64_t microBatches; /* micro-batches of this step, accumulation included */
-  int64_t seed;        /* key of all random numbers */
-  int64_t step;        /* 0-based optimizer step */
-  int64_t firstRow;    /* global row of this replica's first row in the step */
+  void **inputs;                               /* one pointer per ColoInput: the replica's rows */
+  int64_t microBatches;                        /* micro-batches of this step, accumulation included */
+  int64_t seed;                                /* key of all random numbers */
+  int64_t step;                                /* 0-based optimizer step */
+  int64_t firstRow;                            /* global row of this replica's first row in the step */
   int64_t dp, replica;
-  const int64_t *coords; /* this rank's coordinate on each tensor axis */
-  double lr;           /* of this step */
+  const int64_t *coords;                   /* this rank's coordinate on each tensor axis */
+  double lr;                               /* of this step */
   double biasCorrection1, biasCorrection2; /* 1 - beta^(step+1) */
-  int64_t *counts;     /* [termCount], written by the emitted code */
-  double *inverseCounts; /* [termCount], 1/N or 0, written by the emitted code */
-  double *metrics;     /* [metricCount], sums over the global batch, written by
-                          the emitted code */
-  double gradNorm;     /* written by the emitted code, before clipping */
-  void **comms;        /* ncclComm_t per ColoComm */
-  void **streams;      /* handle per stream; 0 is the compute stream */
+  int64_t *counts;                         /* [termCount], written by the emitted code */
+  double *inverseCounts;                   /* [termCount], 1/N or 0, written by the emitted code */
+  double *metrics;                         /* [metricCount], sums over the global batch, written by
+                                              the emitted code */
+  double gradNorm;                         /* written by the emitted code, before clipping */
+  void **comms;                            /* ncclComm_t per ColoComm */
+  void **streams;                          /* handle per stream; 0 is the compute stream */
   void **events;
-  int64_t site;        /* ColoSite of the next collective, written by the
-                          emitted code before each nccl call */
-  void *runtime;       /* the runtime's own */
+  int64_t site;  /* ColoSite of the next collective, written by the
+                    emitted code before each nccl call */
+  void *runtime; /* the runtime's own */
 };
 
 /* Called by emitted code, provided by the runtime. */

@@ -35,8 +35,8 @@ namespace colo {
 /// Names of attributes that several phases share.
 /// On a function argument that is a parameter: its name inside the module.
 inline constexpr llvm::StringLiteral kParamArgAttr = "colo.param";
-/// On the function that is one micro-batch of the model ("entry"), on its evaluation form ("evaluate") and on the function
-/// that counts denominators ("count").
+/// On the function that is one micro-batch of the model ("entry"), on its evaluation form ("evaluate") and on the
+/// function that counts denominators ("count").
 inline constexpr llvm::StringLiteral kRoleAttr = "colo.role";
 
 /// Letters of an einsum spec; e.g. "bsh,oh->bso" gives {"bsh", "oh", "bso"}.

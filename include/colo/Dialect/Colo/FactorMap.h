@@ -21,11 +21,11 @@ namespace colo {
 
 /// What cutting a factor over a mesh axis means.
 enum class FactorKind {
-  Parallel,    ///< each shard computes its part of the results
-  Sum,         ///< results are partial sums over the axis
-  Max,         ///< results are partial maxima over the axis
-  Replicated,  ///< must be whole on every rank (a normalised or sliced dim)
-  Ring,        ///< must be whole unless the op is expanded as a ring
+  Parallel,   ///< each shard computes its part of the results
+  Sum,        ///< results are partial sums over the axis
+  Max,        ///< results are partial maxima over the axis
+  Replicated, ///< must be whole on every rank (a normalised or sliced dim)
+  Ring,       ///< must be whole unless the op is expanded as a ring
 };
 
 struct Factor {

@@ -135,7 +135,8 @@ LogicalResult BroadcastOp::verify() {
     if (dims[i] < 0 || dims[i] >= static_cast<int64_t>(out.size()) || (i && dims[i] <= dims[i - 1]))
       return emitOpError("dims must rise and lie within the result's rank");
     if (out[dims[i]] != in[i])
-      return emitOpError("operand dim ") << i << " is " << in[i] << ", result dim " << dims[i] << " is " << out[dims[i]];
+      return emitOpError("operand dim ") << i << " is " << in[i] << ", result dim " << dims[i] << " is "
+                                         << out[dims[i]];
   }
   return checkSameElementType(*this, getInput(), getResult());
 }
@@ -163,7 +164,8 @@ LogicalResult TransposeOp::verify() {
       return emitOpError("not a permutation");
     seen[perm[i]] = true;
     if (out[i] != in[perm[i]])
-      return emitOpError("result dim ") << i << " is " << out[i] << ", operand dim " << perm[i] << " is " << in[perm[i]];
+      return emitOpError("result dim ") << i << " is " << out[i] << ", operand dim " << perm[i] << " is "
+                                        << in[perm[i]];
   }
   return checkSameElementType(*this, getInput(), getResult());
 }
