@@ -70,6 +70,9 @@ public:
   int run();
 
 private:
+  int runPhases();
+  int verifyDiagnostics();
+  static void forwardToVerifier(const llvm::SMDiagnostic &diagnostic, void *self);
   int load(llvm::StringRef path, unsigned &bufferId);
   int loadInputs();
   int importModule();
@@ -80,6 +83,7 @@ private:
   int writeFile(llvm::StringRef path, llvm::function_ref<void(llvm::raw_ostream &)> print);
   int printPlan();
   int emitExecutable();
+  int checkOutput() const;
   bool wants(Phase phase) const { return request.emit == phase; }
   std::string executablePath() const;
 
@@ -91,6 +95,10 @@ private:
   unsigned modelBuffer = 0;
   OwningOpRef<ModuleOp> module;
   bool done = false; ///< the requested phase has been printed
+  /// Exists with --verify-diagnostics; `reporting` while it speaks itself.
+  std::unique_ptr<SourceMgrDiagnosticVerifierHandler> verifier;
+  bool reporting = false;
+  unsigned verifiedBuffers = 0; ///< the first so many buffers hold expectations
 };
 
 int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
@@ -102,16 +110,22 @@ int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
 }
 
 int Compilation::loadInputs() {
+  unsigned configBuffer = 0;
   if (!request.modelFile.empty())
     if (int code = load(request.modelFile, modelBuffer))
       return code;
+  if (!request.configFile.empty())
+    if (int code = load(request.configFile, configBuffer))
+      return code;
+  if (request.verifyDiagnostics) {
+    verifier = std::make_unique<SourceMgrDiagnosticVerifierHandler>(sources, &context, llvm::errs());
+    sources.setDiagHandler(forwardToVerifier, this);
+    verifiedBuffers = sources.getNumBuffers();
+  }
   if (request.configFile.empty()) {
     config.worldSize.value = request.worldSize;
     return ExitDone;
   }
-  unsigned configBuffer = 0;
-  if (int code = load(request.configFile, configBuffer))
-    return code;
   SupportedFeatures supported;
   supported.tensorMode = [](llvm::StringRef mode) { return dist::isModeSupported(mode); };
   std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize, supported);
@@ -239,10 +253,10 @@ int Compilation::printPlan() {
   });
 }
 
+/// A name that no tool takes for a flag.
 std::string Compilation::executablePath() const {
-  if (!request.output.empty())
-    return request.output;
-  return llvm::sys::path::stem(request.modelFile).str();
+  std::string path = request.output.empty() ? llvm::sys::path::stem(request.modelFile).str() : request.output;
+  return llvm::StringRef(path).starts_with("-") ? "./" + path : path;
 }
 
 int Compilation::emitExecutable() {
@@ -250,7 +264,14 @@ int Compilation::emitExecutable() {
   options.cpu = request.cpu;
   options.optLevel = request.optLevel;
   std::string executable = executablePath();
-  std::string object = wants(Phase::Object) && !request.output.empty() ? request.output : executable + ".o";
+  llvm::SmallString<128> object(executable);
+  if (!wants(Phase::Object)) {
+    object += ".o";
+    // A name of its own, so that nothing of the user's is touched.
+    if (!request.saveTemps)
+      if (std::error_code error = llvm::sys::fs::createTemporaryFile("colo", "o", object))
+        return environmentError("cannot create a temporary file: " + error.message());
+  }
   std::string message;
   if (failed(emitObject(*module, options, object, message)))
     return environmentError(message);
@@ -264,7 +285,56 @@ int Compilation::emitExecutable() {
   return failed(linked) ? environmentError(message) : ExitDone;
 }
 
+/// What a binary may not be written over: the inputs, and anything that is no regular file.
+int Compilation::checkOutput() const {
+  bool binary = wants(Phase::Executable) || wants(Phase::Object);
+  bool text = !binary || request.check || request.printConfig || request.plan != CompileRequest::PlanFormat::None;
+  if (text && (request.output.empty() || request.output == "-"))
+    return ExitDone;
+  if (request.output == "-")
+    return environmentError("an executable cannot go to standard output; name a file with -o");
+  std::string output = executablePath();
+  for (const std::string &input : {request.modelFile, request.configFile})
+    if (!input.empty() && llvm::sys::fs::equivalent(output, input))
+      return environmentError("'" + output + "' is an input and would be overwritten; name another file with -o");
+  if (!text && llvm::sys::fs::exists(output) && !llvm::sys::fs::is_regular_file(output))
+    return environmentError("'" + output + "' is not a regular file");
+  return ExitDone;
+}
+
+/// The frontends speak through the SourceMgr; the verifier listens to MLIR.
+void Compilation::forwardToVerifier(const llvm::SMDiagnostic &diagnostic, void *self) {
+  auto *compilation = static_cast<Compilation *>(self);
+  if (compilation->reporting)
+    return diagnostic.print("", llvm::errs());
+  // Notes inside the standard layers cannot be expected in the user's files.
+  if (compilation->sources.FindBufferContainingLoc(diagnostic.getLoc()) > compilation->verifiedBuffers)
+    return;
+  compilation->reporting = true;
+  DiagnosticSeverity severity = diagnostic.getKind() == llvm::SourceMgr::DK_Error     ? DiagnosticSeverity::Error
+                                : diagnostic.getKind() == llvm::SourceMgr::DK_Warning ? DiagnosticSeverity::Warning
+                                : diagnostic.getKind() == llvm::SourceMgr::DK_Remark  ? DiagnosticSeverity::Remark
+                                                                                      : DiagnosticSeverity::Note;
+  auto location = FileLineColLoc::get(&compilation->context, diagnostic.getFilename(), diagnostic.getLineNo(),
+                                      diagnostic.getColumnNo() + 1);
+  compilation->context.getDiagEngine().emit(location, severity) << diagnostic.getMessage();
+  compilation->reporting = false;
+}
+
+/// Whether what was said is what the sources' comments expect, nothing missing and nothing more.
+int Compilation::verifyDiagnostics() {
+  reporting = true;
+  return failed(verifier->verify()) ? ExitInput : ExitDone;
+}
+
 int Compilation::run() {
+  int code = runPhases();
+  return verifier ? verifyDiagnostics() : code;
+}
+
+int Compilation::runPhases() {
+  if (int code = checkOutput())
+    return code;
   if (int code = loadInputs())
     return code;
   if (request.printConfig) {
@@ -281,7 +351,9 @@ int Compilation::run() {
     if (int code = finishPhase(Phase::AST, [&](llvm::raw_ostream &out) { out << text; }); code || done)
       return code;
   }
-  SourceMgrDiagnosticHandler handler(sources, &context, llvm::errs());
+  std::optional<SourceMgrDiagnosticHandler> handler;
+  if (!verifier)
+    handler.emplace(sources, &context, llvm::errs());
   if (int code = importModule())
     return code;
   if (int code = finishPhase(Phase::Colo, [&](llvm::raw_ostream &os) { module->print(os); }); code || done)

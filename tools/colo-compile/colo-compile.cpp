@@ -117,6 +117,8 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
     request.modelFile = inputs[0];
   request.configFile = args.getLastArgValue(OPT_config_eq).str();
   request.output = args.getLastArgValue(OPT_output).str();
+  if (args.hasArg(OPT_output) && request.output.empty())
+    return usageError("-o needs a file name");
   request.dumpDirectory = args.getLastArgValue(OPT_dump_phases_eq).str();
   request.modelName = args.getLastArgValue(OPT_model_eq).str();
   request.check = args.hasArg(OPT_check);
