@@ -18,6 +18,7 @@
 #include "colo/Runtime/Safetensors.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <ctime>
@@ -98,9 +99,28 @@ static void printInfo(const Run &run) {
 /// Only rank 0 speaks to the user.
 static bool speaks(const Run &run) { return run.world.processRank == 0; }
 
+/// What is written after training is checked before it: folders that can be written, a file for each.
+static Status checkOutputs(const Options &options) {
+  const std::string *outputs[] = {&options.exportFile, &options.dumpGrads, &options.stats, &options.log};
+  for (const std::string *&output : outputs) {
+    if (output->empty())
+      continue;
+    for (const std::string **other = outputs; other != &output; ++other)
+      if (**other == *output)
+        return Status::usage("%s is named for two outputs", output->c_str());
+    size_t slash = output->rfind('/');
+    std::string folder = slash == std::string::npos ? "." : output->substr(0, slash + 1);
+    if (access(folder.c_str(), W_OK) != 0)
+      return Status::usage("cannot write %s: %s", output->c_str(), std::strerror(errno));
+  }
+  return Status::ok();
+}
+
 static Status openFiles(Run &run) {
   const ColoProgram &program = *run.program;
   const Options &options = run.options;
+  if (Status status = checkOutputs(options); status.failed())
+    return status;
   if (options.data.empty() && options.steps > 0)
     return Status::usage("training needs --data=SPEC; --help lists all flags");
   if (!options.data.empty())
@@ -111,6 +131,9 @@ static Status openFiles(Run &run) {
   if (!options.eval.empty())
     if (Status status = openDataset(options.eval, Split::Eval, program, run.seed, run.eval); status.failed())
       return status;
+  if (run.eval && run.eval->size() < run.world.globalRows)
+    return Status::user("the evaluation set has %lld records, less than one global batch of %lld",
+                        static_cast<long long>(run.eval->size()), static_cast<long long>(run.world.globalRows));
   if (options.init.empty())
     return Status::ok();
   run.init = std::make_unique<SafetensorsFile>();
@@ -130,6 +153,11 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   int64_t ranks = run.world.launched ? run.world.ranks : run.options.ranks;
   if (Status status = planWorld(*program, ranks, run.world); status.failed())
     return status;
+  constexpr int64_t maxThreads = 4096;
+  if (run.threads * ranksHere(run.world) > maxThreads)
+    return Status::usage("%lld ranks of %lld threads are more than %lld threads in one process; lower --threads",
+                         static_cast<long long>(ranksHere(run.world)), static_cast<long long>(run.threads),
+                         static_cast<long long>(maxThreads));
   if (run.options.timeProducts && run.world.ranks != 1)
     return Status::usage("--time-products needs one rank, not %lld", static_cast<long long>(run.world.ranks));
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);

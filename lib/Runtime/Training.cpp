@@ -94,9 +94,6 @@ Status Rank::trainStep(int64_t step) {
 /// partial batch is left out.
 Status Rank::evaluate(int64_t step) {
   int64_t batches = run.eval->size() / run.world.globalRows;
-  if (batches == 0)
-    return Status::user("the evaluation set has %lld records, less than one global batch of %lld",
-                        static_cast<long long>(run.eval->size()), static_cast<long long>(run.world.globalRows));
   setCounting(false);
   std::fill(evalSums.begin(), evalSums.end(), 0.0);
   for (int64_t batch = 0; batch < batches; ++batch) {

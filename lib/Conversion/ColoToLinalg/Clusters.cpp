@@ -344,11 +344,37 @@ bool Clustering::compatibleRows(const Node &a, const Node &b, size_t &rows) cons
   return rows == longest || rowCount >= kFewRows || largest <= kSmallKernel;
 }
 
+/// The parameter whose gradient buffer a value is added to, or nothing.
+static std::pair<Value, Attribute> gradientBuffer(Value value) {
+  for (Operation *user : value.getUsers())
+    if (auto grad = dyn_cast<GradOp>(user)) {
+      if (auto ref = grad.getParam().getDefiningOp<ParamRefOp>())
+        return {Value(), ref.getParamAttr()};
+      return {grad.getParam(), Attribute()};
+    }
+  return {};
+}
+
+/// Two results of one kernel never go to one buffer: the kernel's stores may be reordered.
+static bool shareGradientBuffer(llvm::ArrayRef<Value> some, llvm::ArrayRef<Value> others) {
+  for (Value value : some) {
+    auto buffer = gradientBuffer(value);
+    if (!buffer.first && !buffer.second)
+      continue;
+    for (Value other : others)
+      if (gradientBuffer(other) == buffer)
+        return true;
+  }
+  return false;
+}
+
 bool Clustering::tryMerge(int a, int b) {
   a = find(a);
   b = find(b);
   if (a == b)
     return true;
+  if (shareGradientBuffer(nodes[a].anchors, nodes[b].anchors))
+    return false;
   if (nodes[a].anchors.empty() || nodes[b].anchors.empty() || nodes[a].column != nodes[b].column)
     return false;
   size_t rows;

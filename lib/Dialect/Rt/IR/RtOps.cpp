@@ -7,6 +7,7 @@
 
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -52,6 +53,10 @@ LogicalResult LaunchOp::verify() {
   bool memrefs = llvm::any_of(getInputs().getTypes(), llvm::IsaPred<MemRefType>);
   if ((tensors || !getResults().empty()) && (memrefs || !getOuts().empty()))
     return emitOpError("mixes tensors and memrefs");
+  llvm::SmallDenseSet<Value, 4> destinations;
+  for (Value out : getOuts())
+    if (!destinations.insert(out).second)
+      return emitOpError("names one destination twice");
   return success();
 }
 
