@@ -153,15 +153,15 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   int64_t ranks = run.world.launched ? run.world.ranks : run.options.ranks;
   if (Status status = planWorld(*program, ranks, run.world); status.failed())
     return status;
+  if (run.options.timeProducts && run.world.ranks != 1)
+    return Status::usage("--time-products needs one rank, not %lld", static_cast<long long>(run.world.ranks));
+  run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
+  run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
   constexpr int64_t maxThreads = 4096;
   if (run.threads * ranksHere(run.world) > maxThreads)
     return Status::usage("%lld ranks of %lld threads are more than %lld threads in one process; lower --threads",
                          static_cast<long long>(ranksHere(run.world)), static_cast<long long>(run.threads),
                          static_cast<long long>(maxThreads));
-  if (run.options.timeProducts && run.world.ranks != 1)
-    return Status::usage("--time-products needs one rank, not %lld", static_cast<long long>(run.world.ranks));
-  run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
-  run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
   setCommTimeout(run.options.commTimeout);
   return Status::ok();
 }
