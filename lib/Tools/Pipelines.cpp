@@ -27,6 +27,8 @@ dist::ShardingOptions colo::shardingOptions(const ParallelConfig &config) {
   options.size = config.tensorSize;
   options.depth = config.depth;
   options.sequenceParallel = config.sequenceParallel;
+  options.sequenceMode = config.sequenceMode;
+  options.sequenceSize = config.sequenceSize;
   return options;
 }
 

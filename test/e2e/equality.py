@@ -31,15 +31,28 @@ class Layout(typing.NamedTuple):
     size: int
     extra: str = ""
     rows: int = 12  # of one replica and accumulation step, in two micro-batches
+    parts: int = 1  # of a sequence that is cut beside the mode
+    attention: str = "ring"  # and how attention looks across them
 
     def __str__(self):
         short = {"": "", ", sequence_parallel=True": " sp"}
-        return f"{self.mode}={self.size}" + short.get(self.extra, self.extra.replace(",", ""))
+        beside = f" {self.attention}={self.parts}" if self.parts > 1 else ""
+        return f"{self.mode}={self.size}" + short.get(self.extra, self.extra.replace(",", "")) + beside
 
     def config(self):
         if self.mode == "none":
             return ""
-        return f"parallel = dict(tensor=dict(size={self.size}, mode='{self.mode}'{self.extra}))\n"
+        sequence = f", sequence=dict(size={self.parts}, mode='{self.attention}')" if self.parts > 1 else ""
+        return f"parallel = dict(tensor=dict(size={self.size}, mode='{self.mode}'{self.extra}){sequence})\n"
+
+    @property
+    def ranks(self):
+        return self.size * self.parts
+
+    @property
+    def kind(self):
+        """What --modes selects by."""
+        return self.mode if self.parts == 1 else f"{self.mode}+sequence"
 
 
 ONE_RANK = Layout("none", 1)
@@ -56,6 +69,22 @@ def layouts(sizes, sequence=None):
     return result
 
 
+def with_sequence(sequence=None, heads=None):
+    """1d beside a cut sequence: ring attention, and ulysses where heads divide; with sequence_parallel too where the
+    sequence divides. A model without sequences has one way only."""
+    result = []
+    for parts, size in ((2, 2), (3, 2), (2, 3)):
+        if sequence and sequence % parts:
+            continue
+        for extra in ("", ", sequence_parallel=True"):
+            if extra and (not sequence or sequence % (parts * size)):
+                continue
+            result.append(Layout("1d", size, extra, parts=parts))
+            if heads and heads % (parts * size) == 0:
+                result.append(Layout("1d", size, extra, parts=parts, attention="ulysses"))
+    return result
+
+
 # A micro-batch has as many rows as the axes that cut it divide: q, depth*q, and l*l of l*l*l.
 GRIDS = [
     *(Layout("2d", size, rows=24) for size in (4, 9)),
@@ -69,13 +98,15 @@ LARGE_CUBE = Layout("3d", 27, rows=36)
 MODELS = {
     "mlp": dict(
         data="synthetic:97",
-        layouts=layouts({"1d": [2, 3, 4, 6, 8], "sequence": [2, 3, 4], "ulysses": [2]}) + GRIDS + ONE_RANK_GRIDS,
+        layouts=layouts({"1d": [2, 3, 4, 6, 8], "sequence": [2, 3, 4], "ulysses": [2]}) + GRIDS + ONE_RANK_GRIDS + with_sequence(),
         sizes=dict(hidden=72),
         defines={},
     ),
     "vit": dict(
         data="synthetic:97",
-        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 4, 8], "ulysses": [2, 4]}, sequence=16) + GRIDS,
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 4, 8], "ulysses": [2, 4]}, sequence=16)
+        + GRIDS
+        + with_sequence(sequence=16, heads=12),
         sizes=dict(hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1),
     ),
@@ -83,7 +114,8 @@ MODELS = {
         data="text",
         layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24)
         + GRIDS
-        + [LARGE_CUBE],
+        + [LARGE_CUBE]
+        + with_sequence(sequence=24, heads=12),
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     ),
@@ -224,7 +256,7 @@ class Suite:
             raise Failure(f"{cell}: {per_rank[0]} flops a rank, an even share is {total / ranks:.0f}")
 
     def cell(self, model, tensor, optimizer, dp):
-        ranks = dp * tensor.size
+        ranks = dp * tensor.ranks
         name = f"{model} dp={dp} {tensor} {optimizer}"
         try:
             want = self.reference(model, optimizer, dp, tensor.rows)
@@ -241,10 +273,10 @@ class Suite:
         worlds = [int(w) for w in self.arguments.worlds.split(",")]
         modes = self.arguments.modes.split(",")
         for model in self.arguments.models.split(","):
-            tensors = [layout for layout in MODELS[model]["layouts"] if layout.mode in modes]
+            tensors = [layout for layout in MODELS[model]["layouts"] if layout.kind in modes]
             for optimizer, tensor, world in itertools.product(self.arguments.optimizers.split(","), tensors, worlds):
-                if world % tensor.size == 0 and not (tensor == ONE_RANK and world == 1):
-                    self.cell(model, tensor, optimizer, world // tensor.size)
+                if world % tensor.ranks == 0 and not (tensor == ONE_RANK and world == 1):
+                    self.cell(model, tensor, optimizer, world // tensor.ranks)
 
 
 def main():

@@ -71,6 +71,7 @@ struct ParallelConfig {
   Sourced<int64_t> depth{1};             // 2.5d
   Sourced<bool> sequenceParallel{false}; // 1d
   Sourced<int64_t> sequenceSize{1};      // sequence=dict(size=...), with 1d
+  Sourced<std::string> sequenceMode{"ring"};
   Sourced<int64_t> data{0};              // 0: inferred at launch
   Sourced<int64_t> worldSize{0};         // --world-size, 0: unknown
 
@@ -94,7 +95,7 @@ struct ParallelConfig {
 struct SupportedFeatures {
   /// True if there is a sharding policy of this name ("none" is one).
   std::function<bool(llvm::StringRef)> tensorMode;
-  /// "pipeline", "sequence", "zero", "fp16", "bf16", "torch_ddp", "experts".
+  /// "pipeline", "zero", "fp16", "bf16", "torch_ddp", "experts".
   std::function<bool(llvm::StringRef)> feature;
 };
 

@@ -85,6 +85,7 @@ static void addParallel(const ParallelConfig &config, Table &table) {
     table.add("parallel.tensor.depth", config.depth);
   table.add("parallel.tensor.sequence_parallel", config.sequenceParallel);
   table.add("parallel.sequence.size", config.sequenceSize);
+  table.add("parallel.sequence.mode", config.sequenceMode);
   int64_t replica = config.pipeline * config.tensorSize * config.sequenceSize;
   if (config.data.value)
     table.add("parallel.data", config.data);

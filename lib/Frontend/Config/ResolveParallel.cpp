@@ -21,6 +21,7 @@ namespace colo::config {
 static constexpr int64_t maxWorldSize = int64_t(1) << 20;
 
 static const StringRef modeNames[] = {"1d", "2d", "2.5d", "3d", "sequence", "ulysses"};
+static const StringRef sequenceModeNames[] = {"ring", "ulysses"};
 static const StringRef scheduleNames[] = {"gpipe", "1f1b", "interleaved", "zero_bubble"};
 
 //===----------------------------------------------------------------------===//
@@ -185,14 +186,21 @@ static void resolvePipeline(Resolver &resolver, const Item &item) {
     resolver.require("pipeline", item.range, "a pipeline of more than one stage");
 }
 
-/// `key=N` or `key=dict(size=N)`.
-static bool resolveSize(Resolver &resolver, const Item &item, StringRef key, Sourced<int64_t> &result) {
+/// `key=N` or `key=dict(size=N)`, the latter with a mode if there are `modes`.
+static bool resolveSize(Resolver &resolver, const Item &item, StringRef key, Sourced<int64_t> &result,
+                        ArrayRef<StringRef> modes = {}, Sourced<std::string> *mode = nullptr) {
   std::string path = ("parallel." + key).str();
   if (item.value.toInteger() || item.value.toFloat())
     return readCount(resolver, item, path, 1, result);
   bool unknown;
-  const Dict *dict = readDict(resolver, item, path, {"size"}, (key + "=dict(size=2), or an int").str(), unknown);
+  SmallVector<StringRef> legal{"size"};
+  if (mode)
+    legal.push_back("mode");
+  const Dict *dict = readDict(resolver, item, path, legal, (key + "=dict(size=2), or an int").str(), unknown);
   if (!dict)
+    return false;
+  const Entry *name = mode ? dict->find("mode") : nullptr;
+  if (name && !readName(resolver, name->item, path + ".mode", modes, *mode))
     return false;
   if (const Entry *size = dict->find("size"))
     return readCount(resolver, size->item, path + ".size", 1, result);
@@ -203,14 +211,14 @@ static bool resolveSize(Resolver &resolver, const Item &item, StringRef key, Sou
 
 static void resolveSequence(Resolver &resolver, const Entry &entry) {
   ParallelConfig &config = resolver.config;
-  if (!resolveSize(resolver, entry.item, "sequence", config.sequenceSize) || config.sequenceSize == 1)
+  if (!resolveSize(resolver, entry.item, "sequence", config.sequenceSize, sequenceModeNames, &config.sequenceMode) ||
+      config.sequenceSize == 1 || config.tensorMode.value == "1d")
     return;
-  if (config.tensorMode.value != "1d")
-    resolver.error(entry.keyRange, "'sequence' goes with tensor mode '1d' only; for sequence parallelism alone write "
-                                   "tensor=dict(size=" +
-                                       Twine(config.sequenceSize.value) + ", mode='sequence')");
-  else
-    resolver.require("sequence", entry.item.range, "sequence together with tensor mode '1d'");
+  std::string alone = config.sequenceMode.value == "ring" ? "sequence" : config.sequenceMode.value;
+  resolver.error(entry.keyRange,
+                 "'sequence' goes with tensor mode '1d' only; the mode is " + quoteMode(config.tensorMode.value) +
+                     "; for sequence parallelism alone write tensor=dict(size=" + Twine(config.sequenceSize.value) +
+                     ", mode='" + alone + "')");
 }
 
 //===----------------------------------------------------------------------===//

@@ -94,6 +94,21 @@ TEST(Config, SequenceGoesWith1D) {
   Loaded loaded("parallel = dict(tensor=dict(size=2, mode='1d'), sequence=dict(size=4))", 16);
   ASSERT_TRUE(loaded.config) << loaded.errors();
   EXPECT_EQ(loaded.config->sequenceSize, 4);
+  EXPECT_EQ(loaded.config->sequenceMode.value, "ring");
+}
+
+TEST(Config, SequenceIsANumberOrHasAMode) {
+  Loaded number("parallel = dict(tensor=dict(size=2, mode='1d'), sequence=4)", 16);
+  ASSERT_TRUE(number.config) << number.errors();
+  EXPECT_EQ(number.config->sequenceSize, 4);
+  Loaded heads("parallel = dict(tensor=dict(size=2, mode='1d'), sequence=dict(size=4, mode='ulysses'))", 16);
+  ASSERT_TRUE(heads.config) << heads.errors();
+  EXPECT_EQ(heads.config->sequenceMode.value, "ulysses");
+}
+
+TEST(Config, SequenceOfOneGoesWithEveryMode) {
+  EXPECT_TRUE(Loaded("parallel = dict(tensor=dict(size=4, mode='2d'), sequence=1)").config);
+  EXPECT_TRUE(Loaded("parallel = dict(sequence=dict(size=1))").config);
 }
 
 TEST(Config, DataIsStoredAndComparedWithTheWorld) {

@@ -27,6 +27,9 @@ struct ShardingOptions {
   int64_t size = 1;  ///< ranks of the tensor group
   int64_t depth = 1; ///< modes with a depth
   bool sequenceParallel = false;
+  /// A second mode over more ranks, which divides sequences; its axes are major.
+  std::string sequenceMode = "ring";
+  int64_t sequenceSize = 1;
 };
 
 /// The first time that a product or a lookup meets a parameter whose layout is open.
@@ -115,10 +118,13 @@ public:
 bool isModeSupported(llvm::StringRef mode);
 /// Comma-separated, for messages.
 std::string supportedModes();
-/// Null if the mode is not supported.
+/// Null if a mode is not supported.
 std::unique_ptr<Policy> makePolicy(const ShardingOptions &options);
 /// The policy's axes without those of size 1, which cut nothing.
 Mesh makeMesh(const Policy &policy);
+
+/// Two modes at once, each over its own axes; neither fixes products as a whole.
+std::unique_ptr<Policy> composePolicies(std::unique_ptr<Policy> major, std::unique_ptr<Policy> minor);
 
 /// The modes, each defined in the file of its name.
 std::unique_ptr<Policy> makeNonePolicy(const ShardingOptions &options);

@@ -26,6 +26,14 @@ static constexpr Mode kModes[] = {{"none", makeNonePolicy},      {"1d", makeOneD
                                   {"3d", makeThreeDPolicy},      {"sequence", makeSequencePolicy},
                                   {"ulysses", makeUlyssesPolicy}};
 
+/// What may divide the sequence beside a tensor mode.
+static constexpr Mode kSequenceModes[] = {{"ring", makeSequencePolicy}, {"ulysses", makeUlyssesPolicy}};
+
+static std::unique_ptr<Policy> make(llvm::ArrayRef<Mode> modes, llvm::StringRef name, const ShardingOptions &options) {
+  const Mode *mode = llvm::find_if(modes, [&](const Mode &m) { return m.name == name; });
+  return mode == modes.end() ? nullptr : mode->make(options);
+}
+
 bool colo::dist::isModeSupported(llvm::StringRef mode) {
   return llvm::any_of(kModes, [&](const Mode &m) { return m.name == mode; });
 }
@@ -35,10 +43,13 @@ std::string colo::dist::supportedModes() {
 }
 
 std::unique_ptr<Policy> colo::dist::makePolicy(const ShardingOptions &options) {
-  for (const Mode &mode : kModes)
-    if (mode.name == options.mode)
-      return mode.make(options);
-  return nullptr;
+  std::unique_ptr<Policy> tensor = make(kModes, options.mode, options);
+  if (!tensor || options.sequenceSize == 1)
+    return tensor;
+  ShardingOptions sequenceOptions;
+  sequenceOptions.size = options.sequenceSize;
+  std::unique_ptr<Policy> sequence = make(kSequenceModes, options.sequenceMode, sequenceOptions);
+  return sequence ? composePolicies(std::move(sequence), std::move(tensor)) : nullptr;
 }
 
 Mesh colo::dist::makeMesh(const Policy &policy) {

@@ -26,8 +26,8 @@ public:
 
   Sharding boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const override {
     Sharding sharding = Sharding::whole(static_cast<int64_t>(shape.size()));
-    if (hasSequence(shape) && !mesh.empty())
-      sharding.dims[kSequenceDim] = {*mesh.find("sp")};
+    if (std::optional<int> axis = mesh.find("sp"); axis && hasSequence(shape))
+      sharding.dims[kSequenceDim] = {*axis};
     return sharding;
   }
 

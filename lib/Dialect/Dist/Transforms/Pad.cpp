@@ -222,7 +222,7 @@ struct PadPass : public dist::impl::PadPassBase<PadPass> {
   using PadPassBase::PadPassBase;
 
   void runOnOperation() override {
-    std::unique_ptr<Policy> policy = makePolicy({mode, size, depth, sequenceParallel});
+    std::unique_ptr<Policy> policy = makePolicy({mode, size, depth, sequenceParallel, sequenceMode, sequenceSize});
     if (!policy) {
       getOperation().emitError("unknown parallel mode '") << mode << "'; there are " << supportedModes();
       return signalPassFailure();

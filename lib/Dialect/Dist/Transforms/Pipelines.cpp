@@ -16,10 +16,12 @@ void dist::buildShardPipeline(OpPassManager &pm, const ShardingOptions &options)
   // Vocabularies are known while the classification ops are whole; everything
   // after them is primitive.
   pm.addPass(createFoldLookupsPass());
-  pm.addPass(createPadPass({options.mode, options.size, options.depth, options.sequenceParallel}));
+  pm.addPass(createPadPass({options.mode, options.size, options.depth, options.sequenceParallel, options.sequenceMode,
+                            options.sequenceSize}));
   pm.addPass(createDecomposePass());
 
-  pm.addPass(createShardPass({options.mode, options.size, options.depth, options.sequenceParallel}));
+  pm.addPass(createShardPass({options.mode, options.size, options.depth, options.sequenceParallel, options.sequenceMode,
+                              options.sequenceSize}));
 
   pm.addPass(createReshardToCollectivesPass());
   pm.addPass(createCombineCollectivesPass());

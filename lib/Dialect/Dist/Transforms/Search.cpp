@@ -303,13 +303,18 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
   if (!ring)
     return success();
   int heads = map.operands[1][2].front();
+  std::optional<Sharding> key = layoutOf(op->getOperand(1));
+  auto cuts = key ? factorAxes(*key, map, map.operands[1], mesh) : std::nullopt;
   auto requireMultiple = [&](int axis, int factor, StringRef what) -> LogicalResult {
-    int64_t size = map.factors[factor].size, parts = mesh.sizes[axis];
+    Axes axes = cuts ? (*cuts)[factor] : Axes();
+    if (!llvm::is_contained(axes, axis))
+      axes.push_back(axis);
+    int64_t size = map.factors[factor].size, parts = mesh.groupSize(axes);
     if (size % parts == 0)
       return success();
     InFlightDiagnostic diagnostic = op->emitError("attention over ")
                                     << size << ' ' << what << " cannot be divided into " << parts
-                                    << " equal parts, the size of mesh axis \"" << mesh.names[axis] << "\"";
+                                    << " equal parts, the size of " << mesh.describe(axes);
     diagnostic.attachNote() << "sizes that divide: " << llvm::join(divisors(size), ", ");
     return failure();
   };
@@ -341,19 +346,25 @@ void Partitioner::bringHome(Operation *op, ArrayRef<std::optional<Sharding>> hom
   }
 }
 
-/// Several axes on one factor stand in the order that an operand has already.
+/// Several axes on one factor stand in the order that an operand has already: the longest list of them comes first,
+/// since what is added to a cut is minor to it.
 void Partitioner::orderAxes(Operation *op, const FactorMap &map, Assignment &assignment) {
   for (auto [factor, axes] : llvm::enumerate(assignment.factors)) {
     if (axes.size() < 2)
       continue;
+    Axes first;
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
       std::optional<Sharding> layout = layoutOf(operand);
       auto known = layout ? factorAxes(*layout, map, map.operands[i], mesh) : std::nullopt;
-      if (!known || !std::is_permutation(axes.begin(), axes.end(), (*known)[factor].begin(), (*known)[factor].end()))
+      if (!known || (*known)[factor].size() <= first.size())
         continue;
-      axes = (*known)[factor];
-      break;
+      if (llvm::all_of((*known)[factor], [&](int axis) { return llvm::is_contained(axes, axis); }))
+        first = (*known)[factor];
     }
+    llvm::stable_sort(axes, [&](int a, int b) {
+      auto place = [&](int axis) { return llvm::find(first, axis) - first.begin(); };
+      return place(a) < place(b);
+    });
   }
 }
 

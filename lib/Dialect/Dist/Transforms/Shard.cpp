@@ -22,7 +22,7 @@ struct ShardPass : public dist::impl::ShardPassBase<ShardPass> {
   using ShardPassBase::ShardPassBase;
 
   void runOnOperation() override {
-    std::unique_ptr<Policy> policy = makePolicy({mode, size, depth, sequenceParallel});
+    std::unique_ptr<Policy> policy = makePolicy({mode, size, depth, sequenceParallel, sequenceMode, sequenceSize});
     if (!policy) {
       getOperation().emitError("unknown parallel mode '") << mode << "'; there are " << supportedModes();
       return signalPassFailure();
