@@ -58,7 +58,7 @@
 // SP-NOT: dist.
 // SP: dist.reduce_scatter sum {{.*}} dim 1 over @mesh ["tp"] : {{.*}} -> tensor<4x24x72xf32, #s_x_sptp_x_>
 // SP-LABEL: @Block.bwd
-// SP: colo.grad {{.*}} tensor<72xf32, #s_x_sum_sp_tp_>
+// SP: colo.grad {{.*}} tensor<72xf32, #s_x_sum_sptp_>
 // SP: colo.param @wpe.weight : tensor<24x72xf32, #s_sptp_x_> {{.*}} reduce = []
 
 // What 1d has cut of the heads is cut once more.

@@ -30,6 +30,9 @@ struct ShardingOptions {
   /// A second mode over more ranks, which divides sequences; its axes are major.
   std::string sequenceMode = "ring";
   int64_t sequenceSize = 1;
+  /// The largest number that divides the key and value heads of every attention whose query heads share them; 0
+  /// without.
+  int64_t keyHeads = 0;
 };
 
 /// The first time that a product or a lookup meets a parameter whose layout is open.
@@ -43,11 +46,22 @@ struct ParameterUse {
   /// Whether what follows can work on a cut `factor` of the result: it is not
   /// sliced, joined, normalised or otherwise needed whole.
   llvm::function_ref<bool(int factor)> survives;
+  /// Into how many parts the axes before this one cut `factor`.
+  llvm::function_ref<int64_t(int factor)> partsBefore;
+  /// Whether `factor` is heads of keys or values each of which several query heads read.
+  llvm::function_ref<bool(int factor)> isSharedHeads;
+};
+
+/// What Policy::parameterFactor answers where the parameter is not cut.
+enum : int {
+  kNoFactor = -1, ///< though it should be: an error
+  kRepeat = -2    ///< all ranks of the axis hold the same; see Policy::mayRepeat
 };
 
 /// How attention divides its work over an axis that cuts the sequence.
 enum class AttentionCut {
   Cheapest, ///< as any other product
+  Local,    ///< heads are cut as the products before them have left them: nothing moves
   Heads,    ///< sequences become whole, heads are cut
   Ring      ///< rows and keys stay cut alike, and keys and values go round
 };
@@ -102,8 +116,12 @@ public:
   /// parameters, which then never move, rather than activations.
   virtual bool cutsParameters(llvm::StringRef axis) const = 0;
 
-  /// The factor of the parameter to cut, or -1 if none can be.
+  /// The factor of the parameter to cut, or kNoFactor or kRepeat.
   virtual int parameterFactor(const ParameterUse &use) const = 0;
+
+  /// Whether a product whose parameter `axis` does not cut is done alike by all ranks of the axis, and partial sums
+  /// over the axis stay partial as long as ops are linear in them.
+  virtual bool mayRepeat(llvm::StringRef axis) const;
 
   virtual AttentionCut attentionCut(llvm::StringRef axis) const;
 

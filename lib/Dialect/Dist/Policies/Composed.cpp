@@ -41,6 +41,7 @@ public:
   }
   bool cutsParameters(llvm::StringRef axis) const override { return of(axis).cutsParameters(axis); }
   int parameterFactor(const ParameterUse &use) const override { return of(use.axis).parameterFactor(use); }
+  bool mayRepeat(llvm::StringRef axis) const override { return of(axis).mayRepeat(axis); }
   AttentionCut attentionCut(llvm::StringRef axis) const override { return of(axis).attentionCut(axis); }
   int64_t vocabularyShards() const override { return major->vocabularyShards() * minor->vocabularyShards(); }
 

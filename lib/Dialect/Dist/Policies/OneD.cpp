@@ -12,6 +12,11 @@
 // 2205.05198) values between products are cut along the sequence: partial sums
 // are scattered there, and products gather.
 //
+// With fewer key and value heads than ranks, c of p, `tp` is two axes, `kv` of c and
+// `rep` of p/c ranks. Both cut what `tp` would, but the parameters of keys and values
+// are cut over `kv` only: the ranks of `rep`, whose query heads read the same key
+// head, make it alike. Its gradient is partial over `rep` until the end of the step.
+//
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Dist/Policy.h"
@@ -22,15 +27,23 @@ using namespace colo::dist;
 namespace {
 class OneDPolicy : public Policy {
 public:
-  explicit OneDPolicy(const ShardingOptions &options)
-      : size(options.size), sequenceParallel(options.sequenceParallel) {}
+  explicit OneDPolicy(const ShardingOptions &options) : size(options.size), sequenceParallel(options.sequenceParallel) {
+    if (options.keyHeads > 0 && options.keyHeads < size && size % options.keyHeads == 0)
+      keyHeads = options.keyHeads;
+  }
 
-  std::vector<std::pair<std::string, int64_t>> axes() const override { return {{"tp", size}}; }
+  std::vector<std::pair<std::string, int64_t>> axes() const override {
+    if (keyHeads == 0)
+      return {{"tp", size}};
+    return {{"kv", keyHeads}, {"rep", size / keyHeads}};
+  }
 
   Sharding boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const override {
     Sharding sharding = Sharding::whole(static_cast<int64_t>(shape.size()));
-    if (std::optional<int> axis = mesh.find("tp"); axis && hasSequence(shape))
-      sharding.dims[kSequenceDim] = {*axis};
+    if (hasSequence(shape))
+      for (const auto &[name, _] : axes())
+        if (std::optional<int> axis = mesh.find(name))
+          sharding.dims[kSequenceDim].push_back(*axis);
     return sharding;
   }
 
@@ -39,6 +52,8 @@ public:
   }
 
   bool cutsParameters(llvm::StringRef) const override { return true; }
+  bool mayRepeat(llvm::StringRef axis) const override { return axis == "rep"; }
+  AttentionCut attentionCut(llvm::StringRef) const override { return AttentionCut::Local; }
 
   int parameterFactor(const ParameterUse &use) const override {
     llvm::SmallVector<int> factors;
@@ -57,11 +72,13 @@ public:
     // Column: of several output dims (q|k|v, heads, head size) the first that
     // divides among those that stay cuttable; if none divides, the first of
     // them, for the message.
-    int chosen = -1;
+    int chosen = kNoFactor;
     for (int factor : factors) {
       if (kindOf(factor) != FactorKind::Parallel || !use.survives(factor))
         continue;
-      if (use.map.factors[factor].size % use.axisSize == 0)
+      if (mayRepeat(use.axis) && use.isSharedHeads(factor))
+        return kRepeat;
+      if (use.map.factors[factor].size % (use.partsBefore(factor) * use.axisSize) == 0)
         return factor;
       if (chosen < 0)
         chosen = factor;
@@ -86,6 +103,7 @@ private:
 
   int64_t size;
   bool sequenceParallel;
+  int64_t keyHeads = 0; ///< fewer than ranks; 0: `tp` is one axis
 };
 } // namespace
 

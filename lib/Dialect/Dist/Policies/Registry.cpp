@@ -14,6 +14,8 @@ Policy::~Policy() = default;
 
 AttentionCut Policy::attentionCut(llvm::StringRef) const { return AttentionCut::Cheapest; }
 
+bool Policy::mayRepeat(llvm::StringRef) const { return false; }
+
 namespace {
 struct Mode {
   llvm::StringLiteral name;

@@ -21,9 +21,15 @@ int Assignment::factorOf(int axis) const {
 bool dist::isCuttable(FactorKind kind) { return kind != FactorKind::Replicated && kind != FactorKind::Ring; }
 
 std::optional<Ring> dist::ringOf(const FactorMap &map) {
-  for (auto [i, factor] : llvm::enumerate(map.factors))
-    if (factor.kind == FactorKind::Ring)
-      return Ring{map.operands[0][1].front(), static_cast<int>(i)};
+  for (auto [i, factor] : llvm::enumerate(map.factors)) {
+    if (factor.kind != FactorKind::Ring)
+      continue;
+    const TensorFactors &query = map.operands[0];
+    Ring ring{query[1].front(), static_cast<int>(i), query[2].front(), std::nullopt};
+    if (query[2].size() > 1)
+      ring.shares = query[2].back();
+    return ring;
+  }
   return std::nullopt;
 }
 

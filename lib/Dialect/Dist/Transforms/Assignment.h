@@ -49,6 +49,8 @@ bool isCuttable(FactorKind kind);
 /// part of the rows, and the parts of the keys go round.
 struct Ring {
   int rows, keys;
+  int heads;                 ///< of keys and values
+  std::optional<int> shares; ///< query heads that read one key head, where they are several
 };
 std::optional<Ring> ringOf(const FactorMap &map);
 

@@ -91,18 +91,24 @@ private:
   std::optional<Sharding> gradientLayout(mlir::Value value, int depth = 0);
   std::optional<Sharding> wantedLayout(mlir::Value value, int depth = 0);
   bool carriesPartials(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
+  void carryRepeated(mlir::Operation *op, const FactorMap &map, Options &options, Assignment &start);
   bool survives(mlir::Value value, int dim, llvm::DenseSet<std::pair<mlir::Value, int>> &seen);
   Options optionsOf(mlir::Operation *op, const FactorMap &map, const Assignment &start);
-  mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis);
+  mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis,
+                                             const Options &chosen);
   mlir::LogicalResult restrictToParameters(mlir::Operation *op, const FactorMap &map, Options &options);
-  mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
-  void bringHome(mlir::Operation *op, llvm::ArrayRef<std::optional<Sharding>> homes);
   std::optional<Candidate> search(mlir::Operation *op, const FactorMap &map, const Options &options,
                                   const Assignment &start);
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   mlir::InFlightDiagnostic emitIndivisible(mlir::Operation *op, mlir::Value tensor, int64_t dim, int64_t size,
                                            llvm::ArrayRef<int> axes);
+
+  // Attention (AttentionCuts.cpp).
+  bool isSharedHeads(mlir::Value value, int dim, int depth = 0);
+  mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
+  mlir::LogicalResult keepHeads(mlir::Operation *op, const FactorMap &map, Options &options);
+  void bringHome(mlir::Operation *op, llvm::ArrayRef<std::optional<Sharding>> homes);
 
   // Products that the mode fixes (Products.cpp).
   mlir::FailureOr<std::optional<ProductPlan>> planProduct(mlir::Operation *op, const FactorMap &map);
@@ -129,6 +135,8 @@ private:
 bool isProductOrLookup(mlir::Operation *op);
 /// The parameter that a value is a view of, or null.
 mlir::Value parameterBehind(mlir::Value value);
+/// "sizes that divide: 1, 2, 3": those up to `limit`, for messages.
+std::string sizesThatDivide(int64_t limit, llvm::function_ref<bool(int64_t)> divides);
 /// The dim of a tensor that has a factor, or -1.
 int64_t dimOfFactor(const TensorFactors &dims, int factor);
 

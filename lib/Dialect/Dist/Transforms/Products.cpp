@@ -17,8 +17,6 @@ using namespace mlir;
 using namespace colo;
 using namespace colo::dist;
 
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-
 static bool has(const TensorFactors &dims, int factor) { return dimOfFactor(dims, factor) >= 0; }
 
 bool ProductUse::isInParameter(int factor) const { return has(parameter, factor); }

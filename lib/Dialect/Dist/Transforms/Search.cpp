@@ -169,6 +169,34 @@ bool Partitioner::carriesPartials(Operation *op, const FactorMap &map, Assignmen
   return true;
 }
 
+/// Sums over axes whose ranks may do the same work pass through every op that is linear in them, products too: the op's
+/// work is as large with a sum as with a summand.
+void Partitioner::carryRepeated(Operation *op, const FactorMap &map, Options &options, Assignment &start) {
+  if (!start.carried.empty() || op->getNumResults() != 1)
+    return;
+  uint32_t carriers = 0;
+  Axes partial;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    std::optional<Sharding> layout = layoutOf(operand);
+    if (!layout || !layout->isPartial())
+      continue;
+    bool isAlike = !carriers || (map.allPartialAlike && partial == layout->partial);
+    if (!(map.linearOperands >> i & 1) || layout->kind != ReduceKind::Sum || !isAlike)
+      return;
+    partial = layout->partial;
+    carriers |= 1u << i;
+  }
+  if (!carriers || (map.allPartialAlike && carriers != map.linearOperands))
+    return;
+  for (int axis : partial)
+    if (!policy.mayRepeat(mesh.names[axis]) || (isProductOrLookup(op) && options[axis] != SmallVector<int>{kNoFactor}))
+      return;
+  for (int axis : partial)
+    options[axis] = {kNoFactor};
+  start.carried = partial;
+  start.carriers = carriers;
+}
+
 static void addOption(SmallVector<int> &factors, int factor) {
   if (!llvm::is_contained(factors, factor))
     factors.push_back(factor);
@@ -212,13 +240,12 @@ Partitioner::Options Partitioner::optionsOf(Operation *op, const FactorMap &map,
   return options;
 }
 
-/// The sizes that divide, for messages.
-static SmallVector<std::string> divisors(int64_t size) {
+std::string dist::sizesThatDivide(int64_t limit, llvm::function_ref<bool(int64_t)> divides) {
   SmallVector<std::string> legal;
-  for (int64_t n = 1; n <= size && legal.size() < 16; ++n)
-    if (size % n == 0)
+  for (int64_t n = 1; n <= limit && legal.size() < 16; ++n)
+    if (divides(n))
       legal.push_back(std::to_string(n));
-  return legal;
+  return "sizes that divide: " + llvm::join(legal, ", ");
 }
 
 InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size,
@@ -226,8 +253,8 @@ InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int
   InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
                                                         << ", must be a multiple of " << mesh.groupSize(axes)
                                                         << ", the size of " << mesh.describe(axes);
-  diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType())
-                                         << "; sizes that divide: " << llvm::join(divisors(size), ", ");
+  diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType()) << "; "
+                                         << sizesThatDivide(size, [&](int64_t n) { return size % n == 0; });
   return diagnostic;
 }
 
@@ -238,8 +265,9 @@ int64_t dist::dimOfFactor(const TensorFactors &dims, int factor) {
   return -1;
 }
 
-/// The factor of an open parameter that the mode cuts over an axis.
-FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap &map, unsigned index, int axis) {
+/// The factor of an open parameter that the mode cuts over an axis; `chosen` are those of the axes before it.
+FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap &map, unsigned index, int axis,
+                                                  const Options &chosen) {
   Value parameter = parameterBehind(op->getOperand(index));
   auto isCutElsewhere = [&](int factor) {
     for (auto [i, operand] : llvm::enumerate(op->getOperands()))
@@ -250,13 +278,30 @@ FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap
     return false;
   };
   auto survivesIt = [&](int factor) { return factorSurvives(op, map, factor); };
-  int factor = policy.parameterFactor({map, index, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, survivesIt});
+  auto axesBefore = [&](int factor) {
+    Axes axes;
+    for (int before = 0; before < axis; ++before)
+      if (policy.cutsParameters(mesh.names[before]) && chosen[before] == SmallVector<int>{factor})
+        axes.push_back(before);
+    return axes;
+  };
+  auto partsBefore = [&](int factor) { return mesh.groupSize(axesBefore(factor)); };
+  auto isShared = [&](int factor) {
+    int64_t dim = dimOfFactor(map.results[0], factor);
+    return dim >= 0 && isSharedHeads(op->getResult(0), static_cast<int>(dim));
+  };
+  int factor = policy.parameterFactor(
+      {map, index, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, survivesIt, partsBefore, isShared});
+  if (factor == kRepeat)
+    return kNoFactor;
   if (factor < 0)
     return op->emitError("parameter '") << nameOf(parameter) << "', " << withoutEncoding(parameter.getType())
                                         << ", has no dim that mesh axis \"" << mesh.names[axis] << "\" can cut";
   int64_t size = map.factors[factor].size;
-  if (size % mesh.sizes[axis] != 0)
-    return emitIndivisible(op, parameter, dimOfFactor(map.operands[index], factor), size, axis);
+  Axes axes = axesBefore(factor);
+  axes.push_back(axis);
+  if (size % mesh.groupSize(axes) != 0)
+    return emitIndivisible(op, parameter, dimOfFactor(map.operands[index], factor), size, axes);
   return factor;
 }
 
@@ -267,10 +312,13 @@ LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &
     return success();
   auto restrictTo = [&](int axis, const Sharding &layout, const TensorFactors &dims) {
     auto axes = factorAxes(layout, map, dims, mesh);
-    int factor = axes ? Assignment{*axes, {}, 0}.factorOf(axis) : -1;
+    int factor = axes ? Assignment{*axes, {}, 0}.factorOf(axis) : kNoFactor;
     if (factor >= 0 && isCuttable(map.factors[factor].kind))
       options[axis] = {factor};
-    return factor >= 0;
+    bool isRepeated = factor < 0 && policy.mayRepeat(mesh.names[axis]);
+    if (isRepeated)
+      options[axis] = {kNoFactor};
+    return factor >= 0 || isRepeated;
   };
   for (int axis = 0; axis < mesh.rank(); ++axis) {
     if (!policy.cutsParameters(mesh.names[axis]))
@@ -283,7 +331,7 @@ LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &
         isDone = restrictTo(axis, *layout, map.operands[i]);
         continue;
       }
-      FailureOr<int> factor = chooseParameterFactor(op, map, i, axis);
+      FailureOr<int> factor = chooseParameterFactor(op, map, i, axis, options);
       if (failed(factor))
         return failure();
       options[axis] = {*factor};
@@ -296,54 +344,8 @@ LogicalResult Partitioner::restrictToParameters(Operation *op, const FactorMap &
   return success();
 }
 
-/// Attention is divided as the mode says. The ring's factor stands for itself
-/// and its rows.
-LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map, Options &options) {
-  std::optional<Ring> ring = ringOf(map);
-  if (!ring)
-    return success();
-  int heads = map.operands[1][2].front();
-  std::optional<Sharding> key = layoutOf(op->getOperand(1));
-  auto cuts = key ? factorAxes(*key, map, map.operands[1], mesh) : std::nullopt;
-  auto requireMultiple = [&](int axis, int factor, StringRef what) -> LogicalResult {
-    Axes axes = cuts ? (*cuts)[factor] : Axes();
-    if (!llvm::is_contained(axes, axis))
-      axes.push_back(axis);
-    int64_t size = map.factors[factor].size, parts = mesh.groupSize(axes);
-    if (size % parts == 0)
-      return success();
-    InFlightDiagnostic diagnostic = op->emitError("attention over ")
-                                    << size << ' ' << what << " cannot be divided into " << parts
-                                    << " equal parts, the size of " << mesh.describe(axes);
-    diagnostic.attachNote() << "sizes that divide: " << llvm::join(divisors(size), ", ");
-    return failure();
-  };
-  for (int axis = 0; axis < mesh.rank(); ++axis) {
-    AttentionCut cut = policy.attentionCut(mesh.names[axis]);
-    if (cut == AttentionCut::Heads) {
-      if (failed(requireMultiple(axis, heads, "key and value heads")))
-        return failure();
-      options[axis] = {heads};
-    } else if (cut == AttentionCut::Ring) {
-      if (failed(requireMultiple(axis, ring->rows, "rows")) || failed(requireMultiple(axis, ring->keys, "keys")))
-        return failure();
-      options[axis] = {ring->keys};
-    }
-  }
-  return success();
-}
-
-/// Attention over cut heads gives its results back to the sequence at once, so
-/// that what is made of them, the gradient of a bias for one, stays local.
-/// `homes` are the layouts that its operands came from.
-void Partitioner::bringHome(Operation *op, ArrayRef<std::optional<Sharding>> homes) {
-  for (auto [result, operand, home] : llvm::zip(op->getResults(), op->getOperands(), homes)) {
-    if (!home || typeOf(result).getShape() != typeOf(operand).getShape())
-      continue;
-    Value back = inLayout(result, home->complete());
-    if (back != result)
-      result.replaceAllUsesExcept(back, back.getDefiningOp());
-  }
+static bool isSubset(ArrayRef<int> part, ArrayRef<int> axes) {
+  return llvm::all_of(part, [&](int axis) { return llvm::is_contained(axes, axis); });
 }
 
 /// Several axes on one factor stand in the order that an operand has already: the longest list of them comes first,
@@ -352,19 +354,17 @@ void Partitioner::orderAxes(Operation *op, const FactorMap &map, Assignment &ass
   for (auto [factor, axes] : llvm::enumerate(assignment.factors)) {
     if (axes.size() < 2)
       continue;
-    Axes first;
+    Axes ordered;
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
       std::optional<Sharding> layout = layoutOf(operand);
       auto known = layout ? factorAxes(*layout, map, map.operands[i], mesh) : std::nullopt;
-      if (!known || (*known)[factor].size() <= first.size())
-        continue;
-      if (llvm::all_of((*known)[factor], [&](int axis) { return llvm::is_contained(axes, axis); }))
-        first = (*known)[factor];
+      if (known && (*known)[factor].size() > ordered.size() && isSubset((*known)[factor], axes))
+        ordered = (*known)[factor];
     }
-    llvm::stable_sort(axes, [&](int a, int b) {
-      auto place = [&](int axis) { return llvm::find(first, axis) - first.begin(); };
-      return place(a) < place(b);
-    });
+    for (int axis : axes)
+      if (!llvm::is_contained(ordered, axis))
+        ordered.push_back(axis);
+    axes = ordered;
   }
 }
 
@@ -428,6 +428,7 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
   Options options = optionsOf(op, map, start);
   if (failed(restrictToParameters(op, map, options)) || failed(restrictAttention(op, map, options)))
     return failure();
+  carryRepeated(op, map, options, start);
   std::optional<Candidate> best = search(op, map, options, start);
   if (!best)
     return op->emitError("cannot be cut as its parameters are");

@@ -1,0 +1,38 @@
+// RUN: colo-opt %S/Inputs/gqa.mlir --colo-autodiff --dist-fold-lookups --dist-pad="mode=1d size=6" --colo-decompose > %t.global
+// RUN: colo-opt %t.global --dist-shard="mode=1d size=6" --dist-reshard-to-collectives --dist-combine-collectives --dist-verify \
+// RUN:   | FileCheck %s
+// RUN: colo-opt %t.global --dist-shard="mode=1d size=2" | FileCheck %s --check-prefix=EVEN
+// RUN: not colo-opt %S/Inputs/gqa.mlir --colo-autodiff --dist-fold-lookups --dist-pad="mode=1d size=4" --colo-decompose \
+// RUN:   --dist-shard="mode=1d size=4" 2>&1 | FileCheck %s --check-prefix=ERROR
+
+// Two key heads on six ranks: kv cuts them, rep repeats them; what is not of keys and values is cut over both.
+// CHECK: dist.mesh @mesh <["kv"=2, "rep"=3]>
+// CHECK-LABEL: @Block.fwd(
+// CHECK-SAME: tensor<6x8x48xf32, #s_kvrep_x_x_> {colo.param = "q.weight"}
+// CHECK-SAME: tensor<2x8x48xf32, #s_kv_x_x_> {colo.param = "k.weight"}
+// CHECK-SAME: tensor<2x8xf32, #s_kv_x_> {colo.param = "k.bias"}
+// CHECK-SAME: tensor<2x8x48xf32, #s_kv_x_x_> {colo.param = "v.weight"}
+// CHECK-SAME: tensor<48x6x8xf32, #s_x_kvrep_x_> {colo.param = "o.weight"}
+// CHECK-NOT: dist.
+// CHECK: colo.attention {{.*}} tensor<4x24x6x8xf32, #s_x_x_kvrep_x_>, tensor<4x24x2x8xf32, #s_x_x_kv_x_>, tensor<4x24x2x8xf32, #s_x_x_kv_x_>
+// CHECK-NOT: dist.
+// CHECK: dist.all_reduce sum {{.*}} over @mesh ["kv", "rep"]
+// CHECK-NOT: dist.
+// CHECK: return
+
+// Gradients of keys and values stay partial over rep, through products too, until the end of the step; the gradient of the
+// input is reduced once, over both axes.
+// CHECK-LABEL: @Block.bwd
+// CHECK: colo.attention_grad {{.*}} -> (tensor<4x24x6x8xf32, #s_x_x_kvrep_x_>, tensor<4x24x2x8xf32, #s_x_x_kv_x_sum_rep_>, tensor<4x24x2x8xf32, #s_x_x_kv_x_sum_rep_>)
+// CHECK-NOT: dist.
+// CHECK: colo.grad {{.*}} tensor<2x8x48xf32, #s_kv_x_x_sum_rep_>
+// CHECK-NOT: dist.
+// CHECK: dist.all_reduce sum {{.*}} over @mesh ["kv", "rep"]
+// CHECK-NOT: dist.
+// CHECK: return
+// CHECK: colo.param @"h.#.k.bias" : {{.*}} reduce = ["rep"]
+
+// EVEN: dist.mesh @mesh <["tp"=2]>
+// EVEN: tensor<2x8x48xf32, #s_tp_x_x_> {colo.param = "k.weight"}
+
+// ERROR: error: dim 0 of parameter 'q.weight', 6, must be a multiple of 4, the size of mesh axes "kv", "rep"
