@@ -72,8 +72,8 @@ struct ParallelConfig {
   Sourced<bool> sequenceParallel{false}; // 1d
   Sourced<int64_t> sequenceSize{1};      // sequence=dict(size=...), with 1d
   Sourced<std::string> sequenceMode{"ring"};
-  Sourced<int64_t> data{0};              // 0: inferred at launch
-  Sourced<int64_t> worldSize{0};         // --world-size, 0: unknown
+  Sourced<int64_t> data{0};      // 0: inferred at launch
+  Sourced<int64_t> worldSize{0}; // --world-size, 0: unknown
 
   Sourced<int64_t> batchSize{8};       // rows per data-parallel replica
   Sourced<int64_t> globalBatchSize{0}; // 0: not given

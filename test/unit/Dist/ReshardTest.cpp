@@ -114,7 +114,8 @@ public:
   /// Each rank's part of the tensor: what the ranks that differ from it on the axes over which only `source` is partial
   /// contribute together.
   std::vector<Part> parts(const Sharding &sharding, const Sharding &source) const {
-    int64_t rows = shape[0], columns = shape.size() > 1 ? shape[1] : 1, summands = mesh.groupSize(source.partial);
+    int64_t rows = shape.empty() ? 1 : shape[0], columns = shape.size() > 1 ? shape[1] : 1,
+            summands = mesh.groupSize(source.partial);
     std::vector<Part> result;
     for (int64_t rank = 0; rank < count; ++rank) {
       std::vector<Part> contributions;
