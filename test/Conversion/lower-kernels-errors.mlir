@@ -1,9 +1,17 @@
 // RUN: colo-opt %s --lower-kernels -split-input-file -verify-diagnostics
 
 func.func private @not_a_loop_nest(%x: tensor<4x8xf32>) -> tensor<8x4xf32> attributes {rt.kernel} {
-  // expected-error @+1 {{is no loop nest: a kernel holds linalg.generic, linalg.fill and scalar ops}}
+  // expected-error @+1 {{is no loop nest: a kernel holds linalg.generic, linalg.fill, leading slices and scalar ops}}
   %y = colo.transpose %x {permutation = array<i64: 1, 0>} : tensor<4x8xf32> -> tensor<8x4xf32>
   return %y : tensor<8x4xf32>
+}
+
+// -----
+
+func.func private @slice_elsewhere(%x: tensor<4x8xf32>) -> tensor<4x4xf32> attributes {rt.kernel} {
+  // expected-error @+1 {{is no loop nest}}
+  %y = tensor.extract_slice %x[0, 4] [4, 4] [1, 1] : tensor<4x8xf32> to tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
 }
 
 // -----

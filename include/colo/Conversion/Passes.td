@@ -40,7 +40,7 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
 def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into fused row loops on memrefs.";
   let description = [{
-    In: kernels of loop nests on tensors with `rt.layouts` (row-major where it is missing) and `rt.accumulate`.
+    In: kernels of loop nests on tensors or leading slices of them, with `rt.layouts` (row-major where it is missing) and `rt.accumulate`.
     Out: `(memrefs and scalars, destinations, begin, end)` with loops over the rows [begin, end) of `rt.extent`; each tensor
     is flat memory from its first element on. Rows write disjoint elements, and no result depends on how rows are split.
     Errors: an op that is no loop nest, a layout that is not strided and static.

@@ -67,6 +67,30 @@ static void addShapeOperand(OpBuilder &builder, Location loc, const Phase &phase
   body.addOperand(shape, builder.getMultiDimIdentityMap(phase.sizes.size()));
 }
 
+/// A dim that a map names alone must be as long as its loop: of a longer one the nest reads the leading part.
+static llvm::SmallVector<Value> buildOperands(OpBuilder &builder, Location loc, const Phase &phase,
+                                              const BodyBuilder &body) {
+  llvm::SmallVector<Value> operands(body.getOperands());
+  for (auto [operand, map] : llvm::zip(operands, body.getMaps())) {
+    auto type = dyn_cast<RankedTensorType>(operand.getType());
+    if (!type)
+      continue;
+    llvm::SmallVector<int64_t> sizes(type.getShape());
+    for (auto [size, expr] : llvm::zip(sizes, map.getResults()))
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        size = phase.sizes[dim.getPosition()];
+    if (type.getShape() == llvm::ArrayRef(sizes))
+      continue;
+    llvm::SmallVector<OpFoldResult> lengths;
+    for (int64_t size : sizes)
+      lengths.push_back(builder.getIndexAttr(size));
+    llvm::SmallVector<OpFoldResult> offsets(sizes.size(), builder.getIndexAttr(0));
+    llvm::SmallVector<OpFoldResult> strides(sizes.size(), builder.getIndexAttr(1));
+    operand = builder.create<tensor::ExtractSliceOp>(loc, operand, offsets, lengths, strides);
+  }
+  return operands;
+}
+
 static void buildPhase(OpBuilder &builder, const Phase &phase, BodyBuilder &body) {
   Location loc = locationOf(phase.items);
   MLIRContext *context = builder.getContext();
@@ -97,7 +121,8 @@ static void buildPhase(OpBuilder &builder, const Phase &phase, BodyBuilder &body
     iterators.push_back(reduced ? utils::IteratorType::reduction : utils::IteratorType::parallel);
   llvm::SmallVector<AffineMap> maps(body.getMaps());
   llvm::append_range(maps, resultMaps);
-  auto generic = builder.create<linalg::GenericOp>(loc, types, body.getOperands(), inits, maps, iterators);
+  llvm::SmallVector<Value> operands = buildOperands(builder, loc, phase, body);
+  auto generic = builder.create<linalg::GenericOp>(loc, types, operands, inits, maps, iterators);
   generic.getRegion().push_back(block.release());
   for (auto [item, result] : llvm::zip(phase.items, generic.getResults()))
     body.setMade(item, result);

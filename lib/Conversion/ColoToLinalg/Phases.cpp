@@ -80,6 +80,8 @@ static int64_t expressionWeight(Value value, llvm::function_ref<bool(Value)> isM
 bool PhasePlan::addRowBuffer() {
   llvm::MapVector<Value, Usage> usages;
   auto isMade = [&](Value value) { return isItem(value) || clustering.isLeaf(value); };
+  llvm::SmallVector<int64_t> rowSizes(loopNestOf(kernel.anchors.front()).sizes);
+  rowSizes.truncate(kernel.rows);
   for (auto &[item, level] : levels) {
     llvm::DenseMap<Value, llvm::SmallVector<Indices, 1>> seen;
     std::function<void(Value, llvm::ArrayRef<AffineExpr>)> visit =
@@ -90,7 +92,8 @@ bool PhasePlan::addRowBuffer() {
           known.emplace_back(indices);
           Usage &usage = usages[value];
           usage.levels.insert(level);
-          usage.aligned &= indices.size() >= kernel.rows;
+          // Of a value with longer rows only some are at hand.
+          usage.aligned &= shapeOf(value).take_front(kernel.rows) == llvm::ArrayRef(rowSizes);
           for (size_t d = 0; usage.aligned && d < kernel.rows; ++d)
             usage.aligned = indices[d] == getAffineDimExpr(d, value.getContext());
           for (const Access &access : operandAccesses(value.getDefiningOp(), indices))
@@ -105,7 +108,7 @@ bool PhasePlan::addRowBuffer() {
   }
   Value best;
   int64_t rows = 1;
-  for (int64_t size : llvm::ArrayRef(loopNestOf(kernel.anchors.front()).sizes).take_front(kernel.rows))
+  for (int64_t size : rowSizes)
     rows *= size;
   for (auto &[value, usage] : usages) {
     int64_t bytes = elementsOf(value) / rows * (getElementTypeOrSelf(value).getIntOrFloatBitWidth() + 7) / 8;

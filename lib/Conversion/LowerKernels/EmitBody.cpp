@@ -136,8 +136,8 @@ llvm::SmallVector<Value> colo::emitBody(OpBuilder &builder, const Nest &nest, co
     if (!isa<RankedTensorType>(operand.getType()))
       emitter.getMapping().map(element, mapping.lookupOrDefault(operand));
     else
-      emitter.getMapping().map(
-          element, emitLoad(builder, op.getLoc(), storage.find(operand)->second, op.getIndexingMapsArray()[i], point));
+      emitter.getMapping().map(element, emitLoad(builder, op.getLoc(), storage.find(placedValue(operand))->second,
+                                                 op.getIndexingMapsArray()[i], point));
   }
   for (auto [i, accumulator] : llvm::enumerate(accumulators))
     if (accumulator)

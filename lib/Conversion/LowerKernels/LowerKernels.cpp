@@ -127,10 +127,11 @@ LogicalResult KernelEmitter::collect() {
       generics.push_back(generic);
     } else if (auto add = dyn_cast<rt::ScatterAddOp>(op)) {
       scatter = add;
-    } else if (!isa<tensor::EmptyOp, linalg::FillOp>(op)) {
+    } else if (!isa<tensor::EmptyOp, linalg::FillOp>(op) && !isLeadingSlice(&op)) {
       // Numbers that bodies share.
       if (llvm::any_of(op.getResultTypes(), llvm::IsaPred<ShapedType>) || op.getNumRegions())
-        return op.emitError("is no loop nest: a kernel holds linalg.generic, linalg.fill and scalar ops");
+        return op.emitError(
+            "is no loop nest: a kernel holds linalg.generic, linalg.fill, leading slices and scalar ops");
       builder.clone(op, mapping);
     }
   }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Nest.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace colo;
@@ -21,6 +22,21 @@ AffineExpr colo::addressOf(AffineMap map, llvm::ArrayRef<int64_t> strides) {
   for (auto [index, stride] : llvm::zip(map.getResults(), strides))
     address = address + index * stride;
   return simplifyAffineExpr(address, map.getNumDims(), 0);
+}
+
+bool colo::isLeadingSlice(Operation *op) {
+  auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
+  auto all = [](llvm::ArrayRef<int64_t> numbers, int64_t value) {
+    return llvm::all_of(numbers, [=](int64_t number) { return number == value; });
+  };
+  return slice && all(slice.getStaticOffsets(), 0) && all(slice.getStaticStrides(), 1) &&
+         slice.getSourceType().getRank() == slice.getType().getRank();
+}
+
+Value colo::placedValue(Value operand) {
+  while (auto slice = operand.getDefiningOp<tensor::ExtractSliceOp>())
+    operand = slice.getSource();
+  return operand;
 }
 
 /// The coefficient of a dim in a sum; false if the dim is used in any other way.
@@ -52,7 +68,7 @@ Nest colo::buildNest(linalg::GenericOp op, size_t rows, bool keepRows, const Sto
   llvm::SmallVector<AffineExpr> addresses;
   llvm::SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   for (auto [i, operand] : llvm::enumerate(op.getDpsInputs())) {
-    auto it = storage.find(operand);
+    auto it = storage.find(placedValue(operand));
     // Operands that only give a shape have no place.
     if (it != storage.end() && !op.getBody()->getArgument(i).use_empty())
       addresses.push_back(addressOf(maps[i], it->second.scalar ? llvm::SmallVector<int64_t>(maps[i].getNumResults(), 0)

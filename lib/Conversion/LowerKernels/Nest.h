@@ -44,6 +44,11 @@ struct Nest {
   bool hasReduction() const;
 };
 
+/// Whether an op keeps a leading part of each dim of a tensor: elements stay where they are.
+bool isLeadingSlice(mlir::Operation *op);
+/// The value whose place holds an operand: what its leading slices are taken of.
+mlir::Value placedValue(mlir::Value operand);
+
 /// Address of an operand's element in the iteration space's dims.
 mlir::AffineExpr addressOf(mlir::AffineMap map, llvm::ArrayRef<int64_t> strides);
 

@@ -174,6 +174,48 @@ static const KernelCase kCases[] = {
 })",
      {{2, 3, 4, 5}, {3, 4, 5}},
      {}},
+    {"SlicesOfUnequalTensorsInOneNest",
+     R"(func.func @f(%x: tensor<3x8xT>, %y: tensor<6x5x8xT>) -> (tensor<3x4xT>, tensor<4x3xT>, tensor<3x4xT>) {
+  %a = colo.slice %x {offsets = array<i64: 0, 0>, strides = array<i64: 1, 1>} : tensor<3x8xT> -> tensor<3x4xT>
+  %b = colo.slice %x {offsets = array<i64: 0, 4>, strides = array<i64: 1, 1>} : tensor<3x8xT> -> tensor<3x4xT>
+  %p = colo.mul %a, %b : tensor<3x4xT>
+  %e = colo.exp %y : tensor<6x5x8xT>
+  %m = colo.slice %e {offsets = array<i64: 0, 0, 0>, strides = array<i64: 1, 1, 1>} : tensor<6x5x8xT> -> tensor<3x1x4xT>
+  %n = colo.reshape %m : tensor<3x1x4xT> -> tensor<3x4xT>
+  %s = colo.reduce %e {kind = 0 : i32, dims = array<i64: 2>} : tensor<6x5x8xT> -> tensor<6x5xT>
+  %c = colo.slice %s {offsets = array<i64: 0, 0>, strides = array<i64: 1, 1>} : tensor<6x5xT> -> tensor<3x4xT>
+  %d = colo.mul %n, %c : tensor<3x4xT>
+  %q = colo.add %d, %a : tensor<3x4xT>
+  %t = colo.transpose %q {permutation = array<i64: 1, 0>} : tensor<3x4xT> -> tensor<4x3xT>
+  return %p, %t, %d : tensor<3x4xT>, tensor<4x3xT>, tensor<3x4xT>
+})",
+     {{3, 8}, {6, 5, 8}},
+     {}},
+    {"LeadingPartOfWhatARowKeeps",
+     R"(func.func @f(%x: tensor<5x64xT>) -> tensor<5x32xT> {
+  %e = colo.exp %x : tensor<5x64xT>
+  %s = colo.reduce %e {kind = 0 : i32, dims = array<i64: 1>} : tensor<5x64xT> -> tensor<5xT>
+  %b = colo.broadcast %s {dims = array<i64: 0>} : tensor<5xT> -> tensor<5x64xT>
+  %p = colo.div %e, %b : tensor<5x64xT>
+  %a = colo.slice %p {offsets = array<i64: 0, 0>, strides = array<i64: 1, 1>} : tensor<5x64xT> -> tensor<5x32xT>
+  %c = colo.slice %p {offsets = array<i64: 0, 32>, strides = array<i64: 1, 1>} : tensor<5x64xT> -> tensor<5x32xT>
+  %r = colo.mul %a, %c : tensor<5x32xT>
+  return %r : tensor<5x32xT>
+})",
+     {{5, 64}},
+     {}},
+    {"LeadingRowsOfALongerTensor",
+     R"(func.func @f(%x: tensor<2x6x20xT>) -> (tensor<2x3x20xT>, tensor<2xT>) {
+  %e = colo.exp %x : tensor<2x6x20xT>
+  %a = colo.slice %e {offsets = array<i64: 0, 0, 0>, strides = array<i64: 1, 1, 1>} : tensor<2x6x20xT> -> tensor<2x3x20xT>
+  %s = colo.reduce %a {kind = 0 : i32, dims = array<i64: 2>} : tensor<2x3x20xT> -> tensor<2x3xT>
+  %b = colo.broadcast %s {dims = array<i64: 0, 1>} : tensor<2x3xT> -> tensor<2x3x20xT>
+  %r = colo.div %a, %b : tensor<2x3x20xT>
+  %t = colo.reduce %s {kind = 0 : i32, dims = array<i64: 1>} : tensor<2x3xT> -> tensor<2xT>
+  return %r, %t : tensor<2x3x20xT>, tensor<2xT>
+})",
+     {{2, 6, 20}},
+     {}},
     {"ConcatenationAndReshape",
      R"(func.func @f(%x: tensor<2x1x6xT>, %y: tensor<2x4x6xT>) -> (tensor<2x5x6xT>, tensor<10x6xT>, tensor<2x30xT>) {
   %e = colo.exp %y : tensor<2x4x6xT>
