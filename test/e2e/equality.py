@@ -21,7 +21,6 @@ import numpy
 import safetensors_io
 
 STEPS = 3
-ACCUMULATION = 3
 
 
 class Layout(typing.NamedTuple):
@@ -30,14 +29,23 @@ class Layout(typing.NamedTuple):
     mode: str
     size: int
     extra: str = ""
-    rows: int = 12  # of one replica and accumulation step, in two micro-batches
+    rows: int = 12  # of one replica and accumulation step
     parts: int = 1  # of a sequence that is cut beside the mode
     attention: str = "ring"  # and how attention looks across them
+    micro_batches: int = 2
+    accumulation: int = 3
 
     def __str__(self):
         short = {"": "", ", sequence_parallel=True": " sp"}
         beside = f" {self.attention}={self.parts}" if self.parts > 1 else ""
-        return f"{self.mode}={self.size}" + short.get(self.extra, self.extra.replace(",", "")) + beside
+        name = f"{self.mode}={self.size}" + short.get(self.extra, self.extra.replace(",", "")) + beside
+        return name if self.accumulation > 1 else f"{name} without accumulation"
+
+    def regrouped(self):
+        """The same rows and micro-batches in one accumulation step."""
+        return self._replace(
+            rows=self.rows * self.accumulation, micro_batches=self.micro_batches * self.accumulation, accumulation=1
+        )
 
     def config(self):
         if self.mode == "none":
@@ -94,11 +102,19 @@ GRIDS = [
 ONE_RANK_GRIDS = [Layout("2d", 1, rows=24), Layout("3d", 1, rows=24)]
 LARGE_CUBE = Layout("3d", 27, rows=36)
 
-# Sizes that make nearly every cell legal and all dims distinct.
+INPUTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs")
+# Sizes that make nearly every cell legal and all dims distinct. `source`: where it is no example.
 MODELS = {
     "mlp": dict(
         data="synthetic:97",
         layouts=layouts({"1d": [2, 3, 4, 6, 8], "sequence": [2, 3, 4], "ulysses": [2]}) + GRIDS + ONE_RANK_GRIDS + with_sequence(),
+        sizes=dict(hidden=72),
+        defines={},
+    ),
+    "features": dict(
+        source=os.path.join(INPUTS, "features.colo"),
+        data="synthetic:97",
+        layouts=layouts({"1d": [2, 3, 4], "sequence": [2], "ulysses": [2]}) + GRIDS,
         sizes=dict(hidden=72),
         defines={},
     ),
@@ -170,13 +186,14 @@ class Suite:
         config = os.path.join(self.directory, name + ".cfg")
         with open(config, "w") as file:
             file.write(tensor.config())
-            file.write(f"BATCH_SIZE = {tensor.rows * replicas}\nNUM_MICRO_BATCHES = {2 * replicas}\n")
-            file.write(f"gradient_accumulation = {ACCUMULATION}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
+            file.write(f"BATCH_SIZE = {tensor.rows * replicas}\n")
+            file.write(f"NUM_MICRO_BATCHES = {tensor.micro_batches * replicas}\n")
+            file.write(f"gradient_accumulation = {tensor.accumulation}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
             sizes = ", ".join(f"{k}={v}" for k, v in spec["sizes"].items())
             file.write(f"model = dict({sizes})\n")
         executable = os.path.join(self.directory, name)
         defines = [flag for k, v in spec["defines"].items() for flag in ("-D", f"{k}={v}")]
-        source = os.path.join(self.arguments.examples, model, model + ".colo")
+        source = spec.get("source", os.path.join(self.arguments.examples, model, model + ".colo"))
         run(["colo-compile", source, "--config", config, "-D", f"dtype={self.arguments.dtype}", *defines, "-o", executable])
         self.built[key] = executable
         return executable
@@ -259,7 +276,8 @@ class Suite:
         ranks = dp * tensor.ranks
         name = f"{model} dp={dp} {tensor} {optimizer}"
         try:
-            want = self.reference(model, optimizer, dp, tensor.rows)
+            rows = tensor.rows * tensor.accumulation // ONE_RANK.accumulation
+            want = self.reference(model, optimizer, dp, rows)
             got = self.launch(self.build(model, tensor, optimizer, 1), model, ranks, "cell", self.initial(model))
             self.compare(got, want, name)
             self.check_flops(got, want, ranks, name)
@@ -275,6 +293,7 @@ class Suite:
         for model in self.arguments.models.split(","):
             tensors = [layout for layout in MODELS[model]["layouts"] if layout.kind in modes]
             for optimizer, tensor, world in itertools.product(self.arguments.optimizers.split(","), tensors, worlds):
+                tensor = tensor.regrouped() if self.arguments.regroup else tensor
                 if world % tensor.ranks == 0 and not (tensor == ONE_RANK and world == 1):
                     self.cell(model, tensor, optimizer, world // tensor.ranks)
 
@@ -288,6 +307,7 @@ def main():
     parser.add_argument("--worlds", default="1,2,3,4,6,8")
     parser.add_argument("--optimizers", default="sgd,adamw")
     parser.add_argument("--dtype", default="f64")
+    parser.add_argument("--regroup", action="store_true", help="no accumulation, as many micro-batches more")
     parser.add_argument("--flop-slack", type=float, default=1.1)
     parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
     arguments = parser.parse_args()

@@ -133,6 +133,13 @@ public:
   virtual int64_t vocabularyShards() const = 0;
 };
 
+/// Which of a product's output factors to cut: of those that what follows can
+/// work on the first that fits the ranks. If what follows needs all of them whole,
+/// the first that fits; the result is then gathered after the product. If none
+/// fits the first, for the message. kNoFactor if there is none.
+int chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
+                       llvm::function_ref<bool(int factor)> survives);
+
 bool isModeSupported(llvm::StringRef mode);
 /// Comma-separated, for messages.
 std::string supportedModes();

@@ -88,19 +88,12 @@ ProductPlan GridPolicy::planLookup(const ProductUse &use, int rows, int tokens) 
   return plan;
 }
 
-/// The first output factor that can be cut; if none divides, the first that
-/// what follows can work on, for the message.
 int GridPolicy::resultFeature(const ProductUse &use) const {
-  int chosen = -1;
-  for (const DimFactors &dim : use.parameter) {
-    if (dim.empty() || use.map.factors[dim.front()].kind != FactorKind::Parallel || !use.survives(dim.front()))
-      continue;
-    if (use.size(dim.front()) % q == 0)
-      return dim.front();
-    if (chosen < 0)
-      chosen = dim.front();
-  }
-  return chosen;
+  llvm::SmallVector<int> outputs;
+  for (const DimFactors &dim : use.parameter)
+    if (!dim.empty() && use.map.factors[dim.front()].kind == FactorKind::Parallel)
+      outputs.push_back(dim.front());
+  return chooseOutputFactor(outputs, [&](int factor) { return use.size(factor) % q == 0; }, use.survives);
 }
 
 std::pair<int, int> GridPolicy::chooseCuts(const ProductUse &use) const {

@@ -69,21 +69,14 @@ public:
     for (int factor : factors)
       if (kindOf(factor) == FactorKind::Sum && isInOperandOnly(use, factor))
         return factor;
-    // Column: of several output dims (q|k|v, heads, head size) the first that
-    // divides among those that stay cuttable; if none divides, the first of
-    // them, for the message.
-    int chosen = kNoFactor;
-    for (int factor : factors) {
-      if (kindOf(factor) != FactorKind::Parallel || !use.survives(factor))
-        continue;
-      if (mayRepeat(use.axis) && use.isSharedHeads(factor))
-        return kRepeat;
-      if (use.map.factors[factor].size % (use.partsBefore(factor) * use.axisSize) == 0)
-        return factor;
-      if (chosen < 0)
-        chosen = factor;
-    }
-    return chosen;
+    // Column: one of the output dims (q|k|v, heads, head size), or heads that several ranks share.
+    llvm::erase_if(factors, [&](int factor) { return kindOf(factor) != FactorKind::Parallel; });
+    auto isShared = [&](int factor) { return mayRepeat(use.axis) && use.isSharedHeads(factor); };
+    auto fits = [&](int factor) {
+      return isShared(factor) || use.map.factors[factor].size % (use.partsBefore(factor) * use.axisSize) == 0;
+    };
+    int chosen = chooseOutputFactor(factors, fits, use.survives);
+    return chosen >= 0 && isShared(chosen) ? kRepeat : chosen;
   }
 
   int64_t vocabularyShards() const override { return size; }

@@ -16,6 +16,18 @@ AttentionCut Policy::attentionCut(llvm::StringRef) const { return AttentionCut::
 
 bool Policy::mayRepeat(llvm::StringRef) const { return false; }
 
+int colo::dist::chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
+                                   llvm::function_ref<bool(int factor)> survives) {
+  llvm::SmallVector<int> candidates;
+  llvm::copy_if(outputs, std::back_inserter(candidates), survives);
+  if (candidates.empty())
+    candidates.assign(outputs.begin(), outputs.end());
+  for (int factor : candidates)
+    if (fits(factor))
+      return factor;
+  return candidates.empty() ? kNoFactor : candidates.front();
+}
+
 namespace {
 struct Mode {
   llvm::StringLiteral name;

@@ -99,25 +99,11 @@ private:
       cut = contracted.front();
     if (cut >= 0)
       kept[cut].push_back(reduced);
-    if (int feature = outputFeature(use, outputs); feature >= 0)
+    auto divides = [&](int factor) { return use.size(factor) % l == 0; };
+    if (int feature = chooseOutputFactor(outputs, divides, use.survives); feature >= 0)
       kept[feature].push_back(reduced == in ? out : in);
     refine(kept, use, cut, contracted, outputs);
     return kept;
-  }
-
-  /// The first output factor that can be cut; if none divides, the first that
-  /// what follows can work on, for the message.
-  int outputFeature(const ProductUse &use, llvm::ArrayRef<int> outputs) const {
-    int chosen = -1;
-    for (int factor : outputs) {
-      if (!use.survives(factor))
-        continue;
-      if (use.size(factor) % l == 0)
-        return factor;
-      if (chosen < 0)
-        chosen = factor;
-    }
-    return chosen;
   }
 
   /// wt cuts the weight once more: the factor of the sum if it divides, else
