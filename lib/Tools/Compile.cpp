@@ -65,6 +65,8 @@ public:
     context.appendDialectRegistry(registry);
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false);
+    sources.setDiagHandler(
+        [](const llvm::SMDiagnostic &diagnostic, void *) { printDiagnostic(diagnostic, llvm::errs()); });
   }
 
   int run();
@@ -306,7 +308,7 @@ int Compilation::checkOutput() const {
 void Compilation::forwardToVerifier(const llvm::SMDiagnostic &diagnostic, void *self) {
   auto *compilation = static_cast<Compilation *>(self);
   if (compilation->reporting)
-    return diagnostic.print("", llvm::errs());
+    return printDiagnostic(diagnostic, llvm::errs());
   // Notes inside the standard layers cannot be expected in the user's files.
   if (compilation->sources.FindBufferContainingLoc(diagnostic.getLoc()) > compilation->verifiedBuffers)
     return;

@@ -52,6 +52,10 @@ private:
   unsigned errors = 0;
 };
 
+/// Prints as llvm::SMDiagnostic does, and also draws the caret under lines with
+/// other characters than ASCII, by the columns that they take on a terminal.
+void printDiagnostic(const llvm::SMDiagnostic &diagnostic, llvm::raw_ostream &os);
+
 /// The candidate nearest to `name` by edit distance, letter case counting
 /// little; nullopt if none is near enough to be what was meant.
 std::optional<llvm::StringRef> nearestName(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> candidates);

@@ -19,7 +19,8 @@ namespace colo::config {
 
 MaybeValue Evaluator::evalPostfix(const Expr &expr) {
   const Expr &root = *expr.operands[0];
-  MaybeValue value = eval(root);
+  bool isCall = !expr.trailers.empty() && expr.trailers.front().kind == Trailer::Call;
+  MaybeValue value = root.kind == ExprKind::Name ? evalName(root, isCall) : eval(root);
   for (size_t i = 0; value && !value->isPoison() && i < expr.trailers.size(); ++i) {
     const Trailer &trailer = expr.trailers[i];
     bool calledNext = i + 1 < expr.trailers.size() && expr.trailers[i + 1].kind == Trailer::Call;

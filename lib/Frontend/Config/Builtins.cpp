@@ -323,6 +323,14 @@ static const Builtin *findBuiltin(StringRef name) {
   return it == std::end(builtins) ? nullptr : it;
 }
 
+std::vector<StringRef> builtinNames() {
+  std::vector<StringRef> names;
+  for (const Builtin &builtin : builtins)
+    if (!builtin.name.contains('.'))
+      names.push_back(builtin.name);
+  return names;
+}
+
 bool isBuiltin(StringRef name) { return !name.contains('.') && findBuiltin(name); }
 
 std::optional<Value> builtinConstant(StringRef name) {

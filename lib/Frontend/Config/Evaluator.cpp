@@ -177,7 +177,7 @@ MaybeValue Evaluator::eval(const Expr &expr) {
   llvm_unreachable("unknown kind of expression");
 }
 
-MaybeValue Evaluator::evalName(const Expr &expr) {
+MaybeValue Evaluator::evalName(const Expr &expr, bool isCalled) {
   auto it = scope.find(expr.text);
   if (it != scope.end()) {
     it->second.read = true;
@@ -185,6 +185,11 @@ MaybeValue Evaluator::evalName(const Expr &expr) {
   }
   if (starImported || isBuiltin(expr.text))
     return Value(Symbol{expr.text.str()});
+  if (isCalled) {
+    std::vector<StringRef> functions = builtinNames();
+    return fail(expr.range.Start, "'" + expr.text + "()' is not evaluated; the functions of a config are " +
+                                      joinNames(functions) + ", and those of math" + didYouMean(expr.text, functions));
+  }
   std::vector<StringRef> known = {"dict", "list", "tuple", "True", "False", "None"};
   for (const auto &binding : scope)
     known.push_back(binding.first);

@@ -63,6 +63,8 @@ Outcome compare(llvm::StringRef op, const Value &left, const Value &right);
 
 /// True if `name` is one of Python's functions that are known (Builtins.cpp).
 bool isBuiltin(llvm::StringRef name);
+/// Their names, those of `math` not included.
+std::vector<llvm::StringRef> builtinNames();
 /// The value of `math.pi` and its like.
 std::optional<Value> builtinConstant(llvm::StringRef name);
 /// Calls a builtin or `math.` function with evaluated plain arguments; nullopt

@@ -35,7 +35,8 @@ private:
   MaybeValue updated(const Value &container, long expectedUses, const Expr &target, size_t at, const Item &item);
 
   MaybeValue eval(const Expr &expr);
-  MaybeValue evalName(const Expr &expr);
+  /// `isCalled`: as a function, for the message.
+  MaybeValue evalName(const Expr &expr, bool isCalled = false);
   MaybeValue evalSequence(const Expr &expr);
   MaybeValue evalDict(const Expr &expr);
   MaybeValue evalChain(const Expr &expr);

@@ -13,6 +13,8 @@
 #include "colo/Frontend/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ConvertUTF.h"
+#include "llvm/Support/Unicode.h"
+#include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -47,6 +49,78 @@ void Diagnostics::errorInRawText(SMLoc loc, const Twine &message) {
   SMDiagnostic diagnostic(sources, loc, buffer->getBufferIdentifier(), line, column - 1, SourceMgr::DK_Error,
                           message.str(), shown, {});
   sources.PrintMessage(errs(), diagnostic);
+}
+
+static void printHeader(const SMDiagnostic &diagnostic, raw_ostream &os) {
+  WithColor(os, raw_ostream::SAVEDCOLOR, /*Bold=*/true)
+      << diagnostic.getFilename() << ':' << diagnostic.getLineNo() << ':' << diagnostic.getColumnNo() + 1 << ": ";
+  switch (diagnostic.getKind()) {
+  case SourceMgr::DK_Error:
+    WithColor::error(os);
+    break;
+  case SourceMgr::DK_Warning:
+    WithColor::warning(os);
+    break;
+  case SourceMgr::DK_Note:
+    WithColor::note(os);
+    break;
+  case SourceMgr::DK_Remark:
+    WithColor::remark(os);
+    break;
+  }
+  WithColor(os, raw_ostream::SAVEDCOLOR, /*Bold=*/true) << diagnostic.getMessage() << '\n';
+}
+
+namespace {
+/// A line as a terminal shows it. Tabs go to the next multiple of 8, as in
+/// llvm::SMDiagnostic.
+struct ShownLine {
+  std::string text;
+  std::vector<unsigned> columns; ///< by byte, and one for the end
+};
+} // namespace
+
+static ShownLine show(StringRef line) {
+  ShownLine shown;
+  unsigned column = 0;
+  for (size_t byte = 0; byte < line.size();) {
+    size_t length = std::min<size_t>(getNumBytesForUTF8(line[byte]), line.size() - byte);
+    StringRef character = line.substr(byte, length);
+    shown.columns.insert(shown.columns.end(), length, column);
+    byte += length;
+    if (character == "\t") {
+      shown.text.append(8 - column % 8, ' ');
+      column += 8 - column % 8;
+      continue;
+    }
+    int width = sys::unicode::columnWidthUTF8(character);
+    if (width < 0) {
+      // Not printable: one column.
+      shown.text += '?';
+      ++column;
+      continue;
+    }
+    shown.text += character;
+    column += width;
+  }
+  shown.columns.push_back(column);
+  return shown;
+}
+
+void printDiagnostic(const SMDiagnostic &diagnostic, raw_ostream &os) {
+  StringRef line = diagnostic.getLineContents();
+  if (diagnostic.getColumnNo() < 0 || all_of(line, [](char c) { return isASCII(c); }))
+    return diagnostic.print("", os);
+  printHeader(diagnostic, os);
+  ShownLine shown = show(line);
+  auto columnOf = [&](size_t byte) { return shown.columns[std::min(byte, shown.columns.size() - 1)]; };
+  std::string marks(shown.columns.back() + 1, ' ');
+  for (auto [begin, end] : diagnostic.getRanges())
+    for (unsigned column = columnOf(begin); column < columnOf(end); ++column)
+      marks[column] = '~';
+  marks[columnOf(diagnostic.getColumnNo())] = '^';
+  os << shown.text << '\n';
+  WithColor(os, raw_ostream::GREEN, /*Bold=*/true) << StringRef(marks).rtrim() << '\n';
 }
 
 /// True if two neighbouring letters of `name` changed places.
