@@ -15,13 +15,14 @@
 #include "Rank.h"
 #include "Stats.h"
 #include "colo/Runtime/CommPlugin.h"
+#include "colo/Runtime/OutputFile.h"
 #include "colo/Runtime/Safetensors.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -99,19 +100,35 @@ static void printInfo(const Run &run) {
 /// Only rank 0 speaks to the user.
 static bool speaks(const Run &run) { return run.world.processRank == 0; }
 
-/// What is written after training is checked before it: folders that can be written, a file for each.
+static bool isSameFile(const std::string &a, const std::string &b) {
+  struct stat first, second;
+  return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+/// The file, or both files, that --data or --eval names.
+static bool namesFile(const std::string &data, const std::string &path) {
+  size_t comma = data.find(',');
+  return isSameFile(data, path) || (comma != std::string::npos && (isSameFile(data.substr(0, comma), path) ||
+                                                                   isSameFile(data.substr(comma + 1), path)));
+}
+
+/// What is written after training is checked before it: places that can be
+/// written, a file for each, and none that is read. A model may replace the one
+/// that it started from.
 static Status checkOutputs(const Options &options) {
   const std::string *outputs[] = {&options.exportFile, &options.dumpGrads, &options.stats, &options.log};
   for (const std::string *&output : outputs) {
     if (output->empty())
       continue;
     for (const std::string **other = outputs; other != &output; ++other)
-      if (**other == *output)
+      if (**other == *output || isSameFile(**other, *output))
         return Status::usage("%s is named for two outputs", output->c_str());
-    size_t slash = output->rfind('/');
-    std::string folder = slash == std::string::npos ? "." : output->substr(0, slash + 1);
-    if (access(folder.c_str(), W_OK) != 0)
-      return Status::usage("cannot write %s: %s", output->c_str(), std::strerror(errno));
+    if (namesFile(options.data, *output) || namesFile(options.eval, *output) ||
+        (output != &options.exportFile && isSameFile(options.init, *output)))
+      return Status::usage("%s is read by this run and would be overwritten", output->c_str());
+    if (Status status = OutputFile::check(*output); status.failed())
+      return status;
   }
   return Status::ok();
 }

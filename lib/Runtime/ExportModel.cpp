@@ -12,72 +12,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "Rank.h"
+#include "colo/Runtime/OutputFile.h"
 #include "colo/Runtime/Safetensors.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 namespace colo::runtime {
-namespace {
-
-/// PATH.tmp until commit(); removed if that is not reached.
-class AtomicFile {
-public:
-  explicit AtomicFile(std::string path) : path(std::move(path)), temporary(this->path + ".tmp") {}
-  ~AtomicFile() {
-    if (file < 0)
-      return;
-    close(file);
-    unlink(temporary.c_str());
-  }
-
-  Status open() {
-    file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    return file < 0 ? problem() : Status::ok();
-  }
-
-  Status write(const void *data, size_t bytes) {
-    const char *at = static_cast<const char *>(data);
-    while (bytes) {
-      ssize_t written = ::write(file, at, bytes);
-      if (written < 0 && errno == EINTR)
-        continue;
-      if (written < 0)
-        return problem();
-      at += written;
-      bytes -= written;
-    }
-    return Status::ok();
-  }
-
-  Status commit() {
-    if (fsync(file) != 0)
-      return problem();
-    close(file);
-    file = -1;
-    if (rename(temporary.c_str(), path.c_str()) != 0)
-      return problem();
-    size_t slash = path.rfind('/');
-    std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory >= 0) {
-      fsync(directory);
-      close(directory);
-    }
-    return Status::ok();
-  }
-
-private:
-  Status problem() const { return Status::user("%s: %s", path.c_str(), std::strerror(errno)); }
-  std::string path, temporary;
-  int file = -1;
-};
-
-} // namespace
 
 static std::string makeHeader(const Rank &rank) {
   bool isDouble = rank.program().dtype == COLO_F64;
@@ -142,7 +84,7 @@ static Status gatherTensor(Rank &rank, const Tensor &tensor, const char *buffer,
 
 Status exportModel(Rank &rank, const char *buffer, const std::string &path) {
   bool writes = rank.index() == 0;
-  AtomicFile file(path);
+  OutputFile file(path);
   if (writes) {
     if (Status status = file.open(); status.failed())
       return status;

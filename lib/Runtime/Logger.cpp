@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Logger.h"
+#include "colo/Runtime/OutputFile.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,8 +26,9 @@ Logger::~Logger() {
     fclose(file);
 }
 
-Status Logger::open(const ColoProgram &p, const std::string &path, bool isQuiet) {
+Status Logger::open(const ColoProgram &p, const std::string &logPath, bool isQuiet) {
   program = &p;
+  path = logPath;
   quiet = isQuiet;
   terminal = isatty(STDOUT_FILENO);
   for (int64_t i = 0; i < p.metricCount; ++i)
@@ -36,7 +38,7 @@ Status Logger::open(const ColoProgram &p, const std::string &path, bool isQuiet)
     return Status::ok();
   file = fopen(path.c_str(), "we");
   if (!file)
-    return Status::user("%s: %s", path.c_str(), std::strerror(errno));
+    return OutputFile::problem(path, errno);
   buffer.resize(1 << 16);
   setvbuf(file, buffer.data(), _IOFBF, buffer.size());
   return Status::ok();
@@ -57,7 +59,12 @@ void Logger::endLine() {
   fflush(stdout);
 }
 
-void Logger::step(const StepRecord &r) {
+Status Logger::endRecord() {
+  fputs("}\n", file);
+  return fflush(file) == 0 && !ferror(file) ? Status::ok() : OutputFile::problem(path, errno);
+}
+
+Status Logger::step(const StepRecord &r) {
   if (file) {
     fprintf(file, "{\"step\": %lld", static_cast<long long>(r.step));
     for (int64_t i = 0; i < program->metricCount; ++i)
@@ -65,12 +72,12 @@ void Logger::step(const StepRecord &r) {
     writeNumber(file, "lr", r.lr);
     writeNumber(file, "grad_norm", r.gradNorm);
     writeNumber(file, "tokens_per_s", r.tokensPerSecond);
-    fputs("}\n", file);
-    fflush(file);
+    if (Status status = endRecord(); status.failed())
+      return status;
   }
   int64_t every = terminal ? 1 : std::max<int64_t>(1, r.steps / 20);
   if (quiet || (r.step != 1 && r.step != r.steps && r.step % every && std::isfinite(r.metrics[loss])))
-    return;
+    return Status::ok();
   if (terminal)
     fputc('\r', stdout);
   printf("step %lld/%lld", static_cast<long long>(r.step), static_cast<long long>(r.steps));
@@ -81,13 +88,14 @@ void Logger::step(const StepRecord &r) {
     fputs("\033[K", stdout);
     lineOpen = true;
     fflush(stdout);
-    return;
+    return Status::ok();
   }
   lineOpen = true;
   endLine();
+  return Status::ok();
 }
 
-void Logger::evaluation(int64_t step, const double *metrics, int64_t batches) {
+Status Logger::evaluation(int64_t step, const double *metrics, int64_t batches) {
   if (file) {
     fprintf(file, "{\"step\": %lld, \"eval_batches\": %lld", static_cast<long long>(step),
             static_cast<long long>(batches));
@@ -98,17 +106,18 @@ void Logger::evaluation(int64_t step, const double *metrics, int64_t batches) {
       else
         fputs("null", file);
     }
-    fputs("}\n", file);
-    fflush(file);
+    if (Status status = endRecord(); status.failed())
+      return status;
   }
   if (quiet)
-    return;
+    return Status::ok();
   endLine();
   printf("evaluation at step %lld:", static_cast<long long>(step));
   for (int64_t i = 0; i < program->metricCount; ++i)
     printf("  %s %.4f", program->metrics[i].name, metrics[i]);
   lineOpen = true;
   endLine();
+  return Status::ok();
 }
 
 } // namespace colo::runtime

@@ -33,15 +33,18 @@ class Logger {
 public:
   ~Logger();
   Status open(const ColoProgram &program, const std::string &path, bool quiet);
-  void step(const StepRecord &record);
+  Status step(const StepRecord &record);
   /// `metrics` are means over `batches` evaluated global batches.
-  void evaluation(int64_t step, const double *metrics, int64_t batches);
+  Status evaluation(int64_t step, const double *metrics, int64_t batches);
   /// Index of the metric "loss", or 0.
   int64_t lossIndex() const { return loss; }
 
 private:
   void endLine();
+  /// A record that could not be written ends the run.
+  Status endRecord();
   const ColoProgram *program = nullptr;
+  std::string path;
   FILE *file = nullptr;
   bool quiet = false, terminal = false, lineOpen = false;
   int64_t loss = 0;

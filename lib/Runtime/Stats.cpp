@@ -10,9 +10,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Stats.h"
+#include "colo/Runtime/OutputFile.h"
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace colo::runtime {
@@ -116,12 +115,12 @@ Status StatsWriter::finish(Rank &rank) {
 }
 
 Status StatsWriter::write(const std::string &text) const {
-  FILE *file = fopen(run.options.stats.c_str(), "we");
-  bool wrong = !file || fwrite(text.data(), 1, text.size(), file) != text.size();
-  wrong |= file && fclose(file) != 0;
-  if (wrong)
-    return Status::user("%s: %s", run.options.stats.c_str(), std::strerror(errno));
-  return Status::ok();
+  OutputFile file(run.options.stats);
+  if (Status status = file.open(); status.failed())
+    return status;
+  if (Status status = file.write(text.data(), text.size()); status.failed())
+    return status;
+  return file.commit();
 }
 
 } // namespace colo::runtime

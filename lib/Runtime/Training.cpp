@@ -81,7 +81,9 @@ Status Rank::trainStep(int64_t step) {
   if (rank != 0)
     return Status::ok();
   double tokens = static_cast<double>(run.world.globalRows * tokensPerRow(program()));
-  run.logger->step({step + 1, run.options.steps, colo.lr, colo.gradNorm, tokens / seconds, colo.metrics});
+  StepRecord record{step + 1, run.options.steps, colo.lr, colo.gradNorm, tokens / seconds, colo.metrics};
+  if (Status status = run.logger->step(record); status.failed())
+    return status;
   double loss = program().metricCount ? colo.metrics[run.logger->lossIndex()] : 0;
   if (!std::isfinite(loss))
     return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
@@ -105,9 +107,7 @@ Status Rank::evaluate(int64_t step) {
       evalSums[i] += colo.metrics[i] / static_cast<double>(batches);
   }
   setCounting(true);
-  if (rank == 0)
-    run.logger->evaluation(step, evalSums.data(), batches);
-  return Status::ok();
+  return rank == 0 ? run.logger->evaluation(step, evalSums.data(), batches) : Status::ok();
 }
 
 Status Rank::train() {

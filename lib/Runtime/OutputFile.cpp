@@ -1,0 +1,127 @@
+//===- OutputFile.cpp - files that a run writes ------------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See OutputFile.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/OutputFile.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace colo::runtime {
+
+static std::string folderOf(const std::string &path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+Status OutputFile::problem(const std::string &path, int error) {
+  return Status::usage("cannot write %s: %s", path.c_str(), std::strerror(error));
+}
+
+Status OutputFile::problem() const { return problem(path, errno); }
+
+OutputFile::~OutputFile() {
+  if (file < 0)
+    return;
+  close(file);
+  if (!temporary.empty())
+    unlink(temporary.c_str());
+}
+
+/// Finds the target and whether it is replaced or written through.
+Status OutputFile::resolve() {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT)
+      return problem();
+    if (lstat(path.c_str(), &info) == 0)
+      return Status::usage("cannot write %s: it is a link to a file that does not exist", path.c_str());
+    target = temporary = path;
+    return Status::ok();
+  }
+  if (S_ISDIR(info.st_mode))
+    return problem(path, EISDIR);
+  if (access(path.c_str(), W_OK) != 0)
+    return problem();
+  if (!S_ISREG(info.st_mode)) {
+    target = path;
+    return Status::ok();
+  }
+  char *real = realpath(path.c_str(), nullptr);
+  if (!real)
+    return problem();
+  target = temporary = real;
+  free(real);
+  mode = static_cast<int>(info.st_mode & 07777);
+  return Status::ok();
+}
+
+Status OutputFile::open() {
+  if (Status status = resolve(); status.failed())
+    return status;
+  if (temporary.empty()) {
+    file = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
+    return file < 0 ? problem() : Status::ok();
+  }
+  // A name of its own: what is there is somebody's.
+  for (int attempt = 0; file < 0; ++attempt) {
+    temporary = target + formatString(".%d-%d.tmp", static_cast<int>(getpid()), attempt);
+    file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0 && errno != EEXIST)
+      return problem();
+  }
+  return mode >= 0 && fchmod(file, mode) != 0 ? problem() : Status::ok();
+}
+
+Status OutputFile::check(const std::string &path) {
+  OutputFile output(path);
+  if (Status status = output.resolve(); status.failed())
+    return status;
+  // To open a pipe and close it would be the end of it for its reader.
+  return output.temporary.empty() ? Status::ok() : output.open();
+}
+
+Status OutputFile::write(const void *data, size_t bytes) {
+  const char *at = static_cast<const char *>(data);
+  while (bytes) {
+    ssize_t written = ::write(file, at, bytes);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written < 0)
+      return problem();
+    at += written;
+    bytes -= written;
+  }
+  return Status::ok();
+}
+
+Status OutputFile::commit() {
+  if (temporary.empty()) {
+    int failed = close(file);
+    file = -1;
+    return failed ? problem() : Status::ok();
+  }
+  if (fsync(file) != 0 || rename(temporary.c_str(), target.c_str()) != 0)
+    return problem();
+  close(file);
+  file = -1;
+  int directory = ::open(folderOf(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0) {
+    fsync(directory);
+    close(directory);
+  }
+  return Status::ok();
+}
+
+} // namespace colo::runtime
