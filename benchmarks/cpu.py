@@ -43,15 +43,15 @@ def step_against_products(work):
 
 
 def torch_tokens_per_second():
-    """The same model by torch's own functions (test/e2e/torch_gpt2.py), forward, backward and AdamW."""
+    """The same model by torch's own functions (test/e2e/torch_models.py), forward, backward and AdamW."""
     sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
     try:
         import torch
-        import torch_gpt2
+        import torch_models
     except ImportError:
         return None
     torch.set_num_threads(2)
-    torch_gpt2.SIZES = MINI
+    torch_models.GPT2.sizes = MINI
     h = MINI["hidden"]
     shapes = {"wte.weight": [MINI["vocab"], h], "wpe.weight": [MINI["seq"], h], "ln_f.weight": [h], "ln_f.bias": [h]}
     for layer in range(MINI["layers"]):
@@ -61,14 +61,14 @@ def torch_tokens_per_second():
         for name, out, inner in (("attn.qkv", 3 * h, h), ("attn.proj", h, h), ("mlp.fc", 4 * h, h), ("mlp.proj", h, 4 * h)):
             shapes |= {f"{block}{name}.weight": [out, inner], f"{block}{name}.bias": [out]}
     weights = {name: (0.02 * torch.randn(shape)).numpy() for name, shape in shapes.items()}
-    model = torch_gpt2.GPT2(weights)
+    model = torch_models.GPT2(weights)
     optimizer = torch.optim.AdamW(model.weights.values(), lr=1e-3)
     seconds = []
     for _ in range(STEPS):
         tokens = torch.randint(0, MINI["vocab"], (ROWS, MINI["seq"]))
         begin = time.monotonic()
         optimizer.zero_grad()
-        model(tokens, tokens).backward()
+        model.forward(tokens, tokens).backward()
         optimizer.step()
         seconds.append(time.monotonic() - begin)
     return ROWS * MINI["seq"] / statistics.median(seconds)

@@ -103,6 +103,14 @@ ONE_RANK_GRIDS = [Layout("2d", 1, rows=24), Layout("3d", 1, rows=24)]
 LARGE_CUBE = Layout("3d", 27, rows=36)
 
 INPUTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs")
+
+
+def kv_heads_that_divide(layout):
+    """Four key heads, or six where three or six parts are made of them."""
+    heads_cut = {"1d": layout.size, "ulysses": layout.size, "2d": round(layout.size**0.5)}.get(layout.mode, 1)
+    return dict(kv_heads=6) if heads_cut % 3 == 0 else {}
+
+
 # Sizes that make nearly every cell legal and all dims distinct. `source`: where it is no example.
 MODELS = {
     "mlp": dict(
@@ -135,6 +143,19 @@ MODELS = {
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     ),
+    "llama": dict(
+        data="text",
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24) + GRIDS,
+        sizes=dict(vocab=50, seq=24, hidden=72, heads=12, kv_heads=4, inner=216, layers=2),
+        adapt=kv_heads_that_divide,
+        defines=dict(drop=0.1, smoothing=0.1, ignore=7),
+    ),
+    "bert": dict(
+        data="lines",
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24) + GRIDS,
+        sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
+        defines=dict(drop=0.1, smoothing=0.1, rate=0.4),
+    ),
 }
 OPTIMIZERS = {
     "sgd": "optimizer = dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=0.01)",
@@ -163,7 +184,9 @@ class Suite:
         self.built = {}
         self.references = {}
         self.text = os.path.join(self.directory, "text.bin")
+        self.lines = os.path.join(self.directory, "lines.txt")
         self.write_text()
+        self.write_lines()
 
     def write_text(self):
         """Ids below 50; the first rows hold no ignored target (7), later ones many, so that counts differ."""
@@ -175,13 +198,25 @@ class Suite:
         with open(self.text, "wb") as file:
             file.write(ids.astype(numpy.uint8).tobytes())
 
-    def build(self, model, tensor, optimizer, replicas):
+    def write_lines(self):
+        """Lines of 1 to 30 ids from 1 to 49 without the newline: of most a record has padding."""
+        generator = numpy.random.default_rng(6)
+        ids = numpy.array([i for i in range(1, 50) if i != 10], dtype=numpy.uint8)
+        with open(self.lines, "wb") as file:
+            for _ in range(500):
+                file.write(generator.choice(ids, generator.integers(1, 31)).tobytes() + b"\n")
+
+    def data_of(self, model):
+        data = MODELS[model]["data"]
+        return {"text": self.text, "lines": "lines:" + self.lines}.get(data, data)
+
+    def build(self, model, tensor, optimizer, replicas, adapted):
         """One executable. `replicas` > 1 folds that many replicas' rows into one: the one-rank reference."""
-        key = (model, tensor, optimizer, replicas)
+        key = (model, tensor, optimizer, replicas, str(adapted))
         if key in self.built:
             return self.built[key]
         spec = MODELS[model]
-        parts = (model, tensor, tensor.rows, optimizer, replicas)
+        parts = (model, tensor, tensor.rows, optimizer, replicas, *(f"{k}={v}" for k, v in adapted.items()))
         name = "-".join(str(part).replace(" ", "-") for part in parts)
         config = os.path.join(self.directory, name + ".cfg")
         with open(config, "w") as file:
@@ -189,7 +224,7 @@ class Suite:
             file.write(f"BATCH_SIZE = {tensor.rows * replicas}\n")
             file.write(f"NUM_MICRO_BATCHES = {tensor.micro_batches * replicas}\n")
             file.write(f"gradient_accumulation = {tensor.accumulation}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
-            sizes = ", ".join(f"{k}={v}" for k, v in spec["sizes"].items())
+            sizes = ", ".join(f"{k}={v}" for k, v in {**spec["sizes"], **adapted}.items())
             file.write(f"model = dict({sizes})\n")
         executable = os.path.join(self.directory, name)
         defines = [flag for k, v in spec["defines"].items() for flag in ("-D", f"{k}={v}")]
@@ -200,8 +235,7 @@ class Suite:
 
     def launch(self, executable, model, ranks, tag, init=None, steps=STEPS):
         base = f"{executable}-{tag}-{ranks}"
-        data = self.text if MODELS[model]["data"] == "text" else MODELS[model]["data"]
-        command = [executable, f"--data={data}", f"--steps={steps}", f"--ranks={ranks}", "--seed=3", "--quiet",
+        command = [executable, f"--data={self.data_of(model)}", f"--steps={steps}", f"--ranks={ranks}", "--seed=3", "--quiet",
                    f"--log={base}.jsonl", f"--export={base}.params", f"--stats={base}.stats"]
         if steps:
             command += [f"--dump-grads={base}.grads", "--check-replicas"]
@@ -215,11 +249,11 @@ class Suite:
         grads = safetensors_io.load(base + ".grads") if steps else {}
         return dict(log=log, params=safetensors_io.load(base + ".params"), grads=grads, stats=stats)
 
-    def initial(self, model):
+    def initial(self, model, adapted):
         """Initial values of the model with random vectors: zero biases hide errors."""
-        path = os.path.join(self.directory, model + ".init")
+        path = os.path.join(self.directory, "-".join([model, *(f"{k}={v}" for k, v in adapted.items())]) + ".init")
         if not os.path.exists(path):
-            start = self.launch(self.build(model, ONE_RANK, "sgd", 1), model, 1, "start", steps=0)["params"]
+            start = self.launch(self.build(model, ONE_RANK, "sgd", 1, adapted), model, 1, "start", steps=0)["params"]
             generator = numpy.random.default_rng(11)
             for name in sorted(start):
                 if start[name].ndim == 1 or name.endswith("bias"):
@@ -227,11 +261,11 @@ class Suite:
             safetensors_io.save(path, start)
         return path
 
-    def reference(self, model, optimizer, replicas, rows):
-        key = (model, optimizer, replicas, rows)
+    def reference(self, model, optimizer, replicas, rows, adapted):
+        key = (model, optimizer, replicas, rows, str(adapted))
         if key not in self.references:
-            executable = self.build(model, ONE_RANK._replace(rows=rows), optimizer, replicas)
-            self.references[key] = self.launch(executable, model, 1, "reference", self.initial(model))
+            executable = self.build(model, ONE_RANK._replace(rows=rows), optimizer, replicas, adapted)
+            self.references[key] = self.launch(executable, model, 1, "reference", self.initial(model, adapted))
         return self.references[key]
 
     def compare(self, got, want, cell):
@@ -275,10 +309,12 @@ class Suite:
     def cell(self, model, tensor, optimizer, dp):
         ranks = dp * tensor.ranks
         name = f"{model} dp={dp} {tensor} {optimizer}"
+        adapted = MODELS[model].get("adapt", lambda layout: {})(tensor)
         try:
             rows = tensor.rows * tensor.accumulation // ONE_RANK.accumulation
-            want = self.reference(model, optimizer, dp, rows)
-            got = self.launch(self.build(model, tensor, optimizer, 1), model, ranks, "cell", self.initial(model))
+            want = self.reference(model, optimizer, dp, rows, adapted)
+            executable = self.build(model, tensor, optimizer, 1, adapted)
+            got = self.launch(executable, model, ranks, "cell", self.initial(model, adapted))
             self.compare(got, want, name)
             self.check_flops(got, want, ranks, name)
             self.cells += 1
@@ -288,14 +324,17 @@ class Suite:
             print(f"FAILED {name}\n{failure}", flush=True)
 
     def matrix(self):
-        worlds = [int(w) for w in self.arguments.worlds.split(",")]
+        numbers = lambda text: [int(n) for n in text.split(",")]
+        worlds, replicas = numbers(self.arguments.worlds), numbers(self.arguments.replicas or "0")
         modes = self.arguments.modes.split(",")
         for model in self.arguments.models.split(","):
             tensors = [layout for layout in MODELS[model]["layouts"] if layout.kind in modes]
-            for optimizer, tensor, world in itertools.product(self.arguments.optimizers.split(","), tensors, worlds):
+            for optimizer, tensor in itertools.product(self.arguments.optimizers.split(","), tensors):
                 tensor = tensor.regrouped() if self.arguments.regroup else tensor
-                if world % tensor.ranks == 0 and not (tensor == ONE_RANK and world == 1):
-                    self.cell(model, tensor, optimizer, world // tensor.ranks)
+                divided = [world // tensor.ranks for world in worlds if world % tensor.ranks == 0]
+                for dp in replicas if self.arguments.replicas else divided:
+                    if not (tensor == ONE_RANK and dp == 1):
+                        self.cell(model, tensor, optimizer, dp)
 
 
 def main():
@@ -304,7 +343,8 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--models", default="mlp,vit,gpt2")
     parser.add_argument("--modes", default="none,1d")
-    parser.add_argument("--worlds", default="1,2,3,4,6,8")
+    parser.add_argument("--worlds", default="1,2,3,4,6,8", help="ranks in all, where the layout divides them")
+    parser.add_argument("--replicas", help="data-parallel sizes of every layout, instead of --worlds")
     parser.add_argument("--optimizers", default="sgd,adamw")
     parser.add_argument("--dtype", default="f64")
     parser.add_argument("--regroup", action="store_true", help="no accumulation, as many micro-batches more")

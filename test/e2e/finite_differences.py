@@ -66,10 +66,14 @@ def main():
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
     inputs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs")
-    small = ["vocab=11", "seq=6", "hidden=8", "heads=2", "layers=1", "drop=0.1", "smoothing=0.1", "ignore=3"]
+    small = ["vocab=11", "seq=6", "hidden=8", "layers=1", "drop=0.1", "smoothing=0.1"]
+    defines = lambda *more: [flag for size in (*small, *more) for flag in ("-D", size)]
+    example = lambda name: os.path.join(arguments.examples, name, name + ".colo")
     cases = [
         (os.path.join(inputs, "reuse.colo"), []),
-        (os.path.join(arguments.examples, "gpt2", "gpt2.colo"), [flag for size in small for flag in ("-D", size)]),
+        (example("gpt2"), defines("heads=2", "ignore=3")),
+        (example("llama"), defines("heads=4", "kv_heads=2", "inner=6", "ignore=3")),
+        (example("bert"), defines("heads=2", "rate=0.5")),
     ]
     wrong = 0
     for number, (source, flags) in enumerate(cases):
