@@ -171,6 +171,8 @@ Status openDataset(const std::string &spec, Split split, const ColoProgram &prog
                    std::unique_ptr<Dataset> &dataset) {
   if (spec.compare(0, 10, "synthetic:") == 0)
     return openSyntheticDataset(spec, program, seed, dataset);
+  if (spec.compare(0, 6, "lines:") == 0)
+    return openTextDataset(spec.substr(6), /*byLines=*/true, program, dataset);
   struct stat info;
   if (stat(spec.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     std::string base = spec + (split == Split::Train ? "/train-" : "/t10k-");
@@ -180,7 +182,7 @@ Status openDataset(const std::string &spec, Split split, const ColoProgram &prog
   size_t comma = spec.find(',');
   if (comma != std::string::npos && access(spec.c_str(), F_OK) != 0)
     return openImageDataset(spec.substr(0, comma), spec.substr(comma + 1), program, dataset);
-  return openTextDataset(spec, program, dataset);
+  return openTextDataset(spec, /*byLines=*/false, program, dataset);
 }
 
 } // namespace colo::runtime

@@ -53,8 +53,9 @@ static const std::vector<Flag> &flags() {
     Flag timeout{"comm-timeout", "SECONDS", "give up when a rank waits longer for another (300)"};
     timeout.real = &Options::commTimeout;
     return std::vector<Flag>{
-        textFlag("data", "SPEC", &Options::data,
-                 "training data: a text file, IMAGES,LABELS, a folder of IDX files, or synthetic:N[,ignore=P]"),
+        textFlag(
+            "data", "SPEC", &Options::data,
+            "training data: a text file, lines:FILE, IMAGES,LABELS, a folder of IDX files, or synthetic:N[,ignore=P]"),
         numberFlag("steps", &Options::steps, 0, "optimizer steps (100)"),
         numberFlag("ranks", &Options::ranks, 1, "ranks, as threads of this process (tensor x pipeline size)"),
         numberFlag("seed", &Options::seed, 0, "seed of initial values, data order and dropout"),

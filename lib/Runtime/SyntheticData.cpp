@@ -8,8 +8,8 @@
 // synthetic:N gives N records. Element i of record r of an input is drawn at
 // logical index r * elements + i, op instance hash(name of the input): numbers
 // uniform in [0, 1), ids uniform in [0, classes) (in [0, 256) where the input
-// has no classes). With ,ignore=P an id of an input that has an ignore index is
-// that index with probability P.
+// has no classes), masks false or true. With ,ignore=P an id of an input that
+// has an ignore index is that index with probability P.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,7 +39,7 @@ public:
         storeNumber(input.dtype, row, i, uniformFromWord(word));
         continue;
       }
-      uint64_t classes = input.classes > 0 ? input.classes : input.dtype == COLO_I8 ? 128 : 256;
+      uint64_t classes = input.classes > 0 ? input.classes : input.dtype == COLO_I8 ? 2 : 256;
       int64_t id = static_cast<int64_t>((word * classes) >> 32);
       if (ignored > 0 && input.ignoreIndex != INT64_MIN &&
           uniformFromWord(randomWord(seed, at, ignoreInstance, dataStep)) < ignored)

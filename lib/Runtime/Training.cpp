@@ -14,6 +14,7 @@
 #include "Rank.h"
 #include "Replicas.h"
 #include "colo/Runtime/LearningRate.h"
+#include "colo/Runtime/Philox.h"
 #include "colo/Runtime/Safetensors.h"
 
 #include <algorithm>
@@ -93,7 +94,8 @@ Status Rank::trainStep(int64_t step) {
 }
 
 /// Means of the metrics over all whole global batches, in file order; a last
-/// partial batch is left out.
+/// partial batch is left out. Random numbers are those of the batch, the same
+/// at every evaluation.
 Status Rank::evaluate(int64_t step) {
   int64_t batches = run.eval->size() / run.world.globalRows;
   setCounting(false);
@@ -101,6 +103,7 @@ Status Rank::evaluate(int64_t step) {
   for (int64_t batch = 0; batch < batches; ++batch) {
     if (Status status = loadRows(*run.eval, batch * run.world.globalRows, false); status.failed())
       return status;
+    colo.step = evaluationStep + batch;
     program().evaluate(&colo);
     drainStreams();
     for (size_t i = 0; i < evalSums.size(); ++i)

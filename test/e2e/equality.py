@@ -108,6 +108,8 @@ INPUTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs")
 def kv_heads_that_divide(layout):
     """Four key heads, or six where three or six parts are made of them."""
     heads_cut = {"1d": layout.size, "ulysses": layout.size, "2d": round(layout.size**0.5)}.get(layout.mode, 1)
+    if layout.attention == "ulysses":
+        heads_cut *= layout.parts
     return dict(kv_heads=6) if heads_cut % 3 == 0 else {}
 
 
@@ -145,14 +147,18 @@ MODELS = {
     ),
     "llama": dict(
         data="text",
-        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24) + GRIDS,
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24)
+        + GRIDS
+        + with_sequence(sequence=24, heads=12),
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, kv_heads=4, inner=216, layers=2),
         adapt=kv_heads_that_divide,
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     ),
     "bert": dict(
         data="lines",
-        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24) + GRIDS,
+        layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 3, 4, 6, 8], "ulysses": [2, 3, 4, 6]}, sequence=24)
+        + GRIDS
+        + with_sequence(sequence=24, heads=12),
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1, smoothing=0.1, rate=0.4),
     ),

@@ -85,7 +85,8 @@ private:
 };
 
 /// The kinds of data set, by their spec.
-Status openTextDataset(const std::string &path, const ColoProgram &program, std::unique_ptr<Dataset> &dataset);
+Status openTextDataset(const std::string &path, bool byLines, const ColoProgram &program,
+                       std::unique_ptr<Dataset> &dataset);
 Status openImageDataset(const std::string &images, const std::string &labels, const ColoProgram &program,
                         std::unique_ptr<Dataset> &dataset);
 Status openSyntheticDataset(const std::string &spec, const ColoProgram &program, uint64_t seed,

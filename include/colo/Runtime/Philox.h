@@ -55,8 +55,9 @@ inline uint32_t randomWord(uint64_t seed, uint64_t index, uint32_t instance, uin
 inline double uniformFromWord(uint32_t word) { return (word >> 8) * (1.0 / 16777216.0); }
 
 /// Steps below these are steps of training.
-constexpr uint32_t initStep = 0xFFFFFFFFu; ///< initial values
-constexpr uint32_t dataStep = 0xFFFFFFFEu; ///< synthetic records
+constexpr uint32_t evaluationStep = 0x80000000u; ///< the first batch of an evaluation
+constexpr uint32_t initStep = 0xFFFFFFFFu;       ///< initial values
+constexpr uint32_t dataStep = 0xFFFFFFFEu;       ///< synthetic records
 
 /// FNV-1a, 32 bits: the op instance of a parameter's initial values is the hash
 /// of its full name.

@@ -12,9 +12,9 @@ using namespace mlir;
 using namespace colo;
 
 bool colo::isKernelOp(Operation *op) {
-  return op &&
-         (isa<ScalarBodyOpInterface>(op) || isa<ConstantOp, IotaOp, DropoutOp, BroadcastOp, ReduceOp, TransposeOp,
-                                                ReshapeOp, SliceOp, PadOp, ConcatOp, EmbeddingOp, InverseCountOp>(op));
+  return op && (isa<ScalarBodyOpInterface>(op) ||
+                isa<ConstantOp, IotaOp, RandomOp, DropoutOp, BroadcastOp, ReduceOp, TransposeOp, ReshapeOp, SliceOp,
+                    PadOp, ConcatOp, EmbeddingOp, InverseCountOp>(op));
 }
 
 bool colo::isViewOp(Operation *op) { return op && isa<ReshapeOp, TransposeOp, SliceOp>(op); }
@@ -95,7 +95,7 @@ llvm::SmallVector<Access> colo::operandAccesses(Operation *op, llvm::ArrayRef<Af
   MLIRContext *context = op->getContext();
   Indices same(indices);
   return llvm::TypeSwitch<Operation *, llvm::SmallVector<Access>>(op)
-      .Case<ConstantOp, IotaOp, InverseCountOp>([](auto) { return llvm::SmallVector<Access>(); })
+      .Case<ConstantOp, IotaOp, RandomOp, InverseCountOp>([](auto) { return llvm::SmallVector<Access>(); })
       .Case([&](BroadcastOp broadcast) -> llvm::SmallVector<Access> {
         Indices in;
         for (int64_t dim : broadcast.getDims())
@@ -153,6 +153,35 @@ llvm::SmallVector<Access> colo::operandAccesses(Operation *op, llvm::ArrayRef<Af
           accesses.push_back({operand, same, {}});
         return accesses;
       });
+}
+
+//===----------------------------------------------------------------------===//
+// Costs
+//===----------------------------------------------------------------------===//
+
+/// Rough cost of one op for one element, in simple vector instructions.
+static int64_t weightOf(Operation *op) {
+  if (isa<DropoutOp, RandomOp>(op))
+    return 40;
+  if (isa<ExpOp, LogOp, CosOp, SinOp, TanhOp, SigmoidOp, ErfOp, SiluOp, GeluOp, GeluGradOp, SiluGradOp, PowerOp>(op))
+    return 10;
+  if (isa<DivOp, SqrtOp, RsqrtOp>(op))
+    return 3;
+  return isa<ScalarBodyOpInterface>(op) ? 1 : 0;
+}
+
+int64_t colo::expressionWeight(Value value, llvm::function_ref<bool(Value)> isMade) {
+  int64_t weight = 0;
+  llvm::DenseSet<Value> seen;
+  llvm::SmallVector<Value> worklist{value};
+  while (!worklist.empty()) {
+    Value next = worklist.pop_back_val();
+    if (!seen.insert(next).second || (next != value && isMade(next)) || 2 * elementsOf(next) < elementsOf(value))
+      continue;
+    weight += weightOf(next.getDefiningOp());
+    llvm::append_range(worklist, next.getDefiningOp()->getOperands());
+  }
+  return weight;
 }
 
 //===----------------------------------------------------------------------===//

@@ -58,6 +58,12 @@ struct StridedView {
 };
 std::optional<StridedView> stridedView(mlir::Value value, llvm::function_ref<bool(mlir::Value)> isBase);
 
+/// Rough cost of an element of `value` in simple vector instructions, down to what is made elsewhere and without what
+/// is the same for a whole row.
+int64_t expressionWeight(mlir::Value value, llvm::function_ref<bool(mlir::Value)> isMade);
+/// The cost above which a value is kept rather than computed twice: one exponential or more.
+constexpr int64_t kDear = 8;
+
 /// Strides of a row-major tensor.
 llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
 

@@ -106,6 +106,8 @@ Value BodyBuilder::compute(Operation *op, llvm::ArrayRef<AffineExpr> indices) {
   }
   if (auto iotaOp = dyn_cast<IotaOp>(op))
     return iota(iotaOp, indices);
+  if (auto randomOp = dyn_cast<RandomOp>(op))
+    return random(randomOp, indices);
   if (auto dropoutOp = dyn_cast<DropoutOp>(op))
     return dropout(dropoutOp, indices);
   if (auto embeddingOp = dyn_cast<EmbeddingOp>(op))
@@ -140,17 +142,9 @@ Value BodyBuilder::inverseCount(InverseCountOp op) {
   return type.isF64() ? number : builder.create<arith::TruncFOp>(op.getLoc(), type, number).getResult();
 }
 
-/// Kept where the element's random word is at least rate * 2^32.
-Value BodyBuilder::dropout(DropoutOp op, llvm::ArrayRef<AffineExpr> indices) {
+template <typename OpT> Value BodyBuilder::randomWord(OpT op, llvm::ArrayRef<AffineExpr> indices) {
   Location loc = op.getLoc();
-  Value x = evaluate(op.getInput(), indices);
-  double rate = op.getRate().convertToDouble(), threshold = std::ceil(std::ldexp(rate, 32));
-  Type type = x.getType(), i64 = builder.getI64Type();
-  Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(type));
-  if (rate <= 0)
-    return x;
-  if (threshold >= std::ldexp(1.0, 32))
-    return zero;
+  Type i64 = builder.getI64Type();
   auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
   auto scalar = [&](StringRef name) { return signature.argument(signature.getScalars().integer(name)); };
   auto shape = shapeOf(op.getResult());
@@ -169,8 +163,31 @@ Value BodyBuilder::dropout(DropoutOp op, llvm::ArrayRef<AffineExpr> indices) {
   if (!element)
     element = integer(0);
   Value instance = builder.create<arith::AddIOp>(loc, integer(op.getId() << 16), scalar("layer"));
-  Value word =
-      builder.create<rt::RandomWordOp>(loc, builder.getI32Type(), scalar("seed"), element, instance, scalar("step"));
+  return builder.create<rt::RandomWordOp>(loc, builder.getI32Type(), scalar("seed"), element, instance, scalar("step"));
+}
+
+/// The word's upper 24 bits, which f32 holds exactly.
+Value BodyBuilder::random(RandomOp op, llvm::ArrayRef<AffineExpr> indices) {
+  Location loc = op.getLoc();
+  Type type = getElementTypeOrSelf(op.getResult());
+  Value word = randomWord(op, indices), shift = builder.create<arith::ConstantIntOp>(loc, 8, 32);
+  Value number = builder.create<arith::SIToFPOp>(loc, type, builder.create<arith::ShRUIOp>(loc, word, shift));
+  Value unit = builder.create<arith::ConstantOp>(loc, builder.getFloatAttr(type, std::ldexp(1.0, -24)));
+  return builder.create<arith::MulFOp>(loc, number, unit);
+}
+
+/// Kept where the element's random word is at least rate * 2^32.
+Value BodyBuilder::dropout(DropoutOp op, llvm::ArrayRef<AffineExpr> indices) {
+  Location loc = op.getLoc();
+  Value x = evaluate(op.getInput(), indices);
+  double rate = op.getRate().convertToDouble(), threshold = std::ceil(std::ldexp(rate, 32));
+  Type type = x.getType();
+  Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(type));
+  if (rate <= 0)
+    return x;
+  if (threshold >= std::ldexp(1.0, 32))
+    return zero;
+  Value word = randomWord(op, indices);
   Value bound = builder.create<arith::ConstantOp>(
       loc, builder.getI32IntegerAttr(static_cast<int32_t>(static_cast<uint32_t>(threshold))));
   Value kept = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::uge, word, bound);

@@ -40,6 +40,9 @@ private:
   mlir::Value position(mlir::Location loc, mlir::ArrayAttr positions, int64_t dim, int64_t local,
                        mlir::AffineExpr expr);
   mlir::Value iota(IotaOp op, llvm::ArrayRef<mlir::AffineExpr> indices);
+  /// The random word of an element of dropout or random.
+  template <typename OpT> mlir::Value randomWord(OpT op, llvm::ArrayRef<mlir::AffineExpr> indices);
+  mlir::Value random(RandomOp op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value dropout(DropoutOp op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value embedding(EmbeddingOp op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value inverseCount(InverseCountOp op);

@@ -95,6 +95,8 @@ void Clustering::requireOperands(Block &block) {
   for (Operation &op : llvm::reverse(block)) {
     if (auto embedding = dyn_cast<EmbeddingOp>(op))
       require(embedding.getTable(), /*takesViews=*/true);
+    if (auto broadcast = dyn_cast<BroadcastOp>(op); broadcast && !op.use_empty())
+      requireRepeated(broadcast);
     if (isKernelOp(&op))
       continue;
     bool takesViews = isa<EinsumOp, EmbeddingGradOp, rt::LaunchOp>(op);
@@ -102,6 +104,27 @@ void Clustering::requireOperands(Block &block) {
       if (isa<RankedTensorType>(operand.getType()))
         require(operand, takesViews);
   }
+}
+
+/// What a broadcast repeats along outer dims would be computed again for each repetition: a table of functions of the
+/// position is worth having. Repeated along the innermost dim it leaves the loop by itself.
+void Clustering::requireRepeated(BroadcastOp broadcast) {
+  Value value = broadcast.getInput();
+  while (isViewOp(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  if (!isKernelOp(value.getDefiningOp()) || isa<ReduceOp>(value.getDefiningOp()) || required.contains(value))
+    return;
+  llvm::ArrayRef<int64_t> shape = shapeOf(broadcast.getResult());
+  int64_t innermost = static_cast<int64_t>(shape.size()) - 1;
+  while (innermost >= 0 && shape[innermost] == 1)
+    --innermost;
+  if (2 * elementsOf(value) > elementsOf(broadcast.getResult()) || !llvm::is_contained(broadcast.getDims(), innermost))
+    return;
+  auto isMade = [&](Value v) {
+    return !isKernelOp(v.getDefiningOp()) || isa<ReduceOp>(v.getDefiningOp()) || required.contains(v);
+  };
+  if (expressionWeight(value, isMade) >= kDear)
+    required.insert(value);
 }
 
 /// Whether slices of `value` read most of it, so that it is worth having whole.
@@ -187,7 +210,7 @@ static Recomputation recomputationOf(Value value, llvm::function_ref<bool(Value)
         result.reads.insert(next);
       continue;
     }
-    result.random |= isa<DropoutOp>(next.getDefiningOp());
+    result.random |= isa<DropoutOp, RandomOp>(next.getDefiningOp());
     llvm::append_range(worklist, next.getDefiningOp()->getOperands());
   }
   return result;

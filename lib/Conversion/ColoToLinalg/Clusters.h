@@ -76,6 +76,7 @@ private:
   };
 
   void requireOperands(mlir::Block &block);
+  void requireRepeated(BroadcastOp broadcast);
   void require(mlir::Value value, bool takesViews);
   void collectReductions(mlir::Block &block);
   bool promoteShared(mlir::Block &block);

@@ -15,8 +15,6 @@ using namespace colo;
 
 /// The largest row that is kept between phases.
 static constexpr int64_t kRowBufferBytes = 65536;
-/// Weight of an expression above which it is kept: one exponential or more.
-static constexpr int64_t kDear = 8;
 
 PhasePlan::PhasePlan(const Clustering &clustering, const Kernel &kernel) : clustering(clustering), kernel(kernel) {
   assignLevels();
@@ -43,17 +41,6 @@ void PhasePlan::assignLevels() {
 // Row buffers
 //===----------------------------------------------------------------------===//
 
-/// Rough cost of one op for one element, in simple vector instructions.
-static int64_t weightOf(Operation *op) {
-  if (isa<DropoutOp>(op))
-    return 40;
-  if (isa<ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, SiluOp, GeluOp, GeluGradOp, SiluGradOp, PowerOp>(op))
-    return 10;
-  if (isa<DivOp, SqrtOp, RsqrtOp>(op))
-    return 3;
-  return isa<ScalarBodyOpInterface>(op) ? 1 : 0;
-}
-
 namespace {
 /// Where a value that is computed in place is needed.
 struct Usage {
@@ -61,21 +48,6 @@ struct Usage {
   bool aligned = true; ///< always in the row at hand
 };
 } // namespace
-
-/// Weight of all that an element of `value` computes, without what is the same for a whole row.
-static int64_t expressionWeight(Value value, llvm::function_ref<bool(Value)> isMade) {
-  int64_t weight = 0;
-  llvm::DenseSet<Value> seen;
-  llvm::SmallVector<Value> worklist{value};
-  while (!worklist.empty()) {
-    Value next = worklist.pop_back_val();
-    if (!seen.insert(next).second || (next != value && isMade(next)) || 2 * elementsOf(next) < elementsOf(value))
-      continue;
-    weight += weightOf(next.getDefiningOp());
-    llvm::append_range(worklist, next.getDefiningOp()->getOperands());
-  }
-  return weight;
-}
 
 bool PhasePlan::addRowBuffer() {
   llvm::MapVector<Value, Usage> usages;

@@ -152,7 +152,7 @@ void TableCollector::collectInputs() {
       auto ignore = func.getArgAttrOfType<IntegerAttr>(i, "colo.ignore_index");
       input.classes = classes ? classes.getInt() : 0;
       input.ignoreIndex = ignore ? ignore.getInt() : INT64_MIN;
-      tables.scalars.inputBytesPerMicroBatch += type.getNumElements() * (type.getElementTypeBitWidth() / 8);
+      tables.scalars.inputBytesPerMicroBatch += type.getNumElements() * std::max(1u, type.getElementTypeBitWidth() / 8);
       tables.inputs.push_back({name.getValue().str(), input});
     }
   }

@@ -20,6 +20,8 @@ Value Importer::call(const Value &callee, Arguments arguments, SMLoc loc, String
     return instantiate(*definition, std::move(arguments), loc);
   if (auto *module = callee.get<std::shared_ptr<Module>>())
     return callModule(*module, std::move(arguments), loc);
+  if (auto *checkpoint = callee.get<CheckpointValue>())
+    return callCheckpoint(checkpoint->module, std::move(arguments), loc);
   fail(loc, "'" + calleeName + "' cannot be called: it is " + callee.describe());
 }
 

@@ -223,14 +223,27 @@ Tensor Emitter::maximum(const Tensor &lhs, const Tensor &rhs) {
 Tensor Emitter::select(const Tensor &mask, const Value &lhs, const Value &rhs) {
   if (!mask.elementType().isInteger(1))
     fail("the condition of where() must come from a comparison, not " + mask.describe());
-  Tensor left = lhs.isTensorLike() ? importer.tensor(lhs, at) : numberLike(lhs, mask);
-  Tensor right = rhs.isTensorLike() ? importer.tensor(rhs, at) : numberLike(rhs, mask);
+  auto isIds = [](const Value &value) {
+    return value.is<Tensor>() && value.get<Tensor>()->elementType().isInteger(32);
+  };
+  auto fitsIds = [&](const Value &value) { return isIds(value) || value.is<Size>(); };
+  bool givesIds = (isIds(lhs) || isIds(rhs)) && fitsIds(lhs) && fitsIds(rhs);
+  auto side = [&](const Value &value, const Value &other) {
+    if (!value.isTensorLike())
+      return numberLike(value, givesIds ? importer.tensor(other, at) : mask);
+    Tensor tensor = importer.tensor(value, at);
+    return givesIds ? tensor : toFloat(tensor);
+  };
+  Tensor left = side(lhs, rhs), right = side(rhs, lhs);
   Dims dims = commonShape(mask.dims, commonShape(left.dims, right.dims, "where"), "where");
-  left = broadcastTo(toFloat(left), dims);
-  right = broadcastTo(toFloat(right), dims);
+  left = broadcastTo(left, dims);
+  right = broadcastTo(right, dims);
   Tensor condition = broadcastTo(mask, dims);
-  return {importer.builder().create<SelectOp>(loc, left.value.getType(), condition.value, left.value, right.value),
-          dims};
+  Tensor result{
+      importer.builder().create<SelectOp>(loc, left.value.getType(), condition.value, left.value, right.value), dims};
+  if (givesIds)
+    result.input = importer.chooseIds({lhs, rhs});
+  return result;
 }
 
 } // namespace colo::model

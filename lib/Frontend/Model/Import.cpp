@@ -221,7 +221,34 @@ void Importer::setInputAttributes() {
   }
 }
 
-void Importer::constrainIds(const Tensor &tensor, int64_t classes, std::optional<int64_t> ignoreIndex) {
+int Importer::chooseIds(ArrayRef<Value> candidates) {
+  IdChoice choice;
+  for (const Value &candidate : candidates) {
+    if (auto *number = candidate.get<Size>())
+      choice.numbers.push_back(number->value);
+    else if (auto *ids = candidate.get<Tensor>(); ids && ids->input >= 0)
+      choice.ids.push_back(ids->input);
+  }
+  choices.push_back(std::move(choice));
+  return kFirstChoice + static_cast<int>(choices.size()) - 1;
+}
+
+void Importer::constrainIds(const Tensor &tensor, int64_t classes, std::optional<int64_t> ignoreIndex, SMLoc loc) {
+  if (tensor.input >= kFirstChoice) {
+    const IdChoice choice = choices[tensor.input - kFirstChoice];
+    std::string legal = "[0, " + std::to_string(classes) + ")";
+    if (ignoreIndex)
+      legal += " or be " + std::to_string(*ignoreIndex);
+    for (int64_t number : choice.numbers)
+      if ((number < 0 || number >= classes) && number != ignoreIndex)
+        fail(loc, "one of these ids is the number " + Twine(number) + ", but they must lie in " + legal);
+    for (int ids : choice.ids) {
+      Tensor part = tensor;
+      part.input = ids;
+      constrainIds(part, classes, ignoreIndex, loc);
+    }
+    return;
+  }
   if (tensor.input < 0)
     return;
   InputInfo &input = inputs[tensor.input];

@@ -98,7 +98,9 @@ public:
   bool buildsTensors() const { return body != nullptr; }
   int64_t nextRandomId(llvm::SMLoc loc);
   /// Notes that ids of `tensor` index something with `classes` entries.
-  void constrainIds(const Tensor &tensor, int64_t classes, std::optional<int64_t> ignoreIndex);
+  void constrainIds(const Tensor &tensor, int64_t classes, std::optional<int64_t> ignoreIndex, llvm::SMLoc loc);
+  /// What stands for ids that are each one of `candidates`, ids and numbers, in Tensor::input.
+  int chooseIds(llvm::ArrayRef<Value> candidates);
 
   //===--- Calls (Call.cpp) -------------------------------------------------===//
   Value call(const Value &callee, Arguments arguments, llvm::SMLoc loc, llvm::StringRef calleeName);
@@ -116,6 +118,12 @@ private:
     bool ignores = false, indexes = false;
     int64_t ignoreIndex = 0;
   };
+  /// Ids chosen among ids, as in Tensor::input, and numbers.
+  struct IdChoice {
+    llvm::SmallVector<int, 2> ids;
+    llvm::SmallVector<int64_t, 2> numbers;
+  };
+  static constexpr int kFirstChoice = 1 << 20;
 
   // Set-up (Import.cpp).
   void declare(const File &file, Scope &scope);
@@ -176,7 +184,8 @@ private:
   std::unique_ptr<Body> startFunction(Module &root, llvm::ArrayRef<Tensor> inputs);
   void finishFunction(Body &done, llvm::ArrayRef<Tensor> results);
   void discard(Body &failed);
-  Value callModule(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc);
+  Value callModule(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc, bool recompute = false);
+  Value callCheckpoint(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc);
   Value callModuleFunction(ModuleFunction &callee, Module &module, llvm::ArrayRef<Tensor> inputs, llvm::SMLoc loc);
   ModuleFunction buildModuleFunction(Module &module, const FunctionValue &forward, std::vector<BoundArgument> arguments,
                                      llvm::ArrayRef<Tensor> inputs, llvm::SMLoc loc);
@@ -214,6 +223,7 @@ private:
   std::map<std::string, ModuleFunction> functions;
   llvm::StringMap<bool> loopLocals; // names assigned only inside a run of layers
   std::vector<InputInfo> inputs;
+  std::vector<IdChoice> choices;
   int64_t randomIds = 0;
   uint64_t steps = 0;
   unsigned depth = 0;

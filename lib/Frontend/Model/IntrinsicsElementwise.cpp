@@ -55,6 +55,19 @@ Value dropout(Intrinsic &call) {
   return call.emit.unary<DropoutOp>(x, APFloat(rate), id, mlir::ArrayAttr());
 }
 
+Value random(Intrinsic &call) {
+  Dims dims = call.sizes(0, "a size");
+  if (dims.empty() || !dims[0].batch)
+    call.fail(0, "rand() needs the batch rows in dim 0, so that every row has its own numbers; this is " +
+                     describeShape(dims));
+  for (const Size &size : ArrayRef(dims).drop_front())
+    if (size.batch)
+      call.emit.failOnSplit("rand() with batch rows in two dims");
+  auto type = call.emit.typeOf(dims, call.importer.floatType());
+  int64_t id = call.importer.nextRandomId(call.loc);
+  return Tensor{call.importer.builder().create<RandomOp>(call.emit.location(), type, id, mlir::ArrayAttr()), dims};
+}
+
 /// The op works on the last dim; any other is brought there and back.
 template <bool Logarithm> Value softmax(Intrinsic &call) {
   Tensor x = call.floats(0);
@@ -74,6 +87,8 @@ void addElementwiseIntrinsics(IntrinsicTable &table) {
   table["exp"] = function<ExpOp, std::exp>;
   table["log"] = function<LogOp, std::log>;
   table["sqrt"] = function<SqrtOp, std::sqrt>;
+  table["cos"] = function<CosOp, std::cos>;
+  table["sin"] = function<SinOp, std::sin>;
   table["tanh"] = function<TanhOp, std::tanh>;
   table["erf"] = function<ErfOp, std::erf>;
   table["abs"] = absolute;
@@ -86,6 +101,7 @@ void addElementwiseIntrinsics(IntrinsicTable &table) {
   table["where"] = where;
   table["maximum"] = maximum;
   table["dropout"] = dropout;
+  table["rand"] = random;
   table["softmax"] = softmax<false>;
   table["log_softmax"] = softmax<true>;
 }

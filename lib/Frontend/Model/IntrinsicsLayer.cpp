@@ -41,7 +41,7 @@ Value embedding(Intrinsic &call) {
     SmallVector<int64_t> offsets(table.rank(), 0), strides(table.rank(), 1);
     return call.emit.slice(table, offsets, sizes, strides);
   }
-  call.importer.constrainIds(ids, table.dims[0].value, std::nullopt);
+  call.importer.constrainIds(ids, table.dims[0].value, std::nullopt, call.place(1));
   Dims dims = ids.dims;
   dims.append(table.dims.begin() + 1, table.dims.end());
   auto type = call.emit.typeOf(dims, table.elementType());
@@ -84,19 +84,41 @@ void checkAttention(Intrinsic &call, const Tensor &query, const Tensor &key, con
         call.emit.failOnSplit("attention() with batch rows elsewhere than in dim 0");
 }
 
+/// The keys that may be read, bool [batch, keys]; null for all.
+mlir::Value validKeys(Intrinsic &call, size_t i, const Tensor &key) {
+  if (call.isNone(i))
+    return {};
+  Tensor mask = call.tensor(i);
+  bool fits = mask.rank() == 2 && mask.elementType().isInteger(1);
+  for (size_t dim = 0; fits && dim < 2; ++dim)
+    fits = mask.dims[dim].value == key.dims[dim].value && mask.dims[dim].batch == key.dims[dim].batch;
+  if (!fits)
+    call.fail(i, "the mask of attention() says which keys are valid: bool " +
+                     describeShape(ArrayRef(key.dims).take_front(2)) + ", not " + mask.describe());
+  return mask.value;
+}
+
 Value attention(Intrinsic &call) {
   Tensor query = call.floats(0), key = call.floats(1), value = call.floats(2);
   bool causal = call.flag(3, "causal");
   double rate = call.probability(4, "the rate of dropout");
   checkAttention(call, query, key, value);
   double scale = call.isNone(5) ? 1 / std::sqrt(static_cast<double>(query.dims[3].value)) : call.real(5, "the scale");
+  mlir::Value mask = validKeys(call, 6, key);
   int64_t id = rate > 0 ? call.importer.nextRandomId(call.loc) : 0;
   Dims statistics{query.dims[0], query.dims[2], query.dims[1]};
   auto type = call.emit.typeOf(statistics, query.elementType());
   auto op = call.importer.builder().create<AttentionOp>(call.emit.location(), query.type(), type, query.value,
-                                                        key.value, value.value, APFloat(scale), causal, APFloat(rate),
-                                                        id, mlir::ArrayAttr());
+                                                        key.value, value.value, mask, APFloat(scale), causal,
+                                                        APFloat(rate), id, mlir::ArrayAttr());
   return Tensor{op.getResult(), query.dims};
+}
+
+Value checkpoint(Intrinsic &call) {
+  auto *module = call.value(0).get<std::shared_ptr<Module>>();
+  if (!module)
+    call.fail(0, "checkpoint() takes a module, not " + call.value(0).describe());
+  return CheckpointValue{*module};
 }
 
 /// Checks logits [batch, …, V] against ids [batch, …] and returns V.
@@ -117,7 +139,7 @@ Value crossEntropy(Intrinsic &call) {
   int64_t ignore = call.integer(2, "ignore_index");
   double smoothing = call.probability(3, "label_smoothing");
   int64_t classes = checkTargets(call, logits, targets);
-  call.importer.constrainIds(targets, classes, ignore);
+  call.importer.constrainIds(targets, classes, ignore, call.place(1));
   auto type = call.emit.typeOf(targets.dims, logits.elementType());
   auto op = call.importer.builder().create<CrossEntropyOp>(call.emit.location(), type, type, type, logits.value,
                                                            targets.value, classes, ignore, APFloat(smoothing));
@@ -128,7 +150,7 @@ Value accuracy(Intrinsic &call) {
   Tensor logits = call.floats(0), targets = call.ids(1);
   int64_t ignore = call.integer(2, "ignore_index");
   int64_t classes = checkTargets(call, logits, targets);
-  call.importer.constrainIds(targets, classes, ignore);
+  call.importer.constrainIds(targets, classes, ignore, call.place(1));
   auto type = call.emit.typeOf(targets.dims, logits.elementType());
   auto op = call.importer.builder().create<CorrectOp>(call.emit.location(), type, type, logits.value, targets.value,
                                                       classes, ignore);
@@ -142,6 +164,7 @@ void addLayerIntrinsics(IntrinsicTable &table) {
   table["embedding"] = embedding;
   table["layer_norm"] = layerNorm;
   table["attention"] = attention;
+  table["checkpoint"] = checkpoint;
   table["cross_entropy"] = crossEntropy;
   table["accuracy"] = accuracy;
 }

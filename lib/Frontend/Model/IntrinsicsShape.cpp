@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Intrinsics.h"
+#include "colo/Dialect/Colo/Hints.h"
 
 using namespace llvm;
 
@@ -59,6 +60,21 @@ Value reshape(Intrinsic &call) {
     *open = Size{total / known};
   }
   return call.emit.reshape(x, dims);
+}
+
+/// An op of its own, so that the layout belongs to one value.
+Value shard(Intrinsic &call) {
+  Tensor x = call.tensor(0);
+  int64_t dim = call.dim(1, x);
+  auto *axis = call.value(2).get<std::string>();
+  if (!axis)
+    call.fail(2, "axis must be the text of a mesh axis, not " + call.value(2).describe());
+  mlir::OpBuilder &builder = call.importer.builder();
+  Tensor result = call.emit.like(x, builder.create<ReshapeOp>(call.emit.location(), x.type(), x.value));
+  result.value.getDefiningOp()->setAttr(
+      kShardAttr, builder.getDictionaryAttr({builder.getNamedAttr("axis", builder.getStringAttr(*axis)),
+                                             builder.getNamedAttr("dim", builder.getI64IntegerAttr(dim))}));
+  return result;
 }
 
 Value broadcast(Intrinsic &call) {
@@ -155,7 +171,7 @@ Value oneHot(Intrinsic &call) {
   Size classes = call.sizes(1, "the number of classes").front();
   if (classes.value < 1 || classes.value > INT32_MAX || classes.batch)
     call.fail(1, "the number of classes must be at least 1, not " + classes.describe());
-  call.importer.constrainIds(ids, classes.value, std::nullopt);
+  call.importer.constrainIds(ids, classes.value, std::nullopt, call.place(0));
   Dims dims = ids.dims, column = ids.dims;
   dims.push_back(classes);
   column.push_back(Size{1});
@@ -172,6 +188,7 @@ void addShapeIntrinsics(IntrinsicTable &table) {
   table["permute"] = permute;
   table["reshape"] = reshape;
   table["broadcast"] = broadcast;
+  table["shard"] = shard;
   table["concat"] = concat;
   table["split"] = split;
   table["mean"] = mean;

@@ -86,6 +86,8 @@ Value enumerated(Intrinsic &call) {
 }
 
 Value toInt(Intrinsic &call) {
+  if (call.value(0).isTensorLike())
+    return call.emit.convert(call.tensor(0), call.importer.builder().getI32Type());
   if (auto *size = call.value(0).get<Size>())
     return *size;
   double value = call.real(0, "int()'s argument");

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Importer.h"
+#include "colo/Dialect/Colo/Hints.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
 
@@ -262,7 +263,32 @@ Value Importer::callModuleFunction(ModuleFunction &callee, Module &module, Array
   return replaceTensors(callee.result, next);
 }
 
-Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc) {
+/// Asks that the ops of [first, end) be computed again in the backward pass; what they give is kept as it would be.
+static void markRecomputed(mlir::Block::iterator first, mlir::Block::iterator end, ArrayRef<Tensor> results) {
+  auto isResult = [&](mlir::Operation &op) {
+    return any_of(results, [&](const Tensor &result) { return result.value.getDefiningOp() == &op; });
+  };
+  for (mlir::Operation &op : make_range(first, end))
+    if (!isResult(op))
+      op.setAttr(kRecomputeAttr, mlir::UnitAttr::get(op.getContext()));
+}
+
+Value Importer::callCheckpoint(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc) {
+  if (!body)
+    fail(loc, "modules are called in forward, not in the class body");
+  if (body == entry)
+    return callModule(module, std::move(given), loc, /*recompute=*/true);
+  // Part of a function of layers or of a module: what follows here is the module's.
+  mlir::Block &block = *body->builder.getInsertionBlock();
+  mlir::Operation *last = block.empty() ? nullptr : &block.back();
+  Value result = callModule(module, std::move(given), loc);
+  SmallVector<Tensor> results;
+  collectTensors(*this, result, loc, results);
+  markRecomputed(last ? std::next(last->getIterator()) : block.begin(), block.end(), results);
+  return result;
+}
+
+Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc, bool recompute) {
   if (!body)
     fail(loc, "modules are called in forward, not in the class body");
   FunctionValue forward = forwardOf(*module, loc);
@@ -272,16 +298,23 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
                     module->definition->name + ".forward()", forward.definition->nameLoc, false);
   if (body == entry)
     useAlone(*module, loc);
-  if (body != entry || module->isStandard)
+  if (body != entry || (module->isStandard && !recompute))
     return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+  auto inlined = [&] {
+    if (recompute)
+      fail(loc, "checkpoint() needs a module of tensors and sizes alone that computes no mean over the batch");
+    return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+  };
 
   SmallVector<Tensor> inputs;
   std::string key = module->key.empty() ? "#" + std::to_string(reinterpret_cast<uintptr_t>(module.get())) : module->key;
+  if (recompute)
+    key += "|checkpoint";
   for (const BoundArgument &argument : arguments) {
     size_t before = inputs.size();
     bool isPlain = collectTensors(*this, argument.value, argument.loc, inputs);
     if (!isPlain)
-      return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+      return inlined();
     for (const Tensor &input : ArrayRef(inputs).drop_front(before)) {
       llvm::raw_string_ostream(key) << "|" << input.value.getType() << (input.isShare ? "s" : "");
       // Ids of an input of the model constrain that input.
@@ -291,13 +324,20 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
         key += dim.batch ? "b" : "-";
     }
     if (inputs.size() == before && !argument.value.appendKey(key))
-      return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+      return inlined();
   }
   auto found = functions.find(key);
-  if (found == functions.end())
-    found = functions.emplace(key, buildModuleFunction(*module, forward, arguments, inputs, loc)).first;
+  if (found == functions.end()) {
+    ModuleFunction made = buildModuleFunction(*module, forward, arguments, inputs, loc);
+    SmallVector<Tensor> results;
+    if (made.function && recompute && collectTensors(*this, made.result, loc, results)) {
+      mlir::Block &block = made.function.getBody().front();
+      markRecomputed(block.begin(), std::prev(block.end()), results);
+    }
+    found = functions.emplace(key, std::move(made)).first;
+  }
   if (!found->second.function)
-    return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+    return inlined();
   return callModuleFunction(found->second, *module, inputs, loc);
 }
 

@@ -75,6 +75,9 @@ struct Describe {
   }
   std::string operator()(const std::shared_ptr<DictValue> &) const { return "a dict"; }
   std::string operator()(const std::shared_ptr<Module> &module) const { return "a module " + module->definition->name; }
+  std::string operator()(const CheckpointValue &value) const {
+    return "a checkpoint of module " + value.module->definition->name;
+  }
   std::string operator()(const std::shared_ptr<Param> &param) const {
     return "a parameter " + describeShape(param->shape);
   }

@@ -48,7 +48,8 @@ struct Tensor {
   /// A scalar that is this micro-batch's share of a mean over the global batch.
   /// Only sums of shares and multiples by constants are meaningful.
   bool isShare = false;
-  /// The model's input that this is, unchanged; -1 for any other value.
+  /// The model's input that this is, unchanged, or the choice among ids that where() made (Importer::chooseIds); -1 for
+  /// any other value.
   int input = -1;
 
   mlir::RankedTensorType type() const { return mlir::cast<mlir::RankedTensorType>(value.getType()); }
@@ -90,6 +91,10 @@ struct ClassValue {
   const ClassStmt *definition;
   Scope *closure;
 };
+/// checkpoint(module): a module whose activations are computed again in the backward pass.
+struct CheckpointValue {
+  std::shared_ptr<Module> module;
+};
 /// `int32`, or `int32[batch, seq]` when `isShaped`.
 struct TypeValue {
   enum class Kind { Float, Int, Bool } kind;
@@ -100,7 +105,8 @@ struct TypeValue {
 struct Value {
   using None = std::monostate;
   std::variant<None, Size, double, bool, std::string, Tensor, std::shared_ptr<ListValue>, std::shared_ptr<DictValue>,
-               std::shared_ptr<Module>, std::shared_ptr<Param>, FunctionValue, ClassValue, InitSpec, TypeValue>
+               std::shared_ptr<Module>, std::shared_ptr<Param>, FunctionValue, ClassValue, InitSpec, TypeValue,
+               CheckpointValue>
       data;
 
   Value() = default;

@@ -19,6 +19,28 @@ func.func @grouped_heads_are_not_repeated(%q: tensor<2x3x4x5xf32>, %k: tensor<2x
   return %o : tensor<2x3x4x5xf32>
 }
 
+// Forward and backward select by the mask of valid keys, a row of keys for each query, and by the causal one.
+
+// CHECK-LABEL: func.func @masked
+// CHECK:         %[[MASK:.*]] = colo.broadcast %arg2 {dims = array<i64: 0, 3>} : tensor<2x3xi1> -> tensor<2x4x3x3xi1>
+// CHECK:         %[[BOTH:.*]] = colo.and %{{.*}}, %[[MASK]]
+// CHECK:         colo.select %[[BOTH]], {{.*}} : tensor<2x4x3x3xi1>, {{.*}}
+// CHECK:         colo.exp
+// CHECK-NEXT:    colo.constant 0.0
+// CHECK-NEXT:    colo.select %[[BOTH]]
+// CHECK-LABEL: func.func @masked_backward
+// CHECK:         %[[MASK:.*]] = colo.broadcast %arg3 {dims = array<i64: 0, 3>}
+// CHECK-NOT:     colo.iota
+// CHECK:         colo.select %[[MASK]], {{.*}} : tensor<2x4x3x3xi1>, {{.*}}
+func.func @masked(%q: tensor<2x3x4x5xf32>, %k: tensor<2x3x2x5xf32>, %mask: tensor<2x3xi1>) -> tensor<2x3x4x5xf32> {
+  %o, %lse = colo.attention %q, %k, %k mask %mask : tensor<2x3xi1> {scale = 0.5 : f64, causal} : tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32> -> tensor<2x3x4x5xf32>, tensor<2x4x3xf32>
+  return %o : tensor<2x3x4x5xf32>
+}
+func.func @masked_backward(%q: tensor<2x3x4x5xf32>, %k: tensor<2x3x2x5xf32>, %lse: tensor<2x4x3xf32>, %mask: tensor<2x3xi1>) -> tensor<2x3x4x5xf32> {
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %q, %lse, %q mask %mask {scale = 0.5 : f64} : (tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>, tensor<2x3xi1>) -> (tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32>)
+  return %dq : tensor<2x3x4x5xf32>
+}
+
 // The mask compares the last two positions; dropout has all four. Backward draws the same numbers twice.
 
 // CHECK-LABEL: func.func @positions_are_handed_on

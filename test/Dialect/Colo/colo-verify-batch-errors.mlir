@@ -159,3 +159,11 @@ func.func @layer_that_moves_the_batch(%x: tensor<4x4xf32> {colo.input = "x"}) at
   %y = colo.layers @F(%x) invariants() stacked() params [] {count = 2 : i64} : (tensor<4x4xf32>) () () -> (tensor<4x4xf32>) () ()
   return
 }
+
+// -----
+
+func.func @random_numbers_without_rows(%x: tensor<4x3xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
+  // expected-error @+1 {{'random' depends on how the batch is split: it draws random numbers by batch row, so dim 0 must be the batch (4)}}
+  %s = colo.random {id = 1 : i64} : tensor<3x4xf32>
+  return
+}

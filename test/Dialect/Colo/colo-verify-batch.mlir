@@ -70,3 +70,16 @@ func.func @one_row(%x: tensor<1x6x3xf32> {colo.input = "x"}, %w: tensor<1x18xf32
   colo.metric "loss", %loss : tensor<f32>
   return
 }
+
+// -----
+
+// Random numbers are rows of the batch, and weights may depend on them.
+// CHECK-LABEL: func.func @random_weights
+func.func @random_weights(%x: tensor<4x3xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
+  %r = colo.random {id = 0 : i64} : tensor<4x3xf32>
+  %m = colo.compare lt, %r, %x : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<4x3xi1>
+  %w = colo.convert %m : tensor<4x3xi1> -> tensor<4x3xf32>
+  %loss = colo.weighted_mean %x, %w : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<f32>
+  colo.metric "loss", %loss : tensor<f32>
+  return
+}

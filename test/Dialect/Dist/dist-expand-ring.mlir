@@ -21,6 +21,21 @@ func.func @forward(%q: tensor<4x2x3x8xf32>, %k: tensor<4x2x3x8xf32>) -> (tensor<
   return %o, %lse : tensor<4x2x3x8xf32>, tensor<4x3x2xf32>
 }
 
+// A mask of valid keys goes round beside them.
+// CHECK-LABEL: @masked
+// CHECK: colo.attention %arg0, %arg1, %arg1 mask %arg2 : tensor<4x2xi1>
+// CHECK: %[[MASK:.*]] = dist.permute %arg2 from [2, 0, 1] over @mesh ["sp"] : tensor<4x2xi1>
+// CHECK: colo.attention %arg0, {{.*}} mask %[[MASK]] : tensor<4x2xi1>
+// CHECK: %[[LAST:.*]] = dist.permute %[[MASK]]
+// CHECK: colo.attention %arg0, {{.*}} mask %[[LAST]] : tensor<4x2xi1>
+func.func @masked(%q: tensor<4x2x3x8xf32>, %k: tensor<4x2x3x8xf32>, %mask: tensor<4x2xi1>) -> tensor<4x2x3x8xf32> {
+  %o, %lse = colo.attention %q, %k, %k mask %mask : tensor<4x2xi1> {scale = 0.5 : f64, positions = [
+    {axes = [], global = 4 : i64, padded = 4 : i64}, {axes = [], global = 3 : i64, padded = 3 : i64},
+    {axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {axes = ["sp"], global = 6 : i64, padded = 6 : i64}]}
+    : tensor<4x2x3x8xf32>, tensor<4x2x3x8xf32>, tensor<4x2x3x8xf32> -> tensor<4x2x3x8xf32>, tensor<4x3x2xf32>
+  return %o : tensor<4x2x3x8xf32>
+}
+
 // Keys and values take two hops, gradients of foreign parts two more, the last one home; the own part's wait.
 // CHECK-LABEL: @backward
 // CHECK: colo.attention_grad %arg0, %arg1, %arg1, %arg0, %arg2, %arg0 {{.*}}blocks = array<i64: 0, 1, 2>

@@ -32,3 +32,20 @@ func.func @sequence(%x: tensor<2x6x8xf32>) -> tensor<2x6x8xf32> attributes {colo
   %y = colo.layers @Block(%x) invariants() stacked() params [] {count = 2 : i64} : (tensor<2x6x8xf32>) () () -> (tensor<2x6x8xf32>) () ()
   return %y : tensor<2x6x8xf32>
 }
+
+// -----
+
+func.func @pinned_to_an_unknown_axis(%x: tensor<2x8x6xf32>) -> tensor<2x8x6xf32> attributes {colo.role = "entry"} {
+  // expected-error @+1 {{shard() over axis 'row', but the axes of this mode are 'tp'}}
+  %y = colo.reshape %x {colo.shard = {axis = "row", dim = 1 : i64}} : tensor<2x8x6xf32> -> tensor<2x8x6xf32>
+  return %y : tensor<2x8x6xf32>
+}
+
+// -----
+
+func.func @pinned_to_parts_that_are_not_equal(%x: tensor<2x8x6xf32>) -> tensor<2x8x6xf32> attributes {colo.role = "entry"} {
+  // expected-error @+2 {{shard() cannot cut dim 2, 6, into 4 equal parts, the size of mesh axis "tp"}}
+  // expected-note @+1 {{sizes that divide: 1, 2, 3, 6}}
+  %y = colo.reshape %x {colo.shard = {axis = "tp", dim = 2 : i64}} : tensor<2x8x6xf32> -> tensor<2x8x6xf32>
+  return %y : tensor<2x8x6xf32>
+}

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ColoInterpreter.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 #include <functional>
@@ -64,6 +65,8 @@ static Unary unaryOf(Operation *op) {
       .Case([](LogOp) { return [](double x) { return std::log(x); }; })
       .Case([](SqrtOp) { return [](double x) { return std::sqrt(x); }; })
       .Case([](RsqrtOp) { return [](double x) { return 1.0 / std::sqrt(x); }; })
+      .Case([](CosOp) { return [](double x) { return std::cos(x); }; })
+      .Case([](SinOp) { return [](double x) { return std::sin(x); }; })
       .Case([](TanhOp) { return [](double x) { return std::tanh(x); }; })
       .Case([](SigmoidOp) { return sigmoid; })
       .Case([](ErfOp) { return [](double x) { return std::erf(x); }; })
@@ -73,7 +76,13 @@ static Unary unaryOf(Operation *op) {
       .Case([](PowerOp power) {
         return [e = power.getExponent().convertToDouble()](double x) { return std::pow(x, e); };
       })
-      .Case<StopGradientOp, ConvertOp>([](Operation *) { return [](double x) { return x; }; })
+      .Case([](StopGradientOp) { return [](double x) { return x; }; })
+      .Case([](ConvertOp convert) -> Unary {
+        Type to = getElementTypeOrSelf(convert.getResult());
+        if (to.isInteger(1))
+          return [](double x) { return x != 0.0; };
+        return to.isInteger() ? Unary([](double x) { return std::trunc(x); }) : Unary([](double x) { return x; });
+      })
       .Default(Unary());
 }
 

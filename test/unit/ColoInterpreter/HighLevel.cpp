@@ -98,9 +98,11 @@ namespace {
 /// The probabilities of one op, before and after dropout, element by element.
 template <typename OpT> class Probabilities {
 public:
-  Probabilities(OpT op, const Tensor &q, const Tensor &k, const Machine &machine, int64_t layer)
-      : op(op), q(q), k(k), machine(machine), layer(layer), batch(q.shape[0]), heads(q.shape[2]), rows(q.shape[1]),
-        keys(k.shape[1]), size(q.shape[3]), keyHeads(k.shape[2]) {}
+  /// `x` are the op's operands.
+  Probabilities(OpT op, ArrayRef<Tensor> x, const Machine &machine, int64_t layer)
+      : op(op), q(x[0]), k(x[1]), mask(op.getMask() ? &x.back() : nullptr), machine(machine), layer(layer),
+        batch(q.shape[0]), heads(q.shape[2]), rows(q.shape[1]), keys(k.shape[1]), size(q.shape[3]),
+        keyHeads(k.shape[2]) {}
 
   int64_t queryAt(int64_t b, int64_t s, int64_t a, int64_t d) { return ((b * rows + s) * heads + a) * size + d; }
   int64_t keyAt(int64_t b, int64_t t, int64_t a, int64_t d) {
@@ -108,8 +110,10 @@ public:
   }
   int64_t rowAt(int64_t b, int64_t a, int64_t s) { return (b * heads + a) * rows + s; }
 
-  bool isVisible(int64_t s, int64_t t) {
+  bool isVisible(int64_t b, int64_t s, int64_t t) {
     ArrayAttr positions = op.getPositionsAttr();
+    if (mask && (*mask)[b * keys + t] == 0.0)
+      return false;
     return !op.getCausal() ||
            globalPosition(positions, 3, t, keys, machine) <= globalPosition(positions, 2, s, rows, machine);
   }
@@ -134,26 +138,26 @@ public:
   }
 
   OpT op;
-  const Tensor &q, &k;
+  const Tensor &q, &k, *mask;
   const Machine &machine;
   int64_t layer, batch, heads, rows, keys, size, keyHeads;
 };
 } // namespace
 
 static std::vector<Tensor> attention(AttentionOp op, ArrayRef<Tensor> x, const Machine &machine, int64_t layer) {
-  Probabilities<AttentionOp> p(op, x[0], x[1], machine, layer);
+  Probabilities<AttentionOp> p(op, x, machine, layer);
   const Tensor &v = x[2];
   Tensor o(x[0].shape), lse = emptyLike(op.getLse());
   p.forEachRow([&](int64_t b, int64_t a, int64_t s) {
     std::vector<double> scores;
     for (int64_t t = 0; t < p.keys; ++t)
-      if (p.isVisible(s, t))
+      if (p.isVisible(b, s, t))
         scores.push_back(p.score(b, a, s, t));
     if (scores.empty())
       return;
     lse[p.rowAt(b, a, s)] = logSumExp(scores.data(), static_cast<int64_t>(scores.size()));
     for (int64_t t = 0; t < p.keys; ++t)
-      if (p.isVisible(s, t)) {
+      if (p.isVisible(b, s, t)) {
         double weight = p.kept(std::exp(p.score(b, a, s, t) - lse[p.rowAt(b, a, s)]), b, a, s, t);
         for (int64_t d = 0; d < p.size; ++d)
           o[p.queryAt(b, s, a, d)] += weight * v[p.keyAt(b, t, a, d)];
@@ -164,14 +168,14 @@ static std::vector<Tensor> attention(AttentionOp op, ArrayRef<Tensor> x, const M
 
 static std::vector<Tensor> attentionGrad(AttentionGradOp op, ArrayRef<Tensor> x, const Machine &machine,
                                          int64_t layer) {
-  Probabilities<AttentionGradOp> p(op, x[0], x[1], machine, layer);
+  Probabilities<AttentionGradOp> p(op, x, machine, layer);
   const Tensor &q = x[0], &k = x[1], &v = x[2], &lse = x[4], &gradient = x[5];
   double scale = op.getScale().convertToDouble();
   Tensor dq(q.shape), dk(k.shape), dv(v.shape);
   p.forEachRow([&](int64_t b, int64_t a, int64_t s) {
     std::vector<double> weights(p.keys), slopes(p.keys);
     for (int64_t t = 0; t < p.keys; ++t) {
-      if (!p.isVisible(s, t))
+      if (!p.isVisible(b, s, t))
         continue;
       weights[t] = std::exp(p.score(b, a, s, t) - lse[p.rowAt(b, a, s)]);
       for (int64_t d = 0; d < p.size; ++d) {

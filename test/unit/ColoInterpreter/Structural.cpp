@@ -44,21 +44,36 @@ static int64_t globalSize(ArrayAttr positions, int64_t dim, int64_t localSize) {
   return localSize;
 }
 
-double test::dropOut(double x, double rate, int64_t id, ArrayAttr positions, ArrayRef<int64_t> coordinates,
-                     ArrayRef<int64_t> shape, const Machine &machine, int64_t layer) {
+/// The random word of an element of a positioned shape.
+static uint32_t wordOf(int64_t id, ArrayAttr positions, ArrayRef<int64_t> coordinates, ArrayRef<int64_t> shape,
+                       const Machine &machine, int64_t layer) {
   uint64_t index = 0;
   for (size_t d = 0; d < shape.size(); ++d) {
     int64_t position =
         globalPosition(positions, d, coordinates[d], shape[d], machine) + (d == 0 ? machine.firstRow : 0);
     index = index * globalSize(positions, d, shape[d]) + position;
   }
-  uint32_t word = runtime::randomWord(machine.seed, index, static_cast<uint32_t>(id << 16 | layer), machine.step);
+  return runtime::randomWord(machine.seed, index, static_cast<uint32_t>(id << 16 | layer), machine.step);
+}
+
+double test::dropOut(double x, double rate, int64_t id, ArrayAttr positions, ArrayRef<int64_t> coordinates,
+                     ArrayRef<int64_t> shape, const Machine &machine, int64_t layer) {
+  uint32_t word = wordOf(id, positions, coordinates, shape, machine, layer);
   return word >= rate * 4294967296.0 ? x / (1.0 - rate) : 0.0;
 }
 
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//
+
+static Tensor random(RandomOp op, const Machine &machine, int64_t layer) {
+  Tensor result = emptyLike(op.getResult());
+  for (int64_t i = 0; i < result.size(); ++i) {
+    uint32_t word = wordOf(op.getId(), op.getPositionsAttr(), unravel(i, result.shape), result.shape, machine, layer);
+    result[i] = (word >> 8) / 16777216.0;
+  }
+  return result;
+}
 
 static Tensor iota(IotaOp op, const Machine &machine) {
   Tensor result = emptyLike(op.getResult());
@@ -217,6 +232,8 @@ bool test::evaluateStructural(Operation *op, ArrayRef<Tensor> x, std::vector<Ten
     results.emplace_back(emptyLike(inverse.getResult()).shape, machine.inverseCounts.at(inverse.getTerm()));
   else if (auto iotaOp = dyn_cast<IotaOp>(op))
     results.push_back(iota(iotaOp, machine));
+  else if (auto randomOp = dyn_cast<RandomOp>(op))
+    results.push_back(random(randomOp, machine, layer));
   else if (auto dropoutOp = dyn_cast<DropoutOp>(op))
     results.push_back(dropout(dropoutOp, x[0], machine, layer));
   else if (auto broadcastOp = dyn_cast<BroadcastOp>(op))

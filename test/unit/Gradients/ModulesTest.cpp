@@ -208,13 +208,46 @@ func.func @GPT2(%tokens: tensor<2x3xi32> {colo.input = "tokens"}, %targets: tens
 }
 )";
 
-TEST(Transformer, WithTiedHead) {
-  std::string parameters = param("wte", "7, 4") + param("wpe", "3, 4") + param("h.#.ln", "4", 2) +
-                           param("h.#.qkv", "3, 2, 2, 4", 2) + param("h.#.proj", "4, 2, 2", 2) +
-                           param("h.#.fc", "5, 4", 2) + param("h.#.fc.bias", "5", 2) + param("h.#.fc2", "4, 5", 2);
+static std::string blockParameters() {
+  return param("wte", "7, 4") + param("wpe", "3, 4") + param("h.#.ln", "4", 2) + param("h.#.qkv", "3, 2, 2, 4", 2) +
+         param("h.#.proj", "4, 2, 2", 2) + param("h.#.fc", "5, 4", 2) + param("h.#.fc.bias", "5", 2) +
+         param("h.#.fc2", "4, 5", 2);
+}
+
+static std::vector<Tensor> blockInputs() {
   Tensor tokens(llvm::ArrayRef<int64_t>{2, 3}), targets = tokens;
   tokens.data = {1, 6, 0, 3, 3, 5};
   targets.data = {6, 0, -100, 3, 5, 2};
+  return {tokens, targets};
+}
+
+/// Norms, attention, dropout and products are computed again: the same gradients, and a layer saves its argument alone.
+TEST(Transformer, WithACheckpoint) {
+  std::string marked = block;
+  auto mark = [&](const std::string &before, const std::string &after) {
+    size_t at = marked.find(before);
+    ASSERT_NE(at, std::string::npos) << before;
+    for (; at != std::string::npos; at = marked.find(before, at + after.size()))
+      marked.replace(at, before.size(), after);
+  };
+  mark("{eps = ", "{colo.recompute, eps = ");
+  mark("{scale = ", "{colo.recompute, scale = ");
+  mark("{rate = ", "{colo.recompute, rate = ");
+  for (std::string operands : {"%a, %wqkv", "%o, %wo", "%n2, %w1", "%act, %w2"})
+    mark(operands + " :", operands + " {colo.recompute} :");
+  checkGradients(blockParameters() + marked, blockInputs());
+
+  Program program(blockParameters() + marked);
+  program.runPasses("colo-autodiff");
+  auto forward = program.getModule().lookupSymbol<mlir::func::FuncOp>("Block.fwd");
+  ASSERT_TRUE(forward);
+  EXPECT_EQ(forward.getNumResults(), 2u);
+  program.getModule().walk([](mlir::Operation *op) { EXPECT_FALSE(op->hasAttr("colo.recompute")); });
+}
+
+TEST(Transformer, WithTiedHead) {
+  std::string parameters = blockParameters();
+  Tensor tokens = blockInputs()[0], targets = blockInputs()[1];
   checkGradients(parameters + block, {tokens, targets});
   checkGradients(parameters + block, {tokens, targets}, 0.0, 2.0);
 

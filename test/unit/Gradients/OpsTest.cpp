@@ -28,20 +28,19 @@ static OpCase unary(std::string name, std::string op, double low = -2.0, double 
   return {name, {{"x", "3x5xf64"}}, "%out = colo." + op + " : tensor<3x5xf64>", "3x5xf64", low, high};
 }
 
-INSTANTIATE_TEST_SUITE_P(Unary, OpGradient,
-                         testing::Values(unary("neg", "neg %x"), unary("abs", "abs %x"), unary("exp", "exp %x"),
-                                         unary("log", "log %x", 0.5, 3.0), unary("sqrt", "sqrt %x", 0.5, 3.0),
-                                         unary("rsqrt", "rsqrt %x", 0.5, 3.0), unary("tanh", "tanh %x"),
-                                         unary("sigmoid", "sigmoid %x"), unary("erf", "erf %x"),
-                                         unary("relu", "relu %x"), unary("silu", "silu %x"), unary("gelu", "gelu %x"),
-                                         unary("gelu_tanh", "gelu %x {tanh}"),
-                                         unary("power_2", "power %x {exponent = 2.0 : f64}"),
-                                         unary("power_1", "power %x {exponent = 1.0 : f64}"),
-                                         unary("power_fraction", "power %x {exponent = 1.7 : f64}", 0.5, 3.0),
-                                         unary("dropout", "dropout %x {rate = 0.3 : f64, id = 3 : i64}"),
-                                         unary("softmax", "softmax %x"),
-                                         unary("log_softmax", "softmax %x {logarithm}")),
-                         nameOf);
+INSTANTIATE_TEST_SUITE_P(
+    Unary, OpGradient,
+    testing::Values(unary("neg", "neg %x"), unary("abs", "abs %x"), unary("exp", "exp %x"),
+                    unary("log", "log %x", 0.5, 3.0), unary("sqrt", "sqrt %x", 0.5, 3.0),
+                    unary("rsqrt", "rsqrt %x", 0.5, 3.0), unary("cos", "cos %x"), unary("sin", "sin %x"),
+                    unary("tanh", "tanh %x"), unary("sigmoid", "sigmoid %x"), unary("erf", "erf %x"),
+                    unary("relu", "relu %x"), unary("silu", "silu %x"), unary("gelu", "gelu %x"),
+                    unary("gelu_tanh", "gelu %x {tanh}"), unary("power_2", "power %x {exponent = 2.0 : f64}"),
+                    unary("power_1", "power %x {exponent = 1.0 : f64}"),
+                    unary("power_fraction", "power %x {exponent = 1.7 : f64}", 0.5, 3.0),
+                    unary("dropout", "dropout %x {rate = 0.3 : f64, id = 3 : i64}"), unary("softmax", "softmax %x"),
+                    unary("log_softmax", "softmax %x {logarithm}")),
+    nameOf);
 
 static OpCase binary(std::string name, std::string body, double low = -2.0, double high = 2.0) {
   return {name, {{"x", "3x5xf64"}, {"y", "3x5xf64"}}, body, "3x5xf64", low, high};
@@ -59,6 +58,13 @@ INSTANTIATE_TEST_SUITE_P(
                     binary("select",
                            "%m = colo.compare lt, %x, %y : tensor<3x5xf64>, tensor<3x5xf64> -> tensor<3x5xi1>\n"
                            "%p = colo.mul %x, %y : tensor<3x5xf64>\n"
+                           "%out = colo.select %m, %p, %y : tensor<3x5xi1>, tensor<3x5xf64>, tensor<3x5xf64> -> "
+                           "tensor<3x5xf64>"),
+                    binary("random_choice",
+                           "%r = colo.random {id = 4 : i64} : tensor<3x5xf64>\n"
+                           "%h = colo.constant 0.5 : tensor<3x5xf64>\n"
+                           "%m = colo.compare lt, %r, %h : tensor<3x5xf64>, tensor<3x5xf64> -> tensor<3x5xi1>\n"
+                           "%p = colo.mul %x, %r : tensor<3x5xf64>\n"
                            "%out = colo.select %m, %p, %y : tensor<3x5xi1>, tensor<3x5xf64>, tensor<3x5xf64> -> "
                            "tensor<3x5xf64>"),
                     binary("used_thrice", "%e = colo.exp %x : tensor<3x5xf64>\n"
@@ -148,13 +154,19 @@ INSTANTIATE_TEST_SUITE_P(CrossEntropy, OpGradient,
                                          crossEntropy("padded_and_smoothed", 7, 5, "0.1")),
                          nameOf);
 
-static OpCase attention(std::string name, int rows, int keys, int keyHeads, std::string attributes) {
+/// `valid`, if any, is a comparison of %ids, [1, 4, -100] and [0, 4, 2], which says which of 3 keys may be read.
+static OpCase attention(std::string name, int rows, int keys, int keyHeads, std::string attributes,
+                        std::string valid = "") {
   std::string q = "2x" + std::to_string(rows) + "x6x5xf64", lse = "2x6x" + std::to_string(rows) + "xf64";
   std::string k = "2x" + std::to_string(keys) + "x" + std::to_string(keyHeads) + "x5xf64";
+  std::string mask = valid.empty() ? "" : " mask %mask : tensor<2x3xi1>", compared;
+  if (!valid.empty())
+    compared = "%bound = colo.constant 1.0 : tensor<2x3xi32>\n%mask = colo.compare " + valid +
+               ", %ids, %bound : tensor<2x3xi32>, tensor<2x3xi32> -> tensor<2x3xi1>\n";
   return {name,
           {{"q", q}, {"k", k}, {"v", k}},
-          "%out, %lse = colo.attention %q, %k, %v {scale = 0.4 : f64" + attributes + "} : tensor<" + q + ">, tensor<" +
-              k + ">, tensor<" + k + "> -> tensor<" + q + ">, tensor<" + lse + ">",
+          compared + "%out, %lse = colo.attention %q, %k, %v" + mask + " {scale = 0.4 : f64" + attributes +
+              "} : tensor<" + q + ">, tensor<" + k + ">, tensor<" + k + "> -> tensor<" + q + ">, tensor<" + lse + ">",
           q};
 }
 
@@ -163,7 +175,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(attention("full", 3, 4, 6, ""), attention("causal", 4, 4, 6, ", causal"),
                     attention("grouped", 3, 4, 2, ""), attention("one_key_head", 3, 3, 1, ", causal"),
                     attention("with_dropout", 3, 4, 6, ", dropout = 0.3 : f64, id = 9 : i64"),
-                    attention("grouped_causal_with_dropout", 4, 4, 3, ", causal, dropout = 0.3 : f64, id = 9 : i64")),
+                    attention("grouped_causal_with_dropout", 4, 4, 3, ", causal, dropout = 0.3 : f64, id = 9 : i64"),
+                    attention("masked", 4, 3, 6, "", "ge"), attention("masked_causal", 3, 3, 6, ", causal", "eq"),
+                    attention("masked_grouped_with_dropout", 4, 3, 2, ", dropout = 0.3 : f64, id = 9 : i64", "le")),
     nameOf);
 
 TEST(MaximumGradient, IsSharedEvenlyByTies) {

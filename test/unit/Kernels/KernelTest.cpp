@@ -256,6 +256,54 @@ static const KernelCase kCases[] = {
 })",
      {{2, 9, 9}},
      {{2, 9}}},
+    {"MasksOfInputsAndRandomChoices",
+     R"(func.func @f(%x: tensor<2x9x33xT>, %ids: tensor<2x33xi32>) -> (tensor<2x9x33xT>, tensor<2x33xi32>, tensor<2x33xi1>) {
+  %z = colo.constant 3.0 : tensor<2x33xi32>
+  %m = colo.compare ge, %ids, %z : tensor<2x33xi32>, tensor<2x33xi32> -> tensor<2x33xi1>
+  %r = colo.random {id = 2 : i64, positions = [{global = 2, padded = 2, axes = []}, {global = 66, padded = 66, axes = ["tp"]}]} : tensor<2x33xT>
+  %h = colo.constant 0.25 : tensor<2x33xT>
+  %l = colo.compare lt, %r, %h : tensor<2x33xT>, tensor<2x33xT> -> tensor<2x33xi1>
+  %both = colo.and %m, %l : tensor<2x33xi1>
+  %n = colo.constant -100.0 : tensor<2x33xi32>
+  %t = colo.select %both, %ids, %n : tensor<2x33xi1>, tensor<2x33xi32>, tensor<2x33xi32> -> tensor<2x33xi32>
+  %mb = colo.broadcast %m {dims = array<i64: 0, 2>} : tensor<2x33xi1> -> tensor<2x9x33xi1>
+  %rb = colo.broadcast %r {dims = array<i64: 0, 2>} : tensor<2x33xT> -> tensor<2x9x33xT>
+  %y = colo.select %mb, %x, %rb : tensor<2x9x33xi1>, tensor<2x9x33xT>, tensor<2x9x33xT> -> tensor<2x9x33xT>
+  return %y, %t, %both : tensor<2x9x33xT>, tensor<2x33xi32>, tensor<2x33xi1>
+})",
+     {{2, 9, 33}},
+     {{2, 33}}},
+    {"RotaryPositions",
+     R"(func.func @f(%x: tensor<2x6x3x8xT>) -> (tensor<2x6x3x8xT>) {
+  %i = colo.iota {dim = 0 : i64} : tensor<4xi32>
+  %if = colo.convert %i : tensor<4xi32> -> tensor<4xT>
+  %k = colo.constant -2.3 : tensor<4xT>
+  %e = colo.mul %if, %k : tensor<4xT>
+  %f = colo.exp %e : tensor<4xT>
+  %fb = colo.broadcast %f {dims = array<i64: 1>} : tensor<4xT> -> tensor<6x4xT>
+  %p = colo.iota {dim = 0 : i64, positions = [{global = 12, padded = 12, axes = ["tp"]}]} : tensor<6xi32>
+  %pf = colo.convert %p : tensor<6xi32> -> tensor<6xT>
+  %pb = colo.broadcast %pf {dims = array<i64: 0>} : tensor<6xT> -> tensor<6x4xT>
+  %a = colo.mul %pb, %fb : tensor<6x4xT>
+  %c0 = colo.cos %a : tensor<6x4xT>
+  %s0 = colo.sin %a : tensor<6x4xT>
+  %c = colo.broadcast %c0 {dims = array<i64: 1, 4>} : tensor<6x4xT> -> tensor<2x6x3x1x4xT>
+  %s = colo.broadcast %s0 {dims = array<i64: 1, 4>} : tensor<6x4xT> -> tensor<2x6x3x1x4xT>
+  %pair = colo.reshape %x : tensor<2x6x3x8xT> -> tensor<2x6x3x2x4xT>
+  %u = colo.slice %pair {offsets = array<i64: 0, 0, 0, 0, 0>, strides = array<i64: 1, 1, 1, 1, 1>} : tensor<2x6x3x2x4xT> -> tensor<2x6x3x1x4xT>
+  %v = colo.slice %pair {offsets = array<i64: 0, 0, 0, 1, 0>, strides = array<i64: 1, 1, 1, 1, 1>} : tensor<2x6x3x2x4xT> -> tensor<2x6x3x1x4xT>
+  %uc = colo.mul %u, %c : tensor<2x6x3x1x4xT>
+  %vs = colo.mul %v, %s : tensor<2x6x3x1x4xT>
+  %vc = colo.mul %v, %c : tensor<2x6x3x1x4xT>
+  %us = colo.mul %u, %s : tensor<2x6x3x1x4xT>
+  %first = colo.sub %uc, %vs : tensor<2x6x3x1x4xT>
+  %second = colo.add %vc, %us : tensor<2x6x3x1x4xT>
+  %both = colo.concat %first, %second {dim = 3 : i64} : (tensor<2x6x3x1x4xT>, tensor<2x6x3x1x4xT>) -> tensor<2x6x3x2x4xT>
+  %y = colo.reshape %both : tensor<2x6x3x2x4xT> -> tensor<2x6x3x8xT>
+  return %y : tensor<2x6x3x8xT>
+})",
+     {{2, 6, 3, 8}},
+     {}},
     {"LongRowsAndSizesOfOne",
      R"(func.func @f(%x: tensor<1x1x9001xT>, %y: tensor<1x1xT>) -> (tensor<1x1x9001xT>, tensor<1x1xT>, tensor<9001xT>) {
   %s = colo.silu %x : tensor<1x1x9001xT>

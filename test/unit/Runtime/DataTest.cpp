@@ -110,6 +110,49 @@ TEST(Text, badFilesAreOneLine) {
   expectUserError(folder.write("text", "abcdefghijkl"), image.program, "does not fit the inputs of ViT");
 }
 
+TEST(Lines, arePaddedAndLongOnesCut) {
+  Folder folder;
+  ColoInput inputs[4] = {{"valid", COLO_I8, 2, {2, 4}, 0, INT64_MIN},
+                         {"tokens", COLO_I32, 2, {2, 4}, 128, INT64_MIN},
+                         {"targets", COLO_I32, 2, {2, 4}, 128, -100},
+                         {"plain", COLO_I8, 2, {2, 4}, 0, INT64_MIN}};
+  ColoProgram program = {};
+  program.model = "BERT";
+  program.inputCount = 4;
+  program.inputs = inputs;
+  std::unique_ptr<Dataset> data;
+  std::string path = folder.write("text", "\nab\n\n\nabcdef\nwxyz\nq");
+  ASSERT_FALSE(openDataset("lines:" + path, Split::Train, program, 1, data).failed());
+  ASSERT_EQ(data->size(), 5);
+  struct Expected {
+    int32_t tokens[4], targets[4];
+    int64_t length;
+  } expected[] = {{{'a', 'b', 0, 0}, {'b', '\n', -100, -100}, 2},
+                  {{'a', 'b', 'c', 'd'}, {'b', 'c', 'd', 'e'}, 4},
+                  {{'e', 'f', 0, 0}, {'f', '\n', -100, -100}, 2},
+                  {{'w', 'x', 'y', 'z'}, {'x', 'y', 'z', '\n'}, 4},
+                  {{'q', 0, 0, 0}, {'\n', -100, -100, -100}, 1}};
+  for (int64_t r = 0; r < 5; ++r) {
+    int32_t tokens[4], targets[4];
+    int8_t valid[4];
+    ASSERT_FALSE(data->read(r, 0, valid).failed());
+    ASSERT_FALSE(data->read(r, 1, tokens).failed());
+    ASSERT_FALSE(data->read(r, 2, targets).failed());
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_EQ(valid[i], i < expected[r].length);
+      EXPECT_EQ(tokens[i], expected[r].tokens[i]) << "record " << r << ", byte " << i;
+      EXPECT_EQ(targets[i], expected[r].targets[i]) << "record " << r << ", byte " << i;
+    }
+  }
+  // Windows of the same text have no padding.
+  ASSERT_FALSE(openDataset(path, Split::Train, program, 1, data).failed());
+  int8_t all[4];
+  ASSERT_FALSE(data->read(0, 3, all).failed());
+  EXPECT_TRUE(all[0] && all[1] && all[2] && all[3]);
+  expectUserError("lines:" + folder.write("newlines", "\n\n"), program, "holds no line that is not empty");
+  expectUserError("lines:" + folder / "none", program, "No such file");
+}
+
 TEST(Text, gzipIsUnpacked) {
   Folder folder;
   TextModel model;

@@ -188,6 +188,8 @@ def Colo_ExpOp : Colo_UnaryOp<"exp", "e^x">;
 def Colo_LogOp : Colo_UnaryOp<"log", "natural logarithm">;
 def Colo_SqrtOp : Colo_UnaryOp<"sqrt", "square root">;
 def Colo_RsqrtOp : Colo_UnaryOp<"rsqrt", "1/sqrt(x)">;
+def Colo_CosOp : Colo_UnaryOp<"cos", "cosine">;
+def Colo_SinOp : Colo_UnaryOp<"sin", "sine">;
 def Colo_TanhOp : Colo_UnaryOp<"tanh", "hyperbolic tangent">;
 def Colo_SigmoidOp : Colo_UnaryOp<"sigmoid", "1/(1+e^-x), without overflow">;
 def Colo_ErfOp : Colo_UnaryOp<"erf", "error function">;
@@ -242,6 +244,15 @@ def Colo_IotaOp : Colo_Op<"iota", [Pure, DeclareOpInterfaceMethods<ShardingRuleO
     DeclareOpInterfaceMethods<PositionalOpInterface>]> {
   let summary = "The global position along `dim`.";
   let arguments = (ins I64Attr:$dim, OptionalAttr<ArrayAttr>:$positions);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Colo_RandomOp : Colo_Op<"random", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+    DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+  let summary = "Uniform in [0, 1): a function of seed, step, `id`, layer and global element, as dropout is.";
+  let description = [{The element's word as in `colo.dropout`, its upper 24 bits / 2^24. Dim 0 is the batch.}];
+  let arguments = (ins I64Attr:$id, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "attr-dict `:` type($result)";
 }
@@ -356,26 +367,29 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [DeclareOpInterfaceMethods<
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Scaled dot-product attention: q [b,s,a,D], k and v [b,t,c,D], c divides a.";
   let description = [{
-    `lse` [b,a,s] is the logarithm of the sum of exponentials of each row. A row without keys gives 0. Dropout is on the
-    probabilities, by the global element of [b,a,s,t].
+    `lse` [b,a,s] is the logarithm of the sum of exponentials of each row. `mask` [b,t] of i1 is true for the keys that
+    may be read; with `causal` both must hold. A row without keys gives 0. Dropout is on the probabilities, by the
+    global element of [b,a,s,t].
   }];
-  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, F64Attr:$scale,
-    UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout, DefaultValuedAttr<I64Attr, "0">:$id,
-    OptionalAttr<ArrayAttr>:$positions);
+  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
+    Optional<AnyRankedTensor>:$mask, F64Attr:$scale, UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout,
+    DefaultValuedAttr<I64Attr, "0">:$id, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$lse);
-  let assemblyFormat = [{$query `,` $key `,` $value attr-dict `:` type($query) `,` type($key) `,` type($value)
-    `->` type($result) `,` type($lse)}];
+  let assemblyFormat = [{$query `,` $key `,` $value (`mask` $mask^ `:` type($mask))? attr-dict `:` type($query) `,`
+    type($key) `,` type($value) `->` type($result) `,` type($lse)}];
   let hasVerifier = 1;
 }
 def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [DeclareOpInterfaceMethods<PositionalOpInterface>,
     DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Gradients of attention's query, key and value; probabilities are computed again from lse.";
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, AnyRankedTensor:$output,
-    AnyRankedTensor:$lse, AnyRankedTensor:$gradient, F64Attr:$scale, UnitAttr:$causal,
-    DefaultValuedAttr<F64Attr, "0.0">:$dropout, DefaultValuedAttr<I64Attr, "0">:$id, OptionalAttr<ArrayAttr>:$positions);
+    AnyRankedTensor:$lse, AnyRankedTensor:$gradient, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
+    UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout, DefaultValuedAttr<I64Attr, "0">:$id,
+    OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$dquery, AnyRankedTensor:$dkey, AnyRankedTensor:$dvalue);
-  let assemblyFormat = [{$query `,` $key `,` $value `,` $output `,` $lse `,` $gradient attr-dict `:`
+  let assemblyFormat = [{$query `,` $key `,` $value `,` $output `,` $lse `,` $gradient (`mask` $mask^)? attr-dict `:`
     functional-type(operands, results)}];
+  let hasVerifier = 1;
 }
 
 def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,

@@ -45,7 +45,8 @@ def AutodiffPass : Pass<"colo-autodiff", "::mlir::ModuleOp"> {
     Only what the loss needs and parameters reach is differentiated. Saved are values that products (einsum, embedding,
     high-level ops) read or produce; chains of elementwise ops between them, dropout included, are computed again in the
     backward function, and so are views and the result of layer_norm from its statistics. What a call site still has
-    (arguments and results of a call, invariants and stacked operands of layers) is passed again, not saved.
+    (arguments and results of a call, invariants and stacked operands of layers) is passed again, not saved. What carries
+    `colo.recompute` is computed again, products included.
 
     Two more forms are made of the entry function: role `evaluate`, without gradients and dropout, and role `count`,
     which adds the weights of every weighted_mean to its denominator. Denominators are numbered: equal weights, equal term.

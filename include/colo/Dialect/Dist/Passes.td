@@ -65,7 +65,8 @@ def ShardPass : Dist_Pass<"dist-shard"> {
   let description = [{
     In program order every op gets an assignment of mesh axes to its factors: the cheapest one among those that its
     operands' layouts, the layout that its result must have and the mode suggest. Constants, positions, broadcasts and
-    parameters take the layout that their first user asks for. docs/sharding.md has the rules.
+    parameters take the layout that their first user asks for. An op with `colo.shard` = {dim, axis} gives its result cut so.
+    docs/sharding.md has the rules.
 
     In: the decomposed differentiated program (attention still whole). Out: every tensor type has an encoding; a
     `dist.mesh`; `colo.param` has an encoded type and `reduce`. On one rank: the same program. Errors, at the user's

@@ -54,6 +54,16 @@ void RsqrtOp::buildAdjoint(OpBuilder &builder, ValueRange, ValueRange y, ArrayRe
   grads[0] = b.mul(b.scale(d[0], -0.5), cube);
 }
 
+void CosOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange, ArrayRef<Value> d, Grads &grads) {
+  TensorBuilder b(builder, getLoc());
+  grads[0] = b.neg(b.mul(d[0], builder.create<SinOp>(getLoc(), x[0].getType(), x[0])));
+}
+
+void SinOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange, ArrayRef<Value> d, Grads &grads) {
+  TensorBuilder b(builder, getLoc());
+  grads[0] = b.mul(d[0], builder.create<CosOp>(getLoc(), x[0].getType(), x[0]));
+}
+
 void TanhOp::buildAdjoint(OpBuilder &builder, ValueRange, ValueRange y, ArrayRef<Value> d, Grads &grads) {
   TensorBuilder b(builder, getLoc());
   grads[0] = b.mul(d[0], b.sub(b.constant(y[0], 1.0), b.mul(y[0], y[0])));
@@ -245,8 +255,8 @@ void AttentionOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange y, A
     return;
   auto typeOf = [](Value v) { return withShape(v.getType(), TensorBuilder::shapeOf(v)); };
   auto op = builder.create<AttentionGradOp>(getLoc(), TypeRange{typeOf(x[0]), typeOf(x[1]), typeOf(x[2])}, x[0], x[1],
-                                            x[2], y[0], y[1], d[0], getScaleAttr(), getCausalAttr(), getDropoutAttr(),
-                                            getIdAttr(), getPositionsAttr());
+                                            x[2], y[0], y[1], d[0], getMask() ? x[3] : Value(), getScaleAttr(),
+                                            getCausalAttr(), getDropoutAttr(), getIdAttr(), getPositionsAttr());
   for (unsigned i = 0; i < 3; ++i)
     grads[i] = op->getResult(i);
 }

@@ -255,6 +255,12 @@ LogicalResult EinsumOp::verify() {
   return success();
 }
 
+static LogicalResult verifyMask(Operation *op, Value mask, ArrayRef<int64_t> key) {
+  if (mask && (shapeOf(mask) != key.take_front(2) || !getElementTypeOrSelf(mask).isInteger(1)))
+    return op->emitOpError("mask must be [b,t] of i1");
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey()), v = shapeOf(getValue()), o = shapeOf(getResult());
   if (q.size() != 4 || k.size() != 4 || v != k || q != o)
@@ -263,8 +269,10 @@ LogicalResult AttentionOp::verify() {
     return emitOpError("query and key must agree in batch and head size, and key heads divide query heads");
   if (shapeOf(getLse()) != ArrayRef<int64_t>({q[0], q[2], q[1]}))
     return emitOpError("lse must be [b,a,s]");
-  return success();
+  return verifyMask(*this, getMask(), k);
 }
+
+LogicalResult AttentionGradOp::verify() { return verifyMask(*this, getMask(), shapeOf(getKey())); }
 
 LogicalResult EmbeddingOp::verify() {
   llvm::SmallVector<int64_t> expected(shapeOf(getIds()));

@@ -9,7 +9,8 @@
 // [b,s,a,D], k and v [b,t,c,D]. Query head i reads key head i / (a/c), so with
 // fewer key heads the query heads are seen as [c, a/c]; nothing is repeated.
 // Scores are [b,a,s,t] wherever dropout or positions matter. A row without keys
-// gives 0: its exponentials are selected away and its sum is replaced by 1.
+// gives 0: its exponentials are selected away and its sum is replaced by 1. Its
+// lse is so low that it counts for nothing beside another block of keys.
 //
 // The backward pass computes p = exp(score - lse) again and uses
 // delta = sum(gradient * output) for sum(p * dp) (Dao, 2307.08691, section 3.1).
@@ -27,9 +28,10 @@ static constexpr double kLowest = -1e30;
 namespace {
 class AttentionShapes {
 public:
-  AttentionShapes(TensorBuilder b, Value query, Value key, ArrayAttr positions)
-      : b(b), rows(TensorBuilder::shapeOf(query)), keys(TensorBuilder::shapeOf(key)), positions(positions),
-        grouped(rows[2] != keys[2]) {}
+  template <typename OpT>
+  AttentionShapes(TensorBuilder b, OpT op)
+      : b(b), rows(TensorBuilder::shapeOf(op.getQuery())), keys(TensorBuilder::shapeOf(op.getKey())),
+        positions(op.getPositionsAttr()), valid(op.getMask()), causal(op.getCausal()), grouped(rows[2] != keys[2]) {}
 
   /// Letters of a tensor with query heads in the place of the `a`.
   std::string letters(StringRef plain) const {
@@ -69,6 +71,17 @@ public:
 
   SmallVector<int64_t> scoreShape() const { return {rows[0], rows[2], rows[1], keys[1]}; }
 
+  /// Where the row may read the key; null if everywhere.
+  Value mask() {
+    Value validKeys = valid ? b.broadcast(valid, scoreShape(), {0, 3}) : Value();
+    if (!causal)
+      return validKeys;
+    return valid ? b.both(causalMask(), validKeys) : causalMask();
+  }
+  /// A value a row [b,a,s] beside each score.
+  Value perRow(Value x) { return b.broadcast(x, scoreShape(), {0, 1, 2}); }
+
+private:
   /// Where the key's position is not after the row's.
   Value causalMask() {
     SmallVector<int64_t> square = {rows[1], keys[1]};
@@ -78,22 +91,20 @@ public:
     Value mask = b.compare(Predicate::LE, b.iota(square, 1, local), b.iota(square, 0, local));
     return b.broadcast(mask, scoreShape(), {2, 3});
   }
-  /// A value a row [b,a,s] beside each score.
-  Value perRow(Value x) { return b.broadcast(x, scoreShape(), {0, 1, 2}); }
 
-private:
   TensorBuilder b;
   ArrayRef<int64_t> rows, keys;
   ArrayAttr positions;
-  bool grouped;
+  Value valid;
+  bool causal, grouped;
 };
 } // namespace
 
 SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  AttentionShapes shapes(b, getQuery(), getKey(), getPositionsAttr());
+  AttentionShapes shapes(b, *this);
   Value scores = b.scale(shapes.scores(getQuery(), getKey()), getScale().convertToDouble());
-  Value mask = getCausal() ? shapes.causalMask() : Value();
+  Value mask = shapes.mask();
   if (mask)
     scores = b.selectOr(mask, scores, kLowest);
   Value maximum = b.reduceLast(ReduceKind::Max, scores);
@@ -116,14 +127,14 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  AttentionShapes shapes(b, getQuery(), getKey(), getPositionsAttr());
+  AttentionShapes shapes(b, *this);
   double scale = getScale().convertToDouble(), rate = getDropout().convertToDouble();
   int64_t id = static_cast<int64_t>(getId());
 
   Value scores = b.scale(shapes.scores(getQuery(), getKey()), scale);
   Value probabilities = b.exp(b.sub(scores, shapes.perRow(getLse())));
-  if (getCausal())
-    probabilities = b.selectOr(shapes.causalMask(), probabilities, 0.0);
+  if (Value mask = shapes.mask())
+    probabilities = b.selectOr(mask, probabilities, 0.0);
   Value kept = rate > 0.0 ? b.dropout(probabilities, rate, id, getPositionsAttr()) : probabilities;
   Value dvalue = shapes.keysFrom(kept, getGradient());
 

@@ -89,6 +89,8 @@ COLO_NONLINEAR(ExpOp)
 COLO_NONLINEAR(LogOp)
 COLO_NONLINEAR(SqrtOp)
 COLO_NONLINEAR(RsqrtOp)
+COLO_NONLINEAR(CosOp)
+COLO_NONLINEAR(SinOp)
 COLO_NONLINEAR(TanhOp)
 COLO_NONLINEAR(SigmoidOp)
 COLO_NONLINEAR(ErfOp)
@@ -120,6 +122,7 @@ FactorMap ConvertOp::getFactorMap() {
 
 FactorMap ConstantOp::getFactorMap() { return elementwise(*this).nonlinear(); }
 FactorMap IotaOp::getFactorMap() { return elementwise(*this).nonlinear(); }
+FactorMap RandomOp::getFactorMap() { return elementwise(*this).nonlinear(); }
 
 //===----------------------------------------------------------------------===//
 // Shape ops
@@ -333,8 +336,9 @@ struct AttentionFactors {
     this->query = {{b}, {s}, heads, {d}};
     this->key = {{b}, {t}, {c}, {d}};
     lse = {{b}, heads, {s}};
+    mask = {{b}, {t}};
   }
-  TensorFactors query, key, lse;
+  TensorFactors query, key, lse, mask;
 };
 } // namespace
 
@@ -342,6 +346,8 @@ FactorMap AttentionOp::getFactorMap() {
   MapBuilder builder;
   AttentionFactors dims(builder, getQuery(), getKey(), FactorKind::Parallel);
   builder.operand(dims.query).operand(dims.key).operand(dims.key);
+  if (getMask())
+    builder.operand(dims.mask);
   return builder.result(dims.query).result(dims.lse).nonlinear();
 }
 
@@ -350,6 +356,8 @@ FactorMap AttentionGradOp::getFactorMap() {
   AttentionFactors dims(builder, getQuery(), getKey(), FactorKind::Sum);
   builder.operand(dims.query).operand(dims.key).operand(dims.key);
   builder.operand(dims.query).operand(dims.lse).operand(dims.query);
+  if (getMask())
+    builder.operand(dims.mask);
   return builder.result(dims.query).result(dims.key).result(dims.key).linearInOneOf({5});
 }
 
@@ -414,6 +422,7 @@ FactorMap WeightedMeanOp::getFactorMap() {
 //===----------------------------------------------------------------------===//
 
 Value IotaOp::getPositionedValue() { return getResult(); }
+Value RandomOp::getPositionedValue() { return getResult(); }
 Value DropoutOp::getPositionedValue() { return getResult(); }
 Value EmbeddingOp::getPositionedValue() { return getTable(); }
 Value EmbeddingGradOp::getPositionedValue() { return getResult(); }
@@ -422,6 +431,7 @@ Value AttentionOp::getPositionedValue() { return getLse(); }
 Value AttentionGradOp::getPositionedValue() { return getLse(); }
 
 SmallVector<int64_t> IotaOp::getPositionedShape() { return SmallVector<int64_t>(shapeOf(getResult())); }
+SmallVector<int64_t> RandomOp::getPositionedShape() { return SmallVector<int64_t>(shapeOf(getResult())); }
 SmallVector<int64_t> DropoutOp::getPositionedShape() { return SmallVector<int64_t>(shapeOf(getResult())); }
 SmallVector<int64_t> EmbeddingOp::getPositionedShape() { return SmallVector<int64_t>(shapeOf(getTable())); }
 SmallVector<int64_t> EmbeddingGradOp::getPositionedShape() { return SmallVector<int64_t>(shapeOf(getResult())); }

@@ -94,6 +94,14 @@ Value RsqrtOp::buildScalar(OpBuilder &builder, ValueRange elements) {
   return builder.create<math::RsqrtOp>(getLoc(), elements[0]);
 }
 
+Value CosOp::buildScalar(OpBuilder &builder, ValueRange elements) {
+  return builder.create<math::CosOp>(getLoc(), elements[0]);
+}
+
+Value SinOp::buildScalar(OpBuilder &builder, ValueRange elements) {
+  return builder.create<math::SinOp>(getLoc(), elements[0]);
+}
+
 Value TanhOp::buildScalar(OpBuilder &builder, ValueRange elements) {
   return builder.create<math::TanhOp>(getLoc(), elements[0]);
 }

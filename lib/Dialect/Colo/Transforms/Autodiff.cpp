@@ -12,6 +12,7 @@
 
 #include "Differentiate.h"
 #include "EntryForms.h"
+#include "colo/Dialect/Colo/Hints.h"
 #include "colo/Dialect/Colo/Passes.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -83,6 +84,7 @@ struct AutodiffPass : public colo::impl::AutodiffPassBase<AutodiffPass> {
     if (failed(differentiator.runOnEntry(loss->getValue())))
       return signalPassFailure();
     removeUnreachableFunctions(module);
+    module.walk([](Operation *op) { op->removeAttr(kRecomputeAttr); });
   }
 };
 } // namespace

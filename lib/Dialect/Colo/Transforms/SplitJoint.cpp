@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Differentiate.h"
+#include "colo/Dialect/Colo/Hints.h"
 #include "colo/Dialect/Colo/TensorBuilder.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -35,14 +36,15 @@ static bool isReadByProduct(Value value, const llvm::SmallPtrSetImpl<Operation *
   });
 }
 
-/// The default policy. Chains of elementwise ops, dropout included, are computed again, up to what products read or
-/// produce; views, constants and positions always are. A layer_norm's result is recomputed from its statistics.
+/// What a checkpoint marked is computed again. The default policy for all else: chains of elementwise ops, dropout
+/// included, are computed again, up to what products read or produce; views, constants and positions always are. A
+/// layer_norm's result is recomputed from its statistics.
 static bool shouldRecompute(Value value, const llvm::SmallPtrSetImpl<Operation *> &forwardOps) {
   Operation *op = value.getDefiningOp();
-  if (isView(op) || isa<ConstantOp, IotaOp, InverseCountOp, ParamRefOp>(op))
+  if (op->hasAttr(kRecomputeAttr) || isView(op) || isa<ConstantOp, IotaOp, InverseCountOp, ParamRefOp>(op))
     return true;
   bool isNormalized = isa<LayerNormOp>(op) && value == op->getResult(0);
-  if (isNormalized || isa<ScalarBodyOpInterface, DropoutOp, PadOp, ConcatOp>(op))
+  if (isNormalized || isa<ScalarBodyOpInterface, RandomOp, DropoutOp, PadOp, ConcatOp>(op))
     return !isReadByProduct(value, forwardOps);
   return false;
 }
@@ -100,7 +102,7 @@ void Splitter::need(Value value) {
   }
   for (Value operand : op->getOperands())
     need(operand);
-  if (auto norm = dyn_cast<LayerNormOp>(op)) {
+  if (auto norm = dyn_cast<LayerNormOp>(op); norm && !op->hasAttr(kRecomputeAttr)) {
     need(norm.getMean());
     need(norm.getRstd());
   }
@@ -179,7 +181,7 @@ void Splitter::materialize(Value value, OpBuilder &builder, IRMapping &mapping) 
   for (Value operand : op->getOperands())
     materialize(operand, builder, mapping);
   auto norm = dyn_cast<LayerNormOp>(op);
-  if (!norm) {
+  if (!norm || op->hasAttr(kRecomputeAttr)) {
     builder.clone(*op, mapping);
     return;
   }

@@ -270,12 +270,16 @@ LogicalResult BatchAnalysis::visitMean(Operation *op) {
 
 /// Random numbers are drawn by the global row, which is dim 0.
 LogicalResult BatchAnalysis::visitRandom(Operation *op) {
-  Value input = op->getOperand(0);
-  State state = states.lookup(input);
+  // Numbers from nothing, or dropout of what is equal in all rows.
+  State state;
+  if (op->getNumOperands())
+    state = states.lookup(op->getOperand(0));
+  else
+    state.uniform = 1;
   bool isBatchFirst = state.kind == State::Rows && state.dim == 0 && state.outer == 1 && state.inner == 1;
-  ArrayRef<int64_t> shape = cast<RankedTensorType>(input.getType()).getShape();
-  if (isa<DropoutOp>(op) && state.kind == State::Free && !shape.empty() && shape[0] == batch && state.isUniform(0)) {
-    isBatchFirst = true;
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op->getResult(0).getType()).getShape();
+  if (isa<DropoutOp, RandomOp>(op) && state.kind == State::Free && !shape.empty() && shape[0] == batch &&
+      state.isUniform(0)) {
     State rows;
     rows.kind = State::Rows;
     rows.dim = 0;
@@ -390,7 +394,7 @@ LogicalResult BatchAnalysis::visit(Operation *op) {
   if (auto mean = dyn_cast<WeightedMeanOp>(op))
     return visitWeightedMean(mean);
   auto attention = dyn_cast<AttentionOp>(op);
-  if (isa<DropoutOp>(op) || (attention && attention.getDropout().convertToDouble() > 0.0))
+  if (isa<DropoutOp, RandomOp>(op) || (attention && attention.getDropout().convertToDouble() > 0.0))
     return visitRandom(op);
   if (auto ruled = dyn_cast<ShardingRuleOpInterface>(op))
     return visitByFactors(ruled);

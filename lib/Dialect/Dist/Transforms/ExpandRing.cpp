@@ -12,7 +12,8 @@
 // running maximum m, sum l and output o, a turn with output x and lse e gives
 //   m' = max(m, e), l' = l exp(m - m') + exp(e - m'), o' = o exp(m - m') + x exp(e - m').
 // A turn whose keys are all masked has x = 0 and an e so low that exp(e - m')
-// is 0: it leaves m, l and o as they are.
+// is 0: it leaves m, l and o as they are. A mask of valid keys goes round beside
+// its keys.
 //
 // Backward keys and values go round again. The gradient of a foreign part starts
 // at its first user, travels behind the part and takes one more hop, home; that
@@ -53,11 +54,12 @@ public:
 
   SmallVector<Value> expand(AttentionOp op) {
     Value result = op.getResult(), lse = op.getLse();
-    Value maximum, sum, output, pair = join(op.getKey(), op.getValue());
+    Value maximum, sum, output, pair = join(op.getKey(), op.getValue()), mask = op.getMask();
     for (int64_t turn = 0; turn < members; ++turn) {
       pair = turn ? pass(pair) : pair;
+      mask = turn && mask ? pass(mask) : mask;
       auto [key, value] = turn ? split(pair) : std::pair<Value, Value>(op.getKey(), op.getValue());
-      auto block = builder.create<AttentionOp>(loc, result.getType(), lse.getType(), op.getQuery(), key, value,
+      auto block = builder.create<AttentionOp>(loc, result.getType(), lse.getType(), op.getQuery(), key, value, mask,
                                                op.getScaleAttr(), op.getCausalAttr(), op.getDropoutAttr(),
                                                op.getIdAttr(), positionsIn(turn));
       if (!turn) {
@@ -76,13 +78,15 @@ public:
   }
 
   SmallVector<Value> expand(AttentionGradOp op) {
-    Value dquery, own, foreign, pair = join(op.getKey(), op.getValue());
+    Value dquery, own, foreign, pair = join(op.getKey(), op.getValue()), mask = op.getMask();
     for (int64_t turn = 0; turn < members; ++turn) {
       pair = turn ? pass(pair) : pair;
+      mask = turn && mask ? pass(mask) : mask;
       auto [key, value] = turn ? split(pair) : std::pair<Value, Value>(op.getKey(), op.getValue());
-      auto block = builder.create<AttentionGradOp>(
-          loc, op.getResultTypes(),
-          ValueRange{op.getQuery(), key, value, op.getOutput(), op.getLse(), op.getGradient()}, op->getAttrs());
+      SmallVector<Value> operands{op.getQuery(), key, value, op.getOutput(), op.getLse(), op.getGradient()};
+      if (mask)
+        operands.push_back(mask);
+      auto block = builder.create<AttentionGradOp>(loc, op.getResultTypes(), operands, op->getAttrs());
       block.setPositionsAttr(positionsIn(turn));
       dquery = turn ? b.add(dquery, block.getDquery()) : block.getDquery();
       Value gradients = join(block.getDkey(), block.getDvalue());
@@ -118,7 +122,7 @@ private:
   }
 
   /// Every member sends to the next.
-  Value pass(Value pair) { return builder.create<PermuteOp>(loc, pair.getType(), pair, sources, mesh.symbol, axes); }
+  Value pass(Value part) { return builder.create<PermuteOp>(loc, part.getType(), part, sources, mesh.symbol, axes); }
 
   /// The positions in which the keys are those of the member `turn` before.
   ArrayAttr positionsIn(int64_t turn) {

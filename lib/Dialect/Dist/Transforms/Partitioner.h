@@ -97,6 +97,7 @@ private:
   mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis,
                                              const Options &chosen);
   mlir::LogicalResult restrictToParameters(mlir::Operation *op, const FactorMap &map, Options &options);
+  mlir::LogicalResult restrictToPin(mlir::Operation *op, const FactorMap &map, Options &options);
   std::optional<Candidate> search(mlir::Operation *op, const FactorMap &map, const Options &options,
                                   const Assignment &start);
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);
@@ -133,6 +134,8 @@ private:
 
 /// Ops that divide their work by cutting parameters where the mode does.
 bool isProductOrLookup(mlir::Operation *op);
+/// Whether the model pins the layout of the op's result.
+bool isPinned(mlir::Operation *op);
 /// The parameter that a value is a view of, or null.
 mlir::Value parameterBehind(mlir::Value value);
 /// "sizes that divide: 1, 2, 3": those up to `limit`, for messages.

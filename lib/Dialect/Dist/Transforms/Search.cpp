@@ -413,7 +413,7 @@ std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const
 
 LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInterface rule) {
   FactorMap map = rule.getFactorMap();
-  if (isOpenComputation(op, map)) {
+  if (!isPinned(op) && isOpenComputation(op, map)) {
     openComputations.insert(op);
     return success();
   }
@@ -424,11 +424,14 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
     return partitionAsPlanned(op, map, **plan);
   Assignment start;
   start.factors.resize(map.factors.size());
-  carriesPartials(op, map, start);
+  if (!isPinned(op))
+    carriesPartials(op, map, start);
   Options options = optionsOf(op, map, start);
-  if (failed(restrictToParameters(op, map, options)) || failed(restrictAttention(op, map, options)))
+  if (failed(restrictToParameters(op, map, options)) || failed(restrictAttention(op, map, options)) ||
+      failed(restrictToPin(op, map, options)))
     return failure();
-  carryRepeated(op, map, options, start);
+  if (!isPinned(op))
+    carryRepeated(op, map, options, start);
   std::optional<Candidate> best = search(op, map, options, start);
   if (!best)
     return op->emitError("cannot be cut as its parameters are");

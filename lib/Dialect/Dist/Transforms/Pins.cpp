@@ -1,0 +1,47 @@
+//===- Pins.cpp - layouts that the model asks for ---------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// shard(x, dim, axis) leaves an op with colo.shard, whose result has that dim
+// cut over that axis. What is made of it is free again.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Partitioner.h"
+#include "colo/Dialect/Colo/Hints.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::dist;
+
+bool dist::isPinned(Operation *op) { return op->hasAttr(kShardAttr); }
+
+LogicalResult Partitioner::restrictToPin(Operation *op, const FactorMap &map, Options &options) {
+  auto pin = op->getAttrOfType<DictionaryAttr>(kShardAttr);
+  if (!pin)
+    return success();
+  StringRef name = pin.getAs<StringAttr>("axis").getValue();
+  int64_t dim = pin.getAs<IntegerAttr>("dim").getInt();
+  std::optional<int> axis = mesh.find(name);
+  if (!axis) {
+    std::vector<std::string> names;
+    for (StringRef known : mesh.names)
+      names.push_back(("'" + known + "'").str());
+    return op->emitError("shard() over axis '")
+           << name << "', but the axes of this mode are " << llvm::join(names, ", ");
+  }
+  int64_t size = cast<RankedTensorType>(op->getResult(0).getType()).getDimSize(dim), parts = mesh.sizes[*axis];
+  if (size % parts != 0 || map.results[0][dim].empty()) {
+    InFlightDiagnostic diagnostic = op->emitError("shard() cannot cut dim ")
+                                    << dim << ", " << size << ", into " << parts
+                                    << " equal parts, the size of mesh axis \"" << name << "\"";
+    diagnostic.attachNote() << sizesThatDivide(size, [&](int64_t n) { return size % n == 0; });
+    return failure();
+  }
+  options[*axis] = {map.results[0][dim].front()};
+  return success();
+}
