@@ -124,3 +124,23 @@ func.func private @scatter(%d: tensor<4x8x64xf32>, %ids: tensor<4x8xi32>, %first
 func.func @host(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %x : tensor<4xf32>
 }
+
+// A mask is a byte in memory, read and written.
+
+// CHECK-LABEL: func.func private @masks(
+// CHECK-SAME:    %[[M:.*]]: memref<40xi8> {llvm.noalias}, %[[N:.*]]: memref<40xi8> {llvm.noalias}
+// CHECK:         %[[BYTE:.*]] = memref.load %[[M]]
+// CHECK:         %[[BIT:.*]] = arith.trunci %[[BYTE]] : i8 to i1
+// CHECK:         %[[BOTH:.*]] = arith.andi %[[BIT]], %[[BIT]] : i1
+// CHECK:         %[[STORED:.*]] = arith.extui %[[BOTH]] : i1 to i8
+// CHECK:         memref.store %[[STORED]], %[[N]]
+func.func private @masks(%m: tensor<8x5xi1>) -> tensor<8x5xi1> attributes {rt.kernel, rt.rows = 1 : i64} {
+  %e = tensor.empty() : tensor<8x5xi1>
+  %r = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%m : tensor<8x5xi1>) outs(%e : tensor<8x5xi1>) {
+  ^bb0(%in: i1, %out: i1):
+    %b = arith.andi %in, %in : i1
+    linalg.yield %b : i1
+  } -> tensor<8x5xi1>
+  return %r : tensor<8x5xi1>
+}

@@ -332,9 +332,9 @@ class Suite:
     def matrix(self):
         numbers = lambda text: [int(n) for n in text.split(",")]
         worlds, replicas = numbers(self.arguments.worlds), numbers(self.arguments.replicas or "0")
-        modes = self.arguments.modes.split(",")
+        modes, names = self.arguments.modes.split(","), self.arguments.layouts and self.arguments.layouts.split(",")
         for model in self.arguments.models.split(","):
-            tensors = [layout for layout in MODELS[model]["layouts"] if layout.kind in modes]
+            tensors = [t for t in MODELS[model]["layouts"] if (str(t) in names if names else t.kind in modes)]
             for optimizer, tensor in itertools.product(self.arguments.optimizers.split(","), tensors):
                 tensor = tensor.regrouped() if self.arguments.regroup else tensor
                 divided = [world // tensor.ranks for world in worlds if world % tensor.ranks == 0]
@@ -350,6 +350,7 @@ def main():
     parser.add_argument("--models", default="mlp,vit,gpt2")
     parser.add_argument("--modes", default="none,1d")
     parser.add_argument("--worlds", default="1,2,3,4,6,8", help="ranks in all, where the layout divides them")
+    parser.add_argument("--layouts", help="these, by the names that cells have, instead of --modes")
     parser.add_argument("--replicas", help="data-parallel sizes of every layout, instead of --worlds")
     parser.add_argument("--optimizers", default="sgd,adamw")
     parser.add_argument("--dtype", default="f64")

@@ -29,11 +29,21 @@ Value colo::emitAffine(OpBuilder &builder, Location loc, AffineExpr expr, const 
   return affine::expandAffineExpr(builder, loc, expr, dims, {});
 }
 
+Type colo::storedType(Type element) {
+  return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
+}
+
+/// The element at an address of flat memory.
+static Value loadElement(OpBuilder &builder, Location loc, Value memory, Value address) {
+  Value element = builder.create<memref::LoadOp>(loc, memory, address);
+  return element.getType().isInteger(8) ? builder.create<arith::TruncIOp>(loc, builder.getI1Type(), element).getResult()
+                                        : element;
+}
+
 Value colo::emitLoad(OpBuilder &builder, Location loc, const Storage &storage, AffineMap map, const Point &point) {
   if (storage.scalar)
     return storage.scalar;
-  Value address = emitAffine(builder, loc, addressOf(map, storage.strides), point);
-  return builder.create<memref::LoadOp>(loc, storage.memory, address);
+  return loadElement(builder, loc, storage.memory, emitAffine(builder, loc, addressOf(map, storage.strides), point));
 }
 
 namespace {
@@ -82,7 +92,7 @@ Value BodyEmitter::extract(OpBuilder &builder, tensor::ExtractOp op) {
   }
   if (!address)
     address = builder.create<arith::ConstantIndexOp>(loc, 0);
-  return builder.create<memref::LoadOp>(loc, place.memory, address);
+  return loadElement(builder, loc, place.memory, address);
 }
 
 void BodyEmitter::emitIf(OpBuilder &builder, scf::IfOp op) {

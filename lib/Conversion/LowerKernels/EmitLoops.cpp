@@ -53,7 +53,8 @@ Value KernelEmitter::blockEnd(Value lower, int64_t block, int64_t size) {
 
 Value KernelEmitter::stackBuffer(int64_t size, Type type) {
   OpBuilder entry = OpBuilder::atBlockBegin(&lowered.getBody().front());
-  return entry.create<memref::AllocaOp>(kernel.getLoc(), MemRefType::get({size}, type), entry.getI64IntegerAttr(64));
+  return entry.create<memref::AllocaOp>(kernel.getLoc(), MemRefType::get({size}, storedType(type)),
+                                        entry.getI64IntegerAttr(64));
 }
 
 void KernelEmitter::store(Value value, const Place &place, AffineMap map, const Point &point) {
@@ -63,6 +64,8 @@ void KernelEmitter::store(Value value, const Place &place, AffineMap map, const 
     Value before = builder.create<memref::LoadOp>(loc, place.memory, address);
     value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);
   }
+  if (value.getType().isInteger(1))
+    value = builder.create<arith::ExtUIOp>(loc, storedType(value.getType()), value);
   builder.create<memref::StoreOp>(loc, value, place.memory, address);
 }
 

@@ -56,7 +56,7 @@ static LogicalResult layoutOf(func::FuncOp kernel, ArrayAttr layouts, size_t pos
   int64_t span = 1;
   for (auto [size, stride] : llvm::zip(tensor.getShape(), place.strides))
     span += (size - 1) * stride;
-  place.type = MemRefType::get({tensor.getNumElements() == 0 ? 0 : span}, tensor.getElementType());
+  place.type = MemRefType::get({tensor.getNumElements() == 0 ? 0 : span}, storedType(tensor.getElementType()));
   return success();
 }
 

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
@@ -46,7 +47,7 @@ static void setLayouts(func::FuncOp kernel, const RunOptions &options) {
       layouts.push_back(TypeAttr::get(layoutFor(tensor, options.pad)));
   for (Type type : kernel.getResultTypes()) {
     layouts.push_back(TypeAttr::get(layoutFor(cast<RankedTensorType>(type), options.pad)));
-    adds.push_back(builder.getBoolAttr(options.accumulate));
+    adds.push_back(builder.getBoolAttr(options.accumulate && isa<FloatType>(getElementTypeOrSelf(type))));
   }
   kernel->setAttr(rt::kLayoutsAttr, builder.getArrayAttr(layouts));
   kernel->setAttr(rt::kAccumulateAttr, builder.getArrayAttr(adds));
@@ -180,10 +181,11 @@ std::vector<Tensor> KernelRunner::launch(Operation *op, llvm::ArrayRef<Tensor> t
   std::vector<Tensor> results;
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     auto type = layoutFor(cast<RankedTensorType>(result.getType()), options.pad);
+    double before = options.accumulate && isa<FloatType>(type.getElementType());
     results.push_back(emptyLike(result));
     for (int64_t j = 0; j < type.getNumElements(); ++j)
       results.back()[j] =
-          get(static_cast<char *>(slots[first + i]), type.getElementType(), addressOf(j, type)) - options.accumulate;
+          get(static_cast<char *>(slots[first + i]), type.getElementType(), addressOf(j, type)) - before;
   }
   return results;
 }
