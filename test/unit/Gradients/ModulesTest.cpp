@@ -233,7 +233,8 @@ TEST(Transformer, WithACheckpoint) {
   mark("{eps = ", "{colo.recompute, eps = ");
   mark("{scale = ", "{colo.recompute, scale = ");
   mark("{rate = ", "{colo.recompute, rate = ");
-  for (std::string operands : {"%a, %wqkv", "%o, %wo", "%n2, %w1", "%act, %w2"})
+  mark("{tanh}", "{colo.recompute, tanh}");
+  for (std::string operands : {"%a, %wqkv", "%o, %wo", "%n2, %w1", "%act, %w2", "%n, %gb", "%x, %pd", "%f, %bb"})
     mark(operands + " :", operands + " {colo.recompute} :");
   checkGradients(blockParameters() + marked, blockInputs());
 
