@@ -96,6 +96,18 @@ void countTraffic(Operation *op, int64_t ranks, PlannedCollective &use) {
         use.bytes = others * (bytesOf(exchange.getSend()) / ranks);
         use.payload = bytesOf(exchange.getSend());
       })
+      .Case<rt::BroadcastOp>([&](rt::BroadcastOp broadcast) {
+        bool isRoot = broadcast.getRoot() == 0;
+        use.bytes = isRoot ? others * bytesOf(broadcast.getSend()) : 0;
+        use.messages = isRoot ? others : 0;
+        use.payload = bytesOf(broadcast.getSend());
+      })
+      .Case<rt::ReduceOp>([&](rt::ReduceOp reduce) {
+        bool sends = reduce.getRoot() != 0 && ranks > 1;
+        use.bytes = sends ? bytesOf(reduce.getSend()) : 0;
+        use.messages = sends;
+        use.payload = bytesOf(reduce.getSend());
+      })
       .Case<rt::PermuteOp>([&](rt::PermuteOp permute) {
         bool moves = permute.getSources().front() != 0;
         use.bytes = moves ? bytesOf(permute.getSend()) : 0;
@@ -150,7 +162,8 @@ std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module
   std::vector<std::pair<Operation *, int64_t>> uses;
   llvm::DenseMap<Operation *, size_t> index;
   auto add = [&](Operation *op, int64_t times) {
-    if (!isa<rt::AllReduceOp, rt::AllGatherOp, rt::ReduceScatterOp, rt::AllToAllOp, rt::PermuteOp>(op))
+    if (!isa<rt::AllReduceOp, rt::AllGatherOp, rt::ReduceScatterOp, rt::AllToAllOp, rt::PermuteOp, rt::BroadcastOp,
+             rt::ReduceOp>(op))
       return;
     auto [it, fresh] = index.insert({op, uses.size()});
     if (fresh)

@@ -236,7 +236,7 @@ int Compilation::runPhase(Phase phase) {
   }
   PassManager pm(&context);
   pm.enableVerifier(true);
-  buildPhasePipeline(pm, phase, config);
+  buildPhasePipeline(pm, phase, config, request.algorithm);
   if (failed(pm.run(*module)))
     return ours ? internalError(phase, before) : ExitInput;
   OpPrintingFlags flags;

@@ -58,7 +58,7 @@ Training colo::trainingSettings(const ParallelConfig &config) {
   return training;
 }
 
-void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config) {
+void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm) {
   switch (phase) {
   case Phase::Autodiff:
     pm.addPass(createVerifyBatchPass());
@@ -71,6 +71,8 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     dist::buildSpmdPipeline(pm, shardingOptions(config));
     pm.addPass(createDecomposeAttentionPass());
     pm.addPass(createCSEPass());
+    // After the CSE: a part that two products need at different times is sent twice rather than kept.
+    pm.addPass(dist::createExpandSummaPass({algorithm.str()}));
     break;
   case Phase::Linalg:
     pm.addPass(createFormKernels());

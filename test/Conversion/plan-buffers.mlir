@@ -113,3 +113,53 @@ module {
     return
   }
 }
+
+// -----
+
+// Rounds of broadcasts add to one product in place; the place of a function's result is where they add. The members'
+// reductions share one place, too.
+module {
+  dist.mesh @mesh <["tp"=2]>
+  // CHECK-LABEL: func.func private @rounds
+  // CHECK-SAME: %[[X:[^:]*]]: memref<4x2xf32>, %[[W:[^:]*]]: memref<2x6xf32>, %[[Y:[^:]*]]: memref<4x6xf32>, %[[D:[^:]*]]: memref<4x2xf32>
+  func.func private @rounds(%x: tensor<4x2xf32>, %w: tensor<2x6xf32>) -> (tensor<4x6xf32>, tensor<4x2xf32>) {
+    // CHECK: rt.broadcast %[[X]], %[[X0:.*]] over ["tp"] {root = 0 : i64}
+    %x0 = dist.broadcast %x dim 1 root 0 over @mesh ["tp"] : tensor<4x2xf32> -> tensor<4x2xf32>
+    // CHECK: rt.gemm %[[X0]], %[[W]], %[[Y]] {
+    // CHECK-NOT: accumulate
+    %y0 = colo.einsum "mk,kn->mn", %x0, %w : tensor<4x2xf32>, tensor<2x6xf32> -> tensor<4x6xf32>
+    // CHECK: rt.broadcast %[[X]], %[[X1:.*]] over ["tp"] {root = 1 : i64}
+    %x1 = dist.broadcast %x dim 1 root 1 over @mesh ["tp"] : tensor<4x2xf32> -> tensor<4x2xf32>
+    // CHECK: rt.gemm %[[X1]], %[[W]], %[[Y]] {{.*}}accumulate
+    %y1 = colo.einsum "mk,kn->mn", %x1, %w into %y0 : tensor<4x2xf32>, tensor<2x6xf32>, tensor<4x6xf32> -> tensor<4x6xf32>
+    // CHECK: rt.reduce %[[X]], %[[R:.*]] over ["tp"] {root = 0 : i64}
+    %r0 = dist.reduce sum %x dim 1 root 0 over @mesh ["tp"] : tensor<4x2xf32> -> tensor<4x2xf32>
+    // CHECK: rt.reduce %[[X]], %[[R]] over ["tp"] {root = 1 : i64}
+    %r1 = dist.reduce sum %x into %r0 dim 1 root 1 over @mesh ["tp"] : tensor<4x2xf32>, tensor<4x2xf32> -> tensor<4x2xf32>
+    // CHECK: %[[OUT:.*]] = rt.slot %[[D]] at 0
+    // CHECK: rt.launch {{.*}} outs(%[[OUT]])
+    return %y1, %r1 : tensor<4x6xf32>, tensor<4x2xf32>
+  }
+  func.func @main(%x: tensor<4x2xf32>, %w: tensor<2x6xf32>) attributes {colo.role = "entry"} {
+    %y, %d = colo.call @rounds(%x, %w) params [] : (tensor<4x2xf32>, tensor<2x6xf32>) -> (tensor<4x6xf32>, tensor<4x2xf32>)
+    return
+  }
+}
+
+// -----
+
+// A gradient that products add up goes straight to the gradient buffer.
+module {
+  colo.param @w : tensor<2x6xf32> {logical_shape = array<i64: 2, 6>, file_shape = array<i64: 2, 6>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
+  // CHECK-LABEL: func.func @gradient
+  func.func @gradient(%x: tensor<4x2xf32>, %d: tensor<4x6xf32>) attributes {colo.role = "entry"} {
+    %w = colo.param_ref @w : tensor<2x6xf32>
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %[[G:.*]] {{.*}}accumulate
+    %g0 = colo.einsum "bi,bo->io", %x, %d : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<2x6xf32>
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %[[G]] {{.*}}accumulate
+    // CHECK-NOT: rt.launch
+    %g1 = colo.einsum "bi,bo->io", %x, %d into %g0 : tensor<4x2xf32>, tensor<4x6xf32>, tensor<2x6xf32> -> tensor<2x6xf32>
+    colo.grad %g1, %w : tensor<2x6xf32>, tensor<2x6xf32>
+    return
+  }
+}

@@ -31,6 +31,10 @@ module attributes {colo.model = "Small", colo.metrics = ["loss"], colo.param_ele
     // CHECK: llvm.call @ncclRecv
     // CHECK: llvm.call @ncclGroupEnd
     rt.permute %a, %b over ["tp"] {sources = array<i64: 1, 0>} : memref<8xf32>, memref<8xf32>
+    // CHECK: llvm.call @ncclBroadcast({{.*}}) : (!llvm.ptr, !llvm.ptr, i64, i32, i32, !llvm.ptr, !llvm.ptr) -> i32
+    rt.broadcast %a, %b over ["tp"] {root = 1 : i64} : memref<8xf32>, memref<8xf32>
+    // CHECK: llvm.call @ncclReduce({{.*}}) : (!llvm.ptr, !llvm.ptr, i64, i32, i32, i32, !llvm.ptr, !llvm.ptr) -> i32
+    rt.reduce %a, %b over ["tp"] {root = 1 : i64} : memref<8xf32>, memref<8xf32>
     %l = rt.slot %ws at 0 : memref<128xi8> to memref<f32>
     // CHECK: llvm.fadd
     rt.metric "loss", %l : memref<f32>

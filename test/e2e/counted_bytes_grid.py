@@ -5,8 +5,8 @@ As in counted_bytes.py, summed over a tensor group. T tokens of a micro-batch, h
 shards), S positions, L layers. Elements a rank sends in a micro-batch:
 
 2D, q*q ranks, and 2.5D, d*q*q ranks, with T/d for T: (q-1)/q^2 (11Th + 36h^2) a layer, one Th less than three times
-4Th + 12h^2 because the gradient that the last product gathers serves its input and its weight; the head 2(q-1)/q^2 (Th + Vh), because what it
-has gathered forward serves backward; the lookup and its gradient each a scatter, (q-1)/q^2 Th, and an exchange of the
+4Th + 12h^2 because the gradient that the last product needs travels once for its input and its weight; the head
+3(q-1)/q^2 (Th + Vh); the lookup and its gradient each a scatter, (q-1)/q^2 Th, and an exchange of the
 plane's axes, which is a permute or, where that sends no more, an all_to_all. Statistics of norms (two sums of T/q forward,
 two backward) and the loss (3T/q) are all-reduced over col.
 3D, l^3 ranks: (l-1)/l^3 (39Th + 36h^2) a layer, inputs and weights being gathered again backward; head, lookup and
@@ -60,7 +60,7 @@ def grid_elements(q, depth, shape):
     moved = Fraction(q - 1, q * q)
     # A permute of the square leaves the diagonal where it is; on four ranks an all_to_all is as cheap.
     exchange = moved * tokens * h if q < 3 else Fraction(q - 1, q) * tokens * h / (q * q)
-    products = moved * layers * (11 * tokens * h + 36 * h * h) + 2 * moved * (tokens + vocab) * h
+    products = moved * layers * (11 * tokens * h + 36 * h * h) + 3 * moved * (tokens + vocab) * h
     lookups = 2 * (moved * tokens * h + exchange)
     sums = all_reduce((4 * (2 * layers + 1) + 3) * tokens / q, q)
     once = all_reduce(weights(shape, q * q), depth) + all_reduce(vectors(shape, q), depth * q)

@@ -95,6 +95,11 @@ int parseValues(const InputArgList &args, CompileRequest &request) {
   if (const Arg *arg = args.getLastArg(OPT_O))
     if (StringRef(arg->getValue()).getAsInteger(10, request.optLevel) || request.optLevel < 0 || request.optLevel > 3)
       return usageError(Twine("unknown optimisation level '-O") + arg->getValue() + "'; legal: -O0 to -O3");
+  if (const Arg *arg = args.getLastArg(OPT_algorithm_eq)) {
+    request.algorithm = arg->getValue();
+    if (request.algorithm != "loop" && request.algorithm != "reference")
+      return usageError("unknown algorithm '" + Twine(request.algorithm) + "'; legal: loop or reference");
+  }
   if (const Arg *arg = args.getLastArg(OPT_world_size_eq))
     if (StringRef(arg->getValue()).getAsInteger(10, request.worldSize) || request.worldSize < 1)
       return usageError(Twine("--world-size needs an integer of at least 1, not '") + arg->getValue() + "'");

@@ -26,8 +26,8 @@ dist::ShardingOptions shardingOptions(const ParallelConfig &config);
 Training trainingSettings(const ParallelConfig &config);
 
 /// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Autodiff
-/// and LLVM.
-void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config);
+/// and LLVM; `algorithm` as in CompileRequest.
+void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm);
 
 } // namespace colo
 

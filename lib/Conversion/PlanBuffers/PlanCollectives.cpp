@@ -134,6 +134,23 @@ LogicalResult FunctionPlanner::planCollective(Operation *op) {
                                       IntegerAttr(), permute.getSourcesAttr());
         return success();
       })
+      .Case<dist::BroadcastOp>([&](dist::BroadcastOp broadcast) {
+        Place from = contiguous(placeOf(broadcast.getInput()), loc);
+        Place to = places[broadcast.getResult()] = allocate(broadcast.getResult());
+        builder.create<rt::BroadcastOp>(loc, use(from), use(to), broadcast.getAxes(), UnitAttr(), stream, IntegerAttr(),
+                                        IntegerAttr(), broadcast.getRootAttr());
+        return success();
+      })
+      .Case<dist::ReduceOp>([&](dist::ReduceOp reduce) {
+        // Each member is the root of one round, so all rounds share one place.
+        Place from = contiguous(placeOf(reduce.getInput()), loc);
+        Place to = reduce.getInto() ? placeOf(reduce.getInto()) : allocate(reduce.getResult());
+        places[reduce.getResult()] = to;
+        builder.create<rt::ReduceOp>(loc, use(from), use(to), reduce.getAxes(), UnitAttr(), stream, IntegerAttr(),
+                                     IntegerAttr(), builder.getStringAttr(stringifyReduceKind(reduce.getKind())),
+                                     reduce.getRootAttr());
+        return success();
+      })
       .Case<dist::AllSliceOp>([&](dist::AllSliceOp keep) {
         Place place = placeOf(keep.getInput());
         int64_t dim = keep.getDim(), size = place.shape[dim] / groupSize(mesh, keep.getAxes());

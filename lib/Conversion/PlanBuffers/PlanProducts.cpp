@@ -59,15 +59,27 @@ void createGemm(OpBuilder &builder, Location loc, const GemmShape &shape, Value 
                              accumulate ? builder.getUnitAttr() : UnitAttr(), IntegerAttr());
 }
 
+/// The sum to which a product is the first contribution: the result of the last that adds to it in place.
+Value endOfSum(Value value) {
+  while (value.hasOneUse()) {
+    auto next = dyn_cast<EinsumOp>(*value.user_begin());
+    if (!next || next.getInto() != value)
+      break;
+    value = next.getResult();
+  }
+  return value;
+}
+
 } // namespace
 
 LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   EinsumSpec spec = parseEinsumSpec(op.getSpec());
   Place lhs = placeOf(op.getLhs()), rhs = placeOf(op.getRhs());
   Contraction c(spec, lhs.shape, rhs.shape);
-  std::optional<Place> gradient = gradientUse(op.getResult());
-  bool given = gradient || claimed.count(op.getResult());
-  Place out = gradient ? *gradient : allocate(op.getResult());
+  Value sum = endOfSum(op.getResult());
+  std::optional<Place> gradient = gradientUse(sum);
+  bool given = gradient || op.getInto() || claimed.count(sum), accumulate = gradient || op.getInto();
+  Place out = op.getInto() ? placeOf(op.getInto()) : gradient ? *gradient : allocate(sum);
 
   SmallVector<Strides> layouts{stridesOf(out)};
   if (!given)
@@ -91,9 +103,9 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   Place a = match->packLhs ? pack(lhs, spec.lhs, c.packedLhs()) : lhs;
   Place b = match->packRhs ? pack(rhs, spec.rhs, c.packedRhs()) : rhs;
   bool direct = target.root == out.root;
-  createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), direct && gradient);
+  createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), direct && accumulate);
   if (!direct)
-    copy(target, out, /*accumulate=*/gradient.has_value(), op.getLoc());
+    copy(target, out, accumulate, op.getLoc());
   places[op.getResult()] = direct ? target : out;
   return success();
 }

@@ -45,6 +45,8 @@ void colo::declareRuntime(ModuleOp module) {
   declare("ncclAllGather", i32, {p, p, i64, i32, p, p});
   declare("ncclReduceScatter", i32, {p, p, i64, i32, i32, p, p});
   declare("ncclAlltoAll", i32, {p, p, i64, i32, p, p});
+  declare("ncclBroadcast", i32, {p, p, i64, i32, i32, p, p});
+  declare("ncclReduce", i32, {p, p, i64, i32, i32, i32, p, p});
   declare("ncclSend", i32, {p, i64, i32, i32, p, p});
   declare("ncclRecv", i32, {p, i64, i32, i32, p, p});
   for (auto kernel : module.getOps<func::FuncOp>())
@@ -310,6 +312,10 @@ template <typename Op> struct CollectiveLowering : HostPattern<Op> {
       e.call("ncclReduceScatter", {send, recv, e.i64(received), type, reduction(e, op), comm, stream});
     else if constexpr (std::is_same_v<Op, rt::AllToAllOp>)
       e.call("ncclAlltoAll", {send, recv, e.i64(sent / groupSize(op)), type, comm, stream});
+    else if constexpr (std::is_same_v<Op, rt::BroadcastOp>)
+      e.call("ncclBroadcast", {send, recv, e.i64(sent), type, e.i32(op.getRoot()), comm, stream});
+    else if constexpr (std::is_same_v<Op, rt::ReduceOp>)
+      e.call("ncclReduce", {send, recv, e.i64(sent), type, reduction(e, op), e.i32(op.getRoot()), comm, stream});
     else
       permute(e, op, send, recv, e.i64(sent), type, comm, stream);
     rewriter.eraseOp(op);
@@ -318,7 +324,8 @@ template <typename Op> struct CollectiveLowering : HostPattern<Op> {
 
 private:
   static Value reduction(Emitter &e, Op op) {
-    if constexpr (std::is_same_v<Op, rt::AllReduceOp> || std::is_same_v<Op, rt::ReduceScatterOp>)
+    if constexpr (std::is_same_v<Op, rt::AllReduceOp> || std::is_same_v<Op, rt::ReduceScatterOp> ||
+                  std::is_same_v<Op, rt::ReduceOp>)
       return e.i32(op.getKind() == "max" ? ncclMax : ncclSum);
   }
 
@@ -356,9 +363,10 @@ private:
 } // namespace
 
 void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
-  patterns.add<BufferLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
-               MetricLowering, GemmLowering, LaunchLowering, RecordLowering, WaitLowering,
-               CollectiveLowering<rt::AllReduceOp>, CollectiveLowering<rt::AllGatherOp>,
-               CollectiveLowering<rt::ReduceScatterOp>, CollectiveLowering<rt::AllToAllOp>,
-               CollectiveLowering<rt::PermuteOp>>(types, host);
+  patterns.add<
+      BufferLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
+      MetricLowering, GemmLowering, LaunchLowering, RecordLowering, WaitLowering, CollectiveLowering<rt::AllReduceOp>,
+      CollectiveLowering<rt::AllGatherOp>, CollectiveLowering<rt::ReduceScatterOp>, CollectiveLowering<rt::AllToAllOp>,
+      CollectiveLowering<rt::PermuteOp>, CollectiveLowering<rt::BroadcastOp>, CollectiveLowering<rt::ReduceOp>>(types,
+                                                                                                                host);
 }

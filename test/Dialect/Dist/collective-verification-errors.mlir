@@ -102,3 +102,93 @@ func.func @unequalParts(%0: tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>) {
   %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>> -> tensor<4xf32, #dist.shard<@mesh, [{}]>>
   return
 }
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @rootOutside(%0: tensor<4xf32>) {
+  // expected-error @+1 {{has root 2 in a group of 2}}
+  %r = dist.broadcast %0 dim 0 root 2 over @mesh ["tp"] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @rootDim(%0: tensor<4xf32>) {
+  // expected-error @+1 {{has no dim 1 in}}
+  %r = dist.reduce sum %0 dim 1 root 0 over @mesh ["tp"] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @localBroadcast(%0: tensor<4xf32>) {
+  // expected-error @+1 {{gives 'tensor<4xf32>' from 'tensor<2xf32>'}}
+  %r = dist.broadcast %0 dim 0 root 0 over @mesh ["tp"] : tensor<4xf32> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["a"=2, "b"=2]>
+func.func @broadcastOfMinorAxis(%0: tensor<4xf32, #dist.shard<@mesh, [{"a","b"}]>>) {
+  // expected-error @+1 {{cut over its axes alone}}
+  %r = dist.broadcast %0 dim 0 root 0 over @mesh ["b"] : tensor<4xf32, #dist.shard<@mesh, [{"a","b"}]>> -> tensor<2xf32, #dist.shard<@mesh, [{"a"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @broadcastOfWrongPart(%0: tensor<8xf32, #dist.shard<@mesh, [{"tp"}]>>) {
+  // expected-error @+1 {{for a part of dim 0 of}}
+  %r = dist.broadcast %0 dim 0 root 0 over @mesh ["tp"] : tensor<8xf32, #dist.shard<@mesh, [{"tp"}]>> -> tensor<2xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["a"=2, "b"=2]>
+func.func @broadcastDropsSum(%0: tensor<4xf32, #dist.shard<@mesh, [{"a"}], partial = sum{"b"}>>) {
+  // expected-error @+1 {{keeps what its operand is partial over}}
+  %r = dist.broadcast %0 dim 0 root 0 over @mesh ["a"] : tensor<4xf32, #dist.shard<@mesh, [{"a"}], partial = sum{"b"}>> -> tensor<2xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @reduceOfComplete(%0: tensor<2xf32, #dist.shard<@mesh, [{}]>>) {
+  // expected-error @+1 {{needs an operand that is partial of its kind over its axes}}
+  %r = dist.reduce sum %0 dim 0 root 0 over @mesh ["tp"] : tensor<2xf32, #dist.shard<@mesh, [{}]>> -> tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @reduceOfMaxima(%0: tensor<2xf32, #dist.shard<@mesh, [{}], partial = max{"tp"}>>) {
+  // expected-error @+1 {{needs an operand that is partial of its kind over its axes}}
+  %r = dist.reduce sum %0 dim 0 root 0 over @mesh ["tp"] : tensor<2xf32, #dist.shard<@mesh, [{}], partial = max{"tp"}>> -> tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["a"=2, "b"=2]>
+func.func @reduceDropsSum(%0: tensor<2xf32, #dist.shard<@mesh, [{}], partial = sum{"a","b"}>>) {
+  // expected-error @+1 {{keeps what its operand is partial over beside its axes}}
+  %r = dist.reduce sum %0 dim 0 root 0 over @mesh ["a"] : tensor<2xf32, #dist.shard<@mesh, [{}], partial = sum{"a","b"}>> -> tensor<4xf32, #dist.shard<@mesh, [{"a"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @reduceIntoOther(%0: tensor<4xf32>, %1: tensor<2xf32>) {
+  // expected-error @+1 {{gives 'tensor<4xf32>' into 'tensor<2xf32>'}}
+  %r = dist.reduce sum %0 into %1 dim 0 root 0 over @mesh ["tp"] : tensor<4xf32>, tensor<2xf32> -> tensor<4xf32>
+  return
+}

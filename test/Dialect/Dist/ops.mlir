@@ -32,3 +32,23 @@ func.func @local(%0: tensor<4x4xf32>) -> tensor<2x4xf32> {
   %4 = dist.all_slice %3 dim 0 over @mesh ["row"] : tensor<4x4xf32> -> tensor<2x4xf32>
   return %4 : tensor<2x4xf32>
 }
+
+// CHECK-LABEL: @globalRoot
+func.func @globalRoot(%0: tensor<4x4xf32, #cut>, %1: tensor<2x4xf32, #sum>) -> tensor<4x4xf32, #cut> {
+  // CHECK: dist.broadcast %{{.*}} dim 0 root 1 over @mesh ["row"] : tensor<4x4xf32, #[[CUT]]> -> tensor<2x4xf32, #{{.*}}>
+  %2 = dist.broadcast %0 dim 0 root 1 over @mesh ["row"] : tensor<4x4xf32, #cut> -> tensor<2x4xf32, #whole>
+  // CHECK: dist.reduce sum %{{.*}} dim 0 root 0 over @mesh ["row"] : tensor<2x4xf32, #[[SUM]]> -> tensor<4x4xf32, #[[CUT]]>
+  %3 = dist.reduce sum %1 dim 0 root 0 over @mesh ["row"] : tensor<2x4xf32, #sum> -> tensor<4x4xf32, #cut>
+  // CHECK: dist.reduce sum %{{.*}} into %{{.*}} dim 0 root 1 over @mesh ["row"] : tensor<2x4xf32, #[[SUM]]>, tensor<4x4xf32, #[[CUT]]>
+  %4 = dist.reduce sum %1 into %3 dim 0 root 1 over @mesh ["row"] : tensor<2x4xf32, #sum>, tensor<4x4xf32, #cut> -> tensor<4x4xf32, #cut>
+  return %4 : tensor<4x4xf32, #cut>
+}
+
+// CHECK-LABEL: @localRoot
+func.func @localRoot(%0: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  // CHECK: dist.broadcast %{{.*}} dim 0 root 1 over @mesh ["row"] : tensor<4x4xf32> -> tensor<4x4xf32>
+  %1 = dist.broadcast %0 dim 0 root 1 over @mesh ["row"] : tensor<4x4xf32> -> tensor<4x4xf32>
+  // CHECK: dist.reduce max %{{.*}} into %{{.*}} dim 0 root 0 over @mesh ["row"] : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<4x4xf32>
+  %2 = dist.reduce max %1 into %0 dim 0 root 0 over @mesh ["row"] : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}

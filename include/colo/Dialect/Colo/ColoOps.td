@@ -319,11 +319,21 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, DeclareOpInterfaceMethods<ShardingR
   let summary = "A product of two tensors, one letter a factor: `\"bsh,oh->bso\"`. Closed under differentiation.";
   let description = [{
     No letter twice in one tensor. A letter in both operands and not in the result is contracted; in both and in the
-    result, a batch dim; a letter in one operand only must be in the result.
+    result, a batch dim; a letter in one operand only must be in the result. With `into` the product is added to that value,
+    in its place: nothing else reads it.
+
+    ```mlir
+    %y1 = colo.einsum "mk,kn->mn", %x1, %w1 into %y0
+      : tensor<4x2xf32>, tensor<2x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    ```
   }];
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, StrAttr:$spec);
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, Optional<AnyRankedTensor>:$into, StrAttr:$spec);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$spec `,` $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)";
+  let assemblyFormat = [{
+    $spec `,` $lhs `,` $rhs (`into` $into^)? attr-dict `:` type($lhs) `,` type($rhs) (`,` type($into)^)? `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
+    "::mlir::StringAttr":$spec), [{ build($_builder, $_state, type, lhs, rhs, ::mlir::Value(), spec); }]>];
   let hasVerifier = 1;
 }
 

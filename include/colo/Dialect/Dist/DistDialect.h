@@ -19,4 +19,11 @@
 #define GET_OP_CLASSES
 #include "colo/Dialect/Dist/DistOps.h.inc"
 
+namespace colo::dist {
+
+/// On a product: the algorithm that may replace gather, multiply, scatter (string, "summa").
+inline constexpr llvm::StringLiteral kAlgorithmAttr = "dist.algorithm";
+
+} // namespace colo::dist
+
 #endif // COLO_DIALECT_DIST_DISTDIALECT_H

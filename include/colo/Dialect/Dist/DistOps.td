@@ -30,8 +30,11 @@ def Dist_Dialect : Dialect {
 
     The group of a collective over `axes` is all ranks that agree on every other axis; its members are numbered by their
     coordinates on `axes`, major to minor. Where a dim is cut or put together, member i holds the i-th part.
+
+    `dist.algorithm = "summa"` on a colo.einsum tags a product that `dist-expand-summa` may do in rounds.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
   let dependentDialects = ["::colo::ColoDialect"];
 }
 
@@ -154,6 +157,43 @@ def Dist_PermuteOp : Dist_CollectiveOp<"permute"> {
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$sources, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$input `from` $sources `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+}
+
+def Dist_BroadcastOp : Dist_CollectiveOp<"broadcast"> {
+  let summary = "The part of `dim` that member `root` holds, on every member.";
+  let description = [{
+    Global: `axes` are all that cut `dim`; the result is part `root` of it, of which no part is cut. Local: the result is the
+    root's operand.
+
+    ```mlir
+    %1 = dist.broadcast %0 dim 1 root 2 over @mesh ["col"] : tensor<8x12xf32, #rows_col> -> tensor<8x4xf32, #rows>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dim, I64Attr:$root, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $input `dim` $dim `root` $root `over` $mesh $axes attr-dict `:` type($input) `->` type($result)
+  }];
+}
+
+def Dist_ReduceOp : Dist_CollectiveOp<"reduce"> {
+  let summary = "The sum or maximum over the group, of which member `root` makes its part of `dim`.";
+  let description = [{
+    Global: the operand is part `root` of `dim`, partial over `axes`; the result, which `axes` cut along `dim`, is `into` with that
+    part replaced by the sum. Without `into` its other parts are not defined. Local: on the root the sum, on other members `into`.
+
+    ```mlir
+    %2 = dist.reduce sum %1 into %0 dim 1 root 2 over @mesh ["col"]
+      : tensor<8x4xf32, #sum_col>, tensor<8x12xf32, #rows_col> -> tensor<8x12xf32, #rows_col>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$into, Dist_ReduceKind:$kind, I64Attr:$dim,
+    I64Attr:$root, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $kind $input (`into` $into^)? `dim` $dim `root` $root `over` $mesh $axes attr-dict `:`
+    type($input) (`,` type($into)^)? `->` type($result)
+  }];
 }
 
 def Dist_ReshardOp : Dist_Op<"reshard", [Pure]> {

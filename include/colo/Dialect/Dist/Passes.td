@@ -129,6 +129,33 @@ def VerifyPass : Dist_Pass<"dist-verify"> {
   }];
 }
 
+def ExpandSummaPass : Dist_Pass<"dist-expand-summa"> {
+  let summary = "Expand tagged products into rounds of broadcasts, products and reductions.";
+  let description = [{
+    A product with `dist.algorithm = "summa"` whose operands are gathered, or whose result is scattered, along one of its factors is
+    done part by part of that factor: as many rounds as a group has members, each the root once. Products that gather the
+    same value next to each other share its broadcasts. docs/sharding.md has the three forms and the counts.
+
+    With `algorithm=reference` gathers and scatters stay, one of each for every product or group that shares it: the same bytes, whole operands.
+
+    In: a program in global or local form. Out: the same without tags; `dist.broadcast`, `dist.reduce`, products with `into`.
+    Errors: an algorithm other than loop and reference.
+
+    ```mlir
+    %g = dist.all_gather %x dim 1 over @mesh ["col"] : tensor<8x12xf32, #rows_col> -> tensor<8x12xf32, #rows>
+    %y = colo.einsum "mk,kn->mn", %g, %w {dist.algorithm = "summa"} : ...
+    // becomes, with 2 members
+    %x0 = dist.broadcast %x dim 1 root 0 over @mesh ["col"] : tensor<8x12xf32, #rows_col> -> tensor<8x6xf32, #rows>
+    %w0 = colo.slice %w ...
+    %y0 = colo.einsum "mk,kn->mn", %x0, %w0 : ...
+    %x1 = dist.broadcast %x dim 1 root 1 over @mesh ["col"] : ...
+    %w1 = colo.slice %w ...
+    %y1 = colo.einsum "mk,kn->mn", %x1, %w1 into %y0 : ...
+    ```
+  }];
+  let options = [Option<"algorithm", "algorithm", "std::string", "\"loop\"", "loop or reference">];
+}
+
 def LocalizePass : Dist_Pass<"dist-localize"> {
   let summary = "Make shapes local.";
   let description = [{

@@ -96,6 +96,8 @@ struct ProductPlan {
   FactorAxes parameter; ///< how the parameter is kept; it is cut so if it was open
   FactorAxes work;      ///< how the work is divided
   FactorAxes result;    ///< how the result is held from then on, complete; nothing for a gradient
+  /// Whether a product gathers and scatters part by part (dist-expand-summa) rather than at once.
+  bool summa = false;
 };
 
 class Policy {

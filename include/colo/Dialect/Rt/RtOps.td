@@ -232,6 +232,14 @@ def Rt_PermuteOp : Rt_CollectiveOp<"permute"> {
   let summary = "One send and one receive a rank: rank r of the group receives from rank sources[r].";
   let arguments = !con(common, (ins DenseI64ArrayAttr:$sources));
 }
+def Rt_BroadcastOp : Rt_CollectiveOp<"broadcast"> {
+  let summary = "What rank `root` of the group sends, on every rank of it.";
+  let arguments = !con(common, (ins I64Attr:$root));
+}
+def Rt_ReduceOp : Rt_ReducingOp<"reduce"> {
+  let summary = "Element-wise sum or maximum over the group, on rank `root`; recv of the other ranks stays as it is.";
+  let arguments = !con(common, kind, (ins I64Attr:$root));
+}
 
 def Rt_RecordOp : Rt_Op<"record", []> {
   let summary = "Event `event` stands for all work issued on `stream` so far.";

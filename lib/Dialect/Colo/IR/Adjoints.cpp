@@ -235,6 +235,8 @@ void EinsumOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange, ArrayR
   EinsumSpec spec = parseEinsumSpec(getSpec());
   grads[0] = einsumGradient(b, spec.result, d[0], spec.rhs, x[1], spec.lhs);
   grads[1] = einsumGradient(b, spec.result, d[0], spec.lhs, x[0], spec.rhs);
+  if (getInto())
+    grads[2] = d[0];
 }
 
 //===----------------------------------------------------------------------===//

@@ -252,6 +252,12 @@ LogicalResult EinsumOp::verify() {
     for (char c : operand)
       if (!spec.result.contains(c) && !(spec.lhs.contains(c) && spec.rhs.contains(c)))
         return emitOpError("factor '") << c << "' is in one operand only and not in the result";
+  if (!getInto())
+    return success();
+  if (getInto().getType() != getResult().getType())
+    return emitOpError("adds to a value of another type: ") << getInto().getType() << " and " << getResult().getType();
+  if (!getInto().hasOneUse())
+    return emitOpError("adds in place to a value that something else reads");
   return success();
 }
 

@@ -261,6 +261,8 @@ FactorMap EinsumOp::getFactorMap() {
     return dims;
   };
   builder.operand(tensor(spec.lhs, getLhs())).operand(tensor(spec.rhs, getRhs()));
+  if (getInto())
+    builder.operand(tensor(spec.result, getInto()));
   return builder.result(tensor(spec.result, getResult())).linearInOneOf({0, 1});
 }
 

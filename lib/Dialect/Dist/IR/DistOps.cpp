@@ -367,6 +367,58 @@ LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+/// What is verified alike for collectives with a root: `part` is that member's part of `dim` of `whole`, in global
+/// form.
+static LogicalResult verifyRoot(const Collective &c, int64_t dim, int64_t root, RankedTensorType whole,
+                                RankedTensorType part) {
+  if (root < 0 || root >= c.group)
+    return c.op->emitOpError("has root ") << root << " in a group of " << c.group;
+  if (dim < 0 || dim >= whole.getRank())
+    return c.op->emitOpError("has no dim ") << dim << " in " << whole;
+  if (!isGlobal(c.op))
+    return part == whole ? success() : c.op->emitOpError("gives ") << whole << " from " << part;
+  std::optional<Sharding> sharding = shardingOf(whole, c.mesh), expected = shardingOf(part, c.mesh);
+  if (!sharding || !expected)
+    return c.op->emitOpError("has a sharding with an axis that the mesh does not have");
+  if (sharding->dims[dim] != c.axes || whole.getDimSize(dim) % c.group != 0)
+    return c.op->emitOpError("needs dim ") << dim << " of " << whole << " cut over its axes alone";
+  sharding->dims[dim].clear();
+  SmallVector<int64_t> shape(whole.getShape());
+  shape[dim] /= c.group;
+  if (part.getShape() != ArrayRef(shape) || part.getElementType() != whole.getElementType() ||
+      sharding->complete() != expected->complete())
+    return c.op->emitOpError("takes ") << part << " for a part of dim " << dim << " of " << whole;
+  return success();
+}
+
+LogicalResult dist::BroadcastOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  FailureOr<Collective> c = lookUp(*this, symbols, getMeshAttr(), getAxes());
+  if (failed(c))
+    return failure();
+  if (failed(verifyRoot(*c, getDim(), getRoot(), c->inputType(), c->resultType())))
+    return failure();
+  if (isGlobal(*this) && shardingOf(c->inputType(), c->mesh)->partial != shardingOf(c->resultType(), c->mesh)->partial)
+    return emitOpError("keeps what its operand is partial over");
+  return success();
+}
+
+LogicalResult dist::ReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  FailureOr<Collective> c = lookUp(*this, symbols, getMeshAttr(), getAxes());
+  if (failed(c) || failed(verifyRoot(*c, getDim(), getRoot(), c->resultType(), c->inputType())))
+    return failure();
+  if (getInto() && getInto().getType() != c->resultType())
+    return emitOpError("gives ") << c->resultType() << " into " << getInto().getType();
+  if (!isGlobal(*this))
+    return success();
+  Sharding input = *shardingOf(c->inputType(), c->mesh), left = input;
+  left.removePartial(c->axes);
+  if (input.kind != getKind() || left.partial.size() + c->axes.size() != input.partial.size())
+    return emitOpError("needs an operand that is partial of its kind over its axes, not ") << c->inputType();
+  if (left.partial != shardingOf(c->resultType(), c->mesh)->partial)
+    return emitOpError("keeps what its operand is partial over beside its axes");
+  return success();
+}
+
 LogicalResult ReshardOp::verify() {
   if (getInput().getType().getShape() != getResult().getType().getShape() ||
       getInput().getType().getElementType() != getResult().getType().getElementType())
@@ -376,6 +428,15 @@ LogicalResult ReshardOp::verify() {
 
 #define GET_OP_CLASSES
 #include "colo/Dialect/Dist/DistOps.cpp.inc"
+
+LogicalResult DistDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() != kAlgorithmAttr)
+    return op->emitOpError("has an attribute that the dist dialect does not know: ") << attribute.getName();
+  auto name = dyn_cast<StringAttr>(attribute.getValue());
+  if (!isa<EinsumOp>(op) || !name || name.getValue() != "summa")
+    return op->emitOpError("has algorithm ") << attribute.getValue() << "; legal is \"summa\" on a colo.einsum";
+  return success();
+}
 
 void DistDialect::initialize() {
   addAttributes<

@@ -42,7 +42,7 @@ std::optional<ProductPlan> GridPolicy::planProduct(const ProductUse &use) const 
     return planLookup(use, rows, tokens);
 
   size_t count = use.map.factors.size();
-  ProductPlan plan{FactorAxes(count), FactorAxes(count), {}};
+  ProductPlan plan{FactorAxes(count), FactorAxes(count), {}, /*summa=*/true};
   if (use.held) {
     plan.parameter = *use.held;
   } else {

@@ -106,6 +106,8 @@ LogicalResult Partitioner::partitionAsPlanned(Operation *op, const FactorMap &ma
   std::optional<Candidate> candidate = evaluate(op, map, {plan.work, {}, 0});
   if (!candidate)
     return op->emitError("cannot be cut as its parameters are");
+  if (plan.summa)
+    op->setAttr(kAlgorithmAttr, StringAttr::get(op->getContext(), "summa"));
   for (OpOperand &operand : op->getOpOperands())
     if (failed(setOperand(operand, candidate->operands[operand.getOperandNumber()])))
       return failure();

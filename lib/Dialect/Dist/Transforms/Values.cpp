@@ -28,7 +28,7 @@ bool Partitioner::isOpen(Value value) const {
 /// A broadcast repeats its operand along new dims: that is cheap in any layout,
 /// and large as a whole.
 bool Partitioner::isOpenComputation(Operation *op, const FactorMap &map) {
-  if (isa<BroadcastOp>(op))
+  if (isa<colo::BroadcastOp>(op))
     return true;
   if (op->getNumResults() != 1 || isa<CostOpInterface>(op) || !isPure(op))
     return false;

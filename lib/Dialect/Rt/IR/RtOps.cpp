@@ -151,6 +151,19 @@ LogicalResult PermuteOp::verify() {
   return verifySameCount(*this, getSend(), getRecv());
 }
 
+LogicalResult BroadcastOp::verify() {
+  if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())))
+    return failure();
+  return verifySameCount(*this, getSend(), getRecv());
+}
+
+LogicalResult ReduceOp::verify() {
+  if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())) ||
+      failed(verifyKind(*this, getKind())))
+    return failure();
+  return verifySameCount(*this, getSend(), getRecv());
+}
+
 LogicalResult ScatterAddOp::verify() {
   llvm::ArrayRef<int64_t> gradient = getGradient().getType().getShape(), ids = getIds().getType().getShape();
   llvm::ArrayRef<int64_t> table = getResult().getType().getShape();
