@@ -76,6 +76,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     break;
   case Phase::Linalg:
     pm.addPass(createFormKernels());
+    pm.addPass(createOverlapCollectives());
     break;
   case Phase::Buffers:
     buildBuffersPipeline(pm);

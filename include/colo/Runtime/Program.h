@@ -88,6 +88,10 @@ typedef struct {
                             on axis a is 0 (replicated there) */
 } ColoSegment;
 
+/* The rank's own thread; reductions of gradients; collectives inside layers,
+ * in order with the work where the runtime has no thread to spare. */
+enum { COLO_STREAM_COMPUTE = 0, COLO_STREAM_GRADIENTS = 1, COLO_STREAM_TRANSFERS = 2 };
+
 /* A communicator: all ranks that agree on every coordinate but those of `axes`
  * (tensor axes, major to minor) and, if `dataParallel`, the replica index (most
  * major). Its ranks are ordered by those coordinates. Created at start, in

@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Stream 0 computes; stream 1 reduces gradients over replicas (and over the
+// Denominators are summed over replicas on stream 2 while the first micro-batch
+// starts. Stream 0 computes; stream 1 reduces gradients over replicas (and over the
 // tensor axes of their reduction set) as soon as the last micro-batch has
 // completed them. What no layer announced is reduced after the last
 // micro-batch. Norms, clipping and updates come after all reductions.
@@ -22,6 +23,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace colo {
@@ -32,9 +34,8 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-/// Events: gradients are complete (compute to communication), reductions are done (back).
-static constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1;
-static constexpr int64_t kCommunication = 1;
+using rt::kCompleteEvent, rt::kReducedEvent;
+static constexpr int64_t kCommunication = rt::kGradientStream;
 
 namespace {
 
@@ -55,6 +56,10 @@ public:
       return failure();
     startReductions();
     expandCounts();
+    name("denominators");
+    awaitCounts(entry);
+    awaitCounts(evaluate);
+    loc = module.getLoc();
     buildStep();
     if (evaluate)
       buildEvaluate();
@@ -74,10 +79,13 @@ private:
   func::FuncOp createFunction(StringRef name, StringRef role);
   void clear(StringRef name, int64_t elements, Type element);
   void buildCounts();
+  llvm::DenseSet<func::FuncOp> readersOfCounts();
+  void awaitCounts(func::FuncOp microBatch);
+  void buildInverses();
   void buildMicroBatches(func::FuncOp microBatch);
   void reduceGradients(Value span, ArrayAttr axes);
   void reduceRest();
-  void reduceOverReplicas(Value buffer);
+  void reduceOverReplicas(Value buffer, int64_t stream = rt::kComputeStream);
   Value buildGradientNorm();
   Value buildClip(Value norm);
   void buildUpdate(Value clip);
@@ -216,8 +224,8 @@ void StepBuilder::reduceRest() {
   b.create<rt::WaitOp>(loc, kReducedEvent, 0);
 }
 
-void StepBuilder::reduceOverReplicas(Value values) {
-  b.create<rt::AllReduceOp>(loc, values, values, b.getArrayAttr({}), b.getUnitAttr(), b.getI64IntegerAttr(0),
+void StepBuilder::reduceOverReplicas(Value values, int64_t stream) {
+  b.create<rt::AllReduceOp>(loc, values, values, b.getArrayAttr({}), b.getUnitAttr(), b.getI64IntegerAttr(stream),
                             IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
 }
 
@@ -289,16 +297,60 @@ void StepBuilder::expandCounts() {
   }
 }
 
-/// Denominators of the global batch and their inverses, 0 where nothing was counted.
+/// Denominators of the global batch. Their sum over the replicas is on its way while the first micro-batch runs up to
+/// its first use.
 void StepBuilder::buildCounts() {
   if (!terms)
     return;
   clear("counts", terms, b.getI64Type());
   if (count)
     buildMicroBatches(count);
+  b.create<rt::RecordOp>(loc, rt::kStartEvent, rt::kComputeStream);
+  b.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
+  reduceOverReplicas(buffer("counts", MemRefType::get({terms}, b.getI64Type())), rt::kTransferStream);
+  b.create<rt::RecordOp>(loc, rt::kCountedEvent, rt::kTransferStream);
+}
+
+/// Functions that read a denominator, themselves or in what they call.
+llvm::DenseSet<func::FuncOp> StepBuilder::readersOfCounts() {
+  llvm::DenseSet<func::FuncOp> readers;
+  module.walk([&](rt::InverseCountOp op) { readers.insert(op->getParentOfType<func::FuncOp>()); });
+  SymbolTable symbols(module);
+  for (size_t before = 0; before != readers.size();) {
+    before = readers.size();
+    module.walk([&](func::CallOp call) {
+      if (readers.contains(symbols.lookup<func::FuncOp>(call.getCallee())))
+        readers.insert(call->getParentOfType<func::FuncOp>());
+    });
+  }
+  return readers;
+}
+
+/// Waits for the denominators before the first op of a micro-batch that needs one, or at its end.
+void StepBuilder::awaitCounts(func::FuncOp microBatch) {
+  if (!terms || !microBatch)
+    return;
+  llvm::DenseSet<func::FuncOp> readers = readersOfCounts();
+  SymbolTable symbols(module);
+  Block &block = microBatch.getBody().front();
+  Operation *first = block.getTerminator();
+  for (Operation &op : llvm::reverse(block)) {
+    bool needs = llvm::any_of(op.getOperands(), [](Value v) { return v.getDefiningOp<rt::InverseCountOp>(); });
+    op.walk([&](func::CallOp call) { needs |= readers.contains(symbols.lookup<func::FuncOp>(call.getCallee())); });
+    if (needs)
+      first = &op;
+  }
+  b.setInsertionPoint(first);
+  b.create<rt::WaitOp>(loc, rt::kCountedEvent, rt::kComputeStream);
+  buildInverses();
+  for (auto op : llvm::make_early_inc_range(block.getOps<rt::InverseCountOp>()))
+    op->moveBefore(first);
+}
+
+/// 1/N of each denominator, 0 where nothing was counted.
+void StepBuilder::buildInverses() {
   Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
   Value inverses = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
-  reduceOverReplicas(counts);
   auto loop = b.create<scf::ForOp>(loc, index(0), index(terms), index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(loop.getBody()->getTerminator());
