@@ -13,16 +13,19 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace colo;
 
 namespace {
 
+/// How the replicas are named among the axes of a collective.
+constexpr llvm::StringLiteral kReplicas = "dp";
+
 class StepWalker {
 public:
-  StepWalker(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit) : symbols(module), visit(visit) {}
+  StepWalker(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit, int64_t given)
+      : symbols(module), visit(visit), given(given) {}
 
   void walk(Region &region, int64_t times) {
     for (Block &block : region)
@@ -40,7 +43,7 @@ private:
     }
     if (auto loop = dyn_cast<scf::ForOp>(op)) {
       if (auto batches = loop->getAttrOfType<IntegerAttr>(rt::kMicroBatchesAttr)) {
-        microBatches = batches.getInt();
+        microBatches = given ? given : batches.getInt();
         times *= microBatches;
       } else if (auto count = getConstantIntValue(loop.getUpperBound())) {
         times *= *count;
@@ -54,7 +57,7 @@ private:
 
   SymbolTable symbols;
   llvm::function_ref<void(Operation *, int64_t)> visit;
-  int64_t microBatches = 1;
+  int64_t given, microBatches = 1;
 };
 
 int64_t elementBytes(Type type) { return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8); }
@@ -64,69 +67,52 @@ int64_t bytesOf(Value memref) {
   return type.getNumElements() * elementBytes(type.getElementType());
 }
 
-/// Elements of chunk `index` when `count` elements are cut into `ranks` chunks, the longer ones first.
-int64_t chunk(int64_t count, int64_t ranks, int64_t index) { return count / ranks + (index < count % ranks); }
-
-int64_t ringAllReduce(Value buffer, int64_t ranks) {
-  auto type = cast<MemRefType>(buffer.getType());
-  int64_t count = type.getNumElements();
-  return (2 * count - chunk(count, ranks, 1 % ranks) - chunk(count, ranks, 2 % ranks)) *
-         elementBytes(type.getElementType());
-}
-
-/// Fills in what one collective sends in a group of `ranks`.
-void countTraffic(Operation *op, int64_t ranks, PlannedCollective &use) {
-  int64_t others = ranks - 1;
-  use.messages = others;
-  llvm::TypeSwitch<Operation *>(op)
-      .Case<rt::AllReduceOp>([&](rt::AllReduceOp reduce) {
-        use.bytes = ranks > 1 ? ringAllReduce(reduce.getSend(), ranks) : 0;
-        use.messages = 2 * others;
-        use.payload = bytesOf(reduce.getSend());
-      })
-      .Case<rt::AllGatherOp>([&](rt::AllGatherOp gather) {
-        use.bytes = others * bytesOf(gather.getSend());
-        use.payload = bytesOf(gather.getRecv());
-      })
-      .Case<rt::ReduceScatterOp>([&](rt::ReduceScatterOp scatter) {
-        use.bytes = others * bytesOf(scatter.getRecv());
-        use.payload = bytesOf(scatter.getSend());
-      })
-      .Case<rt::AllToAllOp>([&](rt::AllToAllOp exchange) {
-        use.bytes = others * (bytesOf(exchange.getSend()) / ranks);
-        use.payload = bytesOf(exchange.getSend());
-      })
-      .Case<rt::BroadcastOp>([&](rt::BroadcastOp broadcast) {
-        bool isRoot = broadcast.getRoot() == 0;
-        use.bytes = isRoot ? others * bytesOf(broadcast.getSend()) : 0;
-        use.messages = isRoot ? others : 0;
-        use.payload = bytesOf(broadcast.getSend());
-      })
-      .Case<rt::ReduceOp>([&](rt::ReduceOp reduce) {
-        bool sends = reduce.getRoot() != 0 && ranks > 1;
-        use.bytes = sends ? bytesOf(reduce.getSend()) : 0;
-        use.messages = sends;
-        use.payload = bytesOf(reduce.getSend());
-      })
-      .Case<rt::PermuteOp>([&](rt::PermuteOp permute) {
-        bool moves = permute.getSources().front() != 0;
-        use.bytes = moves ? bytesOf(permute.getSend()) : 0;
-        use.messages = moves;
-        use.payload = bytesOf(permute.getSend());
-      });
-}
-
-PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t times) {
-  PlannedCollective use{op->getName().stripDialect().str(), describe(op->getLoc()), {}, 0, 0, times, 0};
+PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t replicas, int64_t times) {
+  PlannedCollective use{op->getName().stripDialect().str(), describe(op->getLoc()), {}, {}, times, payloadOf(op)};
   auto axes = op->getAttrOfType<ArrayAttr>("axes");
   for (StringAttr axis : axes.getAsRange<StringAttr>())
     use.axes.push_back(axis.getValue().str());
-  countTraffic(op, groupSize(mesh, axes), use);
-  if (op->hasAttr("data_parallel")) {
-    use.axes.push_back("dp");
-    use.bytes = use.messages = -1;
-  }
+  bool overReplicas = op->hasAttr("data_parallel");
+  if (overReplicas)
+    use.axes.push_back(kReplicas.str());
+  if (!overReplicas || replicas)
+    use.sent = trafficOf(op, groupSize(mesh, axes) * (overReplicas ? replicas : 1));
   return use;
+}
+
+std::vector<AxesTotal> totalsOf(ArrayRef<PlannedCollective> collectives) {
+  std::vector<AxesTotal> totals;
+  for (const PlannedCollective &use : collectives) {
+    if (!use.perStep)
+      continue;
+    std::optional<GroupTraffic> sent;
+    if (use.sent)
+      sent = *use.sent * use.perStep;
+    auto it = llvm::find_if(totals, [&](const AxesTotal &total) { return total.axes == use.axes; });
+    if (it == totals.end())
+      totals.push_back({use.axes, sent});
+    else if (sent)
+      it->sent = *it->sent + *sent;
+  }
+  return totals;
+}
+
+/// The replicas come first in a rank's number and in a member's.
+int64_t memberOf(const Plan &plan, ArrayRef<std::string> axes, int64_t rank) {
+  int64_t tensorRank = rank % plan.ranks;
+  int64_t member = !axes.empty() && axes.back() == kReplicas ? rank / plan.ranks : 0;
+  for (const std::string &name : axes) {
+    int64_t minor = 1, coordinate = 0, size = 1;
+    for (const auto &[axis, length] : llvm::reverse(plan.mesh)) {
+      if (axis == name) {
+        coordinate = tensorRank / minor % length;
+        size = length;
+      }
+      minor *= length;
+    }
+    member = member * size + coordinate;
+  }
+  return member;
 }
 
 int64_t flopsOf(rt::GemmOp gemm) {
@@ -150,15 +136,15 @@ int64_t savedBytes(func::FuncOp entry) {
 
 } // namespace
 
-void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit) {
+void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit, int64_t microBatches) {
   for (func::FuncOp func : module.getOps<func::FuncOp>()) {
     auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
     if (role && role.getValue() == "step")
-      StepWalker(module, visit).walk(func.getBody(), 1);
+      StepWalker(module, visit, microBatches).walk(func.getBody(), 1);
   }
 }
 
-std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module) {
+std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module, int64_t microBatches) {
   std::vector<std::pair<Operation *, int64_t>> uses;
   llvm::DenseMap<Operation *, size_t> index;
   auto add = [&](Operation *op, int64_t times) {
@@ -170,7 +156,7 @@ std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module
       uses.push_back({op, 0});
     uses[it->second].second += times;
   };
-  walkStep(module, add);
+  walkStep(module, add, microBatches);
   module.walk([&](Operation *op) { add(op, 0); });
   return uses;
 }
@@ -194,19 +180,19 @@ std::string colo::describe(Location loc) {
   return "";
 }
 
-Plan colo::computePlan(ModuleOp module) {
-  Plan plan;
-  FailureOr<Training> training = Training::of(module);
-  Training settings = succeeded(training) ? *training : Training();
-  Mesh mesh = getMesh(module);
-  for (const MeshAxis &axis : mesh)
-    plan.ranks *= axis.size;
-  plan.microBatches = settings.batchSize / settings.microBatch * settings.accumulation;
+/// Micro-batches of one replica's step; a global batch is shared out at launch.
+static int64_t microBatchesOf(const Training &training, int64_t replicas) {
+  if (training.globalBatchSize && replicas)
+    return training.globalBatchSize / (replicas * training.microBatch);
+  return training.batchSize / training.microBatch * training.accumulation;
+}
+
+static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
   if (auto elements = module->getAttrOfType<IntegerAttr>("colo.param_elements"))
     for (ParamOp param : module.getOps<ParamOp>())
       plan.parameters = elements.getInt() * elementBytes(cast<RankedTensorType>(param.getType()).getElementType());
   plan.gradients = plan.parameters;
-  plan.optimizerState = plan.parameters * settings.stateBuffers();
+  plan.optimizerState = plan.parameters * training.stateBuffers();
   if (auto bytes = module->getAttrOfType<IntegerAttr>("colo.workspace_bytes"))
     plan.workspace = bytes.getInt();
   for (func::FuncOp func : module.getOps<func::FuncOp>()) {
@@ -218,11 +204,44 @@ Plan colo::computePlan(ModuleOp module) {
         plan.inputs += bytesOf(func.getArgument(i)) * plan.microBatches;
     plan.activations = savedBytes(func);
   }
-  walkStep(module, [&](Operation *op, int64_t times) {
+}
+
+Plan colo::computePlan(ModuleOp module, int64_t replicas) {
+  Plan plan;
+  FailureOr<Training> training = Training::of(module);
+  Training settings = succeeded(training) ? *training : Training();
+  Mesh mesh = getMesh(module);
+  for (const MeshAxis &axis : mesh) {
+    plan.mesh.push_back({axis.name.str(), axis.size});
+    plan.ranks *= axis.size;
+  }
+  plan.replicas = replicas ? replicas : settings.data;
+  plan.microBatches = microBatchesOf(settings, plan.replicas);
+  planMemory(module, settings, plan);
+  auto addFlops = [&](Operation *op, int64_t times) {
     if (auto gemm = dyn_cast<rt::GemmOp>(op))
       plan.flops += flopsOf(gemm) * times;
-  });
-  for (auto [op, times] : collectivesOf(module))
-    plan.collectives.push_back(describeCollective(op, mesh, times));
+  };
+  walkStep(module, addFlops, plan.microBatches);
+  for (auto [op, times] : collectivesOf(module, plan.microBatches))
+    plan.collectives.push_back(describeCollective(op, mesh, plan.replicas, times));
+  plan.totals = totalsOf(plan.collectives);
   return plan;
+}
+
+Traffic Plan::sentBy(int64_t rank) const {
+  Traffic sum;
+  for (const AxesTotal &total : totals)
+    if (total.sent)
+      sum = sum + total.sent->of(memberOf(*this, total.axes, rank));
+  return sum;
+}
+
+Traffic Plan::mostSent() const {
+  Traffic most;
+  for (int64_t rank = 0, world = ranks * std::max<int64_t>(replicas, 1); rank < world; ++rank) {
+    Traffic sent = sentBy(rank);
+    most = {std::max(most.bytes, sent.bytes), std::max(most.messages, sent.messages)};
+  }
+  return most;
 }

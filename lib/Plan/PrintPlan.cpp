@@ -6,41 +6,20 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Plan/Plan.h"
-#include "llvm/Support/Format.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
-#include <map>
 
 using namespace colo;
 
-static std::string axesOf(const PlannedCollective &use) {
-  std::string text;
-  for (const std::string &axis : use.axes)
-    text += (text.empty() ? "" : ",") + axis;
-  return text;
-}
+static std::string join(llvm::ArrayRef<std::string> axes) { return llvm::join(axes, ","); }
 
-/// Bytes and messages of a step over each group, in the order of first use; -1 where replicas matter.
-static std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> totals(const Plan &plan) {
-  std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> sums;
-  for (const PlannedCollective &use : plan.collectives) {
-    if (!use.perStep)
-      continue;
-    std::string axes = axesOf(use);
-    auto it = std::find_if(sums.begin(), sums.end(), [&](const auto &entry) { return entry.first == axes; });
-    if (it == sums.end())
-      it = sums.insert(sums.end(), {axes, {0, 0}});
-    if (use.bytes < 0)
-      it->second = {-1, -1};
-    else
-      it->second = {it->second.first + use.bytes * use.perStep, it->second.second + use.messages * use.perStep};
-  }
-  return sums;
+/// A number of the rank that sends most in a step.
+static std::string most(const std::optional<GroupTraffic> &sent, int64_t Traffic::*number, int64_t times = 1) {
+  return sent ? std::to_string(sent->most().*number * times) : "by replicas";
 }
 
 static std::string mebibytes(int64_t bytes) { return llvm::formatv("{0,12:f2} MiB", bytes / 1048576.0).str(); }
-
-static std::string bytesOrUnknown(int64_t bytes) { return bytes < 0 ? "by replicas" : std::to_string(bytes); }
 
 void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   os << "memory of one rank (tensor group of " << plan.ranks << ")\n";
@@ -56,25 +35,51 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   row("total", plan.total());
   os << llvm::formatv("work of one rank and step ({0} micro-batches)\n  products           {1:e3} flop\n",
                       plan.microBatches, static_cast<double>(plan.flops));
-  os << "communication of one rank and step\n";
+  os << "communication of one step, of the rank that sends most\n";
   if (plan.collectives.empty())
     os << "  none\n";
   else
-    os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14}  {5}\n", "kind", "axes", "times", "payload",
-                        "bytes sent", "source");
+    os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14} {5,11}  {6}\n", "kind", "axes", "times", "payload",
+                        "bytes sent", "messages", "source");
   for (const PlannedCollective &use : plan.collectives)
     if (use.perStep)
-      os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14}  {5}\n", use.kind, axesOf(use), use.perStep,
-                          use.payload, bytesOrUnknown(use.bytes), use.source);
-  for (const auto &[axes, sum] : totals(plan))
-    os << llvm::formatv("  total over {0,-12} {1,14} bytes {2,8} messages\n", axes, bytesOrUnknown(sum.first),
-                        bytesOrUnknown(sum.second));
+      os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14} {5,11}  {6}\n", use.kind, join(use.axes), use.perStep,
+                          use.payload, most(use.sent, &Traffic::bytes, use.perStep),
+                          most(use.sent, &Traffic::messages, use.perStep), use.source);
+  for (const AxesTotal &total : plan.totals)
+    os << llvm::formatv("  {0,-51} {1,14} {2,11}\n", "total over " + join(total.axes),
+                        most(total.sent, &Traffic::bytes), most(total.sent, &Traffic::messages));
+}
+
+/// Runs of members in their order: [members, bytes, messages], each of one execution or step.
+static void printSent(llvm::json::OStream &json, const std::optional<GroupTraffic> &sent) {
+  if (!sent)
+    return json.attribute("sent", nullptr);
+  json.attributeArray("sent", [&] {
+    for (const GroupTraffic::Run &run : sent->getRuns())
+      json.array([&] {
+        json.value(run.members);
+        json.value(run.each.bytes);
+        json.value(run.each.messages);
+      });
+  });
+}
+
+static void printMost(llvm::json::OStream &json, const std::optional<GroupTraffic> &sent, int64_t times) {
+  json.attribute("bytes_per_step", sent ? sent->most().bytes * times : -1);
+  json.attribute("messages_per_step", sent ? sent->most().messages * times : -1);
 }
 
 void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
   llvm::json::OStream json(os, /*IndentSize=*/2);
   json.object([&] {
     json.attribute("ranks", plan.ranks);
+    json.attributeObject("mesh", [&] {
+      for (const auto &[axis, size] : plan.mesh)
+        json.attribute(axis, size);
+    });
+    if (plan.replicas)
+      json.attribute("replicas", plan.replicas);
     json.attribute("micro_batches", plan.microBatches);
     json.attributeObject("memory", [&] {
       json.attribute("parameters", plan.parameters);
@@ -90,20 +95,19 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
       for (const PlannedCollective &use : plan.collectives)
         json.object([&] {
           json.attribute("kind", use.kind);
-          json.attribute("axes", axesOf(use));
+          json.attribute("axes", join(use.axes));
           json.attribute("executions_per_step", use.perStep);
           json.attribute("payload", use.payload);
-          json.attribute("bytes_per_step", use.bytes < 0 ? -1 : use.bytes * use.perStep);
-          json.attribute("messages_per_step", use.messages < 0 ? -1 : use.messages * use.perStep);
+          printMost(json, use.sent, use.perStep);
+          printSent(json, use.sent);
           json.attribute("source", use.source);
         });
     });
     json.attributeArray("totals", [&] {
-      for (const auto &[axes, sum] : totals(plan))
-        json.object([&, axes = axes, sum = sum] {
-          json.attribute("axes", axes);
-          json.attribute("bytes_per_step", sum.first);
-          json.attribute("messages_per_step", sum.second);
+      for (const AxesTotal &total : plan.totals)
+        json.object([&] {
+          json.attribute("axes", join(total.axes));
+          printMost(json, total.sent, 1);
         });
     });
   });

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Tools/Compile.h"
+#include "CompareModes.h"
 #include "colo/Frontend/Config.h"
 #include "colo/Frontend/Diagnostics.h"
 #include "colo/Frontend/Model.h"
@@ -52,6 +53,8 @@ namespace {
 
 llvm::StringRef nameOf(Phase phase) { return names[static_cast<size_t>(phase)]; }
 
+bool prints(CompileRequest::PlanFormat format) { return format != CompileRequest::PlanFormat::None; }
+
 int environmentError(const llvm::Twine &message) {
   llvm::WithColor::error(llvm::errs(), "colo-compile") << message << '\n';
   return ExitUsage;
@@ -78,6 +81,8 @@ private:
   int load(llvm::StringRef path, unsigned &bufferId);
   int loadInputs();
   int importModule();
+  int readDefines();
+  int compareModes();
   llvm::SMLoc addDefineBuffer(llvm::StringRef name, llvm::StringRef value);
   int runPhase(Phase phase);
   int internalError(Phase phase, const std::string &before);
@@ -94,6 +99,7 @@ private:
   Diagnostics diagnostics;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   ParallelConfig config;
+  ModelOptions options;
   unsigned modelBuffer = 0;
   OwningOpRef<ModuleOp> module;
   bool done = false; ///< the requested phase has been printed
@@ -134,6 +140,11 @@ int Compilation::loadInputs() {
   if (!loaded)
     return ExitInput;
   config = *loaded;
+  // A comparison shares the rows out anew.
+  if (std::string error = describeBatchError(config); !error.empty() && !prints(request.compareModes)) {
+    diagnostics.error(config.batchSize.isDefault() ? config.tensorMode.loc : config.batchSize.loc, error);
+    return ExitInput;
+  }
   return ExitDone;
 }
 
@@ -158,9 +169,7 @@ llvm::SMLoc Compilation::addDefineBuffer(llvm::StringRef name, llvm::StringRef v
   return loc;
 }
 
-int Compilation::importModule() {
-  ModelOptions options;
-  options.batch = config.microBatch();
+int Compilation::readDefines() {
   options.modelName = request.modelName;
   options.defines = config.model;
   for (const auto &[name, value] : request.defines) {
@@ -172,11 +181,48 @@ int Compilation::importModule() {
       return environmentError("-D dtype=" + value + " is not supported; legal: f32 or f64");
     options.f64 = value == "f64";
   }
+  return ExitDone;
+}
+
+int Compilation::importModule() {
+  if (int code = readDefines())
+    return code;
+  options.batch = config.microBatch();
   module = importModel(context, sources, modelBuffer, options);
   if (!module)
     return ExitInput;
   trainingSettings(config).attachTo(*module);
   return ExitDone;
+}
+
+/// The model has been imported and differentiated once, so what is wrong with it has been said.
+int Compilation::compareModes() {
+  auto keepFirst = [](const llvm::SMDiagnostic &diagnostic, void *reason) {
+    auto &text = *static_cast<std::string *>(reason);
+    if (text.empty() && diagnostic.getKind() == llvm::SourceMgr::DK_Error)
+      text = diagnostic.getMessage().str();
+  };
+  auto import = [&](const ParallelConfig &changed, std::string &reason) {
+    options.batch = changed.microBatch();
+    sources.setDiagHandler(keepFirst, &reason);
+    OwningOpRef<ModuleOp> imported = importModel(context, sources, modelBuffer, options);
+    sources.setDiagHandler(nullptr);
+    if (imported)
+      trainingSettings(changed).attachTo(*imported);
+    return imported;
+  };
+  ModeComparison comparison(context, config, request.algorithm, import);
+  int code = writeFile(request.output.empty() ? "-" : request.output, [&](llvm::raw_ostream &os) {
+    if (request.compareModes == CompileRequest::PlanFormat::JSON)
+      comparison.printJSON(os);
+    else
+      comparison.printText(os);
+  });
+  if (code || !comparison.isInternalError())
+    return code;
+  llvm::WithColor::error(llvm::errs(), "colo-compile")
+      << "a mode ended in an internal error; this is a fault of colo\n";
+  return ExitInternal;
 }
 
 int Compilation::writeFile(llvm::StringRef path, llvm::function_ref<void(llvm::raw_ostream &)> print) {
@@ -208,7 +254,7 @@ int Compilation::finishPhase(Phase phase, llvm::function_ref<void(llvm::raw_ostr
     if (int code = writeFile(path, print))
       return code;
   }
-  if (!wants(phase) || request.plan != CompileRequest::PlanFormat::None || request.check)
+  if (!wants(phase) || prints(request.plan) || request.check)
     return ExitDone;
   done = true;
   return writeFile(request.output.empty() ? "-" : request.output, print);
@@ -246,7 +292,8 @@ int Compilation::runPhase(Phase phase) {
 }
 
 int Compilation::printPlan() {
-  Plan plan = computePlan(*module);
+  int64_t ranks = config.pipeline * config.tensorSize * config.sequenceSize;
+  Plan plan = computePlan(*module, config.worldSize / ranks);
   return writeFile(request.output.empty() ? "-" : request.output, [&](llvm::raw_ostream &os) {
     if (request.plan == CompileRequest::PlanFormat::JSON)
       printPlanJSON(plan, os);
@@ -290,7 +337,7 @@ int Compilation::emitExecutable() {
 /// What a binary may not be written over: the inputs, and anything that is no regular file.
 int Compilation::checkOutput() const {
   bool binary = wants(Phase::Executable) || wants(Phase::Object);
-  bool text = !binary || request.check || request.printConfig || request.plan != CompileRequest::PlanFormat::None;
+  bool text = !binary || request.check || request.printConfig || prints(request.plan) || prints(request.compareModes);
   if (text && (request.output.empty() || request.output == "-"))
     return ExitDone;
   if (request.output == "-")
@@ -361,8 +408,8 @@ int Compilation::runPhases() {
   if (int code = finishPhase(Phase::Colo, [&](llvm::raw_ostream &os) { module->print(os); }); code || done)
     return code;
   // What --check checks are all errors that a user can make.
-  bool plan = request.plan != CompileRequest::PlanFormat::None;
-  Phase last = request.check ? Phase::SPMD : plan ? Phase::Rt : Phase::LLVM;
+  bool plan = prints(request.plan), compares = prints(request.compareModes);
+  Phase last = compares ? Phase::Autodiff : request.check ? Phase::SPMD : plan ? Phase::Rt : Phase::LLVM;
   for (int i = static_cast<int>(Phase::Autodiff); i <= static_cast<int>(last); ++i) {
     auto start = std::chrono::steady_clock::now();
     if (int code = runPhase(static_cast<Phase>(i)); code || done)
@@ -373,6 +420,8 @@ int Compilation::runPhases() {
   }
   if (request.check)
     return ExitDone;
+  if (compares)
+    return compareModes();
   if (plan)
     return printPlan();
   auto start = std::chrono::steady_clock::now();

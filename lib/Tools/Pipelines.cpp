@@ -17,6 +17,7 @@
 #include "colo/Frontend/Config.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace colo;
 using namespace mlir;
@@ -30,6 +31,27 @@ dist::ShardingOptions colo::shardingOptions(const ParallelConfig &config) {
   options.sequenceMode = config.sequenceMode;
   options.sequenceSize = config.sequenceSize;
   return options;
+}
+
+void colo::setTensorGroup(ParallelConfig &config, const dist::ShardingOptions &group) {
+  config.tensorMode.value = group.mode;
+  config.tensorSize.value = group.size;
+  config.depth.value = group.depth;
+  config.sequenceParallel.value = group.sequenceParallel;
+}
+
+std::string colo::describeBatchError(const ParallelConfig &config) {
+  std::unique_ptr<dist::Policy> policy = dist::makePolicy(shardingOptions(config));
+  dist::Mesh mesh = dist::makeMesh(*policy);
+  dist::Axes axes = policy->boundary({1, 1, 1}, mesh).dims.front();
+  int64_t parts = mesh.groupSize(axes);
+  if (config.microBatch() % parts == 0)
+    return "";
+  return llvm::formatv(
+      "BATCH_SIZE {0}{1} in {2} micro-batches leaves {3} rows in each, dim 0 of every value, which mode "
+      "'{4}' cuts into {5} parts over {6}; BATCH_SIZE must be a multiple of {7}",
+      config.batchSize.value, config.batchSize.isDefault() ? " (the default)" : "", config.numMicroBatches.value,
+      config.microBatch(), config.tensorMode.value, parts, mesh.describe(axes), parts * config.numMicroBatches);
 }
 
 Training colo::trainingSettings(const ParallelConfig &config) {

@@ -18,11 +18,13 @@ def target_eq : J<"target", "cpu[:native|x86-64-v3|x86-64-v4]", "what the execut
 def define : JoinedOrSeparate<["-"], "D">, MetaVarName<"<name>=<value>">,
   HelpText<"set a size or option of the Model, or dtype=f64">;
 def model_eq : J<"model", "<name>", "the Model class to compile, where the file has several">;
-def world_size_eq : J<"world-size", "<n>", "check the configuration against this number of ranks">;
+def world_size_eq : J<"world-size", "<n>", "the number of ranks: the configuration is checked against it, and the plan knows the replicas">;
 def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, autodiff, sharded, spmd, linalg, buffers, rt, llvm, obj, exe">;
 def dump_phases_eq : J<"dump-phases", "<dir>", "write one numbered file per phase">;
 def plan : F<"plan", "print memory, flops and communication per rank and stop">;
 def plan_eq : J<"plan", "text|json", "the same, in this format">;
+def compare_modes : F<"compare-modes", "print what each parallel mode would cost on --world-size ranks and stop">;
+def compare_modes_eq : J<"compare-modes", "text|json", "the same, in this format">;
 def check : F<"check", "check model and configuration and stop">;
 def print_config : F<"print-config", "print the resolved configuration, and where each value came from, and stop">;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, HelpText<"optimisation level (default 3)">;

@@ -79,6 +79,32 @@ int parseTarget(StringRef target, CompileRequest &request) {
   return ExitDone;
 }
 
+/// `--flag` or `--flag=text|json`; the last one counts.
+int parseFormat(const InputArgList &args, OptionId plain, OptionId valued, CompileRequest::PlanFormat &result) {
+  const Arg *arg = args.getLastArg(plain, valued);
+  if (!arg)
+    return ExitDone;
+  StringRef format = arg->getOption().matches(plain) ? "text" : arg->getValue();
+  if (format != "text" && format != "json")
+    return usageError(Twine("unknown format '") + format + "' of " + arg->getSpelling().rtrim('=') +
+                      "; legal: text or json");
+  result = format == "json" ? CompileRequest::PlanFormat::JSON : CompileRequest::PlanFormat::Text;
+  return ExitDone;
+}
+
+/// A comparison compiles many programs and prints one table.
+int checkComparison(const InputArgList &args, const CompileRequest &request) {
+  if (request.compareModes == CompileRequest::PlanFormat::None)
+    return ExitDone;
+  if (!request.worldSize)
+    return usageError("--compare-modes needs --world-size, the number of ranks to compare on");
+  for (OptionId other : {OPT_plan, OPT_plan_eq, OPT_emit_eq, OPT_dump_phases_eq, OPT_check, OPT_print_config,
+                         OPT_save_temps, OPT_verify_diagnostics})
+    if (const Arg *arg = args.getLastArg(other))
+      return usageError("--compare-modes does not go with " + arg->getSpelling().rtrim('='));
+  return ExitDone;
+}
+
 int parseValues(const InputArgList &args, CompileRequest &request) {
   if (const Arg *arg = args.getLastArg(OPT_emit_eq)) {
     std::optional<Phase> phase = parsePhase(arg->getValue());
@@ -86,12 +112,10 @@ int parseValues(const InputArgList &args, CompileRequest &request) {
       return usageError(Twine("unknown phase '") + arg->getValue() + "'; legal: " + joinNames(phaseNames(), "or"));
     request.emit = *phase;
   }
-  if (const Arg *arg = args.getLastArg(OPT_plan, OPT_plan_eq)) {
-    StringRef format = arg->getOption().matches(OPT_plan) ? "text" : arg->getValue();
-    if (format != "text" && format != "json")
-      return usageError("unknown plan format '" + format + "'; legal: text or json");
-    request.plan = format == "json" ? CompileRequest::PlanFormat::JSON : CompileRequest::PlanFormat::Text;
-  }
+  if (int code = parseFormat(args, OPT_plan, OPT_plan_eq, request.plan))
+    return code;
+  if (int code = parseFormat(args, OPT_compare_modes, OPT_compare_modes_eq, request.compareModes))
+    return code;
   if (const Arg *arg = args.getLastArg(OPT_O))
     if (StringRef(arg->getValue()).getAsInteger(10, request.optLevel) || request.optLevel < 0 || request.optLevel > 3)
       return usageError(Twine("unknown optimisation level '-O") + arg->getValue() + "'; legal: -O0 to -O3");
@@ -132,6 +156,8 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
   request.verbose = args.hasArg(OPT_verbose);
   request.verifyDiagnostics = args.hasArg(OPT_verify_diagnostics);
   if (int code = parseValues(args, request))
+    return code;
+  if (int code = checkComparison(args, request))
     return code;
   if (request.modelFile.empty() && !((request.check || request.printConfig) && !request.configFile.empty()))
     return usageError("no model file; usage: colo-compile MODEL.colo --config PARALLEL.cfg -o EXE");

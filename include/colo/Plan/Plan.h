@@ -7,8 +7,9 @@
 //
 // What one rank holds, computes and sends in one optimizer step, read off the
 // program of phase `rt`. Memory in bytes, work in floating-point operations
-// (multiply-adds count as two), communication in bytes that leave the first
-// rank of the tensor group, by ring algorithms (docs/communication.md).
+// (multiply-adds count as two), communication in bytes and messages that leave
+// each rank, by the rule of docs/communication.md: what the run's own counters
+// will say, rank by rank.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,7 +17,9 @@
 #define COLO_PLAN_PLAN_H
 
 #include "mlir/IR/BuiltinOps.h"
-#include <functional>
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,42 +29,94 @@ class raw_ostream;
 
 namespace colo {
 
+/// What leaves a rank.
+struct Traffic {
+  int64_t bytes = 0, messages = 0;
+  bool operator==(const Traffic &other) const { return bytes == other.bytes && messages == other.messages; }
+  Traffic operator+(const Traffic &other) const { return {bytes + other.bytes, messages + other.messages}; }
+  Traffic operator*(int64_t times) const { return {bytes * times, messages * times}; }
+};
+
+/// What the members of a group send, in their order: neighbours that send alike are one run.
+class GroupTraffic {
+public:
+  struct Run {
+    int64_t members;
+    Traffic each;
+  };
+
+  /// `starts` rise from 0; from one to the next, members send alike.
+  GroupTraffic(int64_t members, llvm::ArrayRef<int64_t> starts, llvm::function_ref<Traffic(int64_t)> sentBy);
+
+  llvm::ArrayRef<Run> getRuns() const { return runs; }
+  int64_t members() const;
+  Traffic of(int64_t member) const;
+  /// The largest number of bytes and the largest number of messages of any member.
+  Traffic most() const;
+  /// Of groups of equal size.
+  GroupTraffic operator+(const GroupTraffic &other) const;
+  GroupTraffic operator*(int64_t times) const;
+
+private:
+  std::vector<int64_t> starts() const;
+  std::vector<Run> runs;
+};
+
 /// One place in the program that communicates.
 struct PlannedCollective {
-  std::string kind;              ///< all_reduce, …
-  std::string source;            ///< "GPT2.h.attn.proj gpt2.colo:12:9"
-  std::vector<std::string> axes; ///< tensor axes; "dp" last if over replicas too
-  int64_t bytes;                 ///< of one execution; -1 where it depends on the number of replicas
-  int64_t messages;              ///< of one execution; -1 likewise
-  int64_t perStep;               ///< executions; 0 where only evaluation gets
-  int64_t payload;               ///< bytes of the buffer that is reduced, gathered, exchanged
+  std::string kind;                 ///< all_reduce, …
+  std::string source;               ///< "GPT2.h.attn.proj gpt2.colo:12:9"
+  std::vector<std::string> axes;    ///< tensor axes; "dp" last if over replicas too
+  std::optional<GroupTraffic> sent; ///< in one execution; nothing where an unknown number of replicas decides
+  int64_t perStep;                  ///< executions; 0 where only evaluation gets
+  int64_t payload;                  ///< bytes of the buffer that is reduced, gathered, exchanged
+};
+
+/// Everything that is sent over one list of axes in a step.
+struct AxesTotal {
+  std::vector<std::string> axes;
+  std::optional<GroupTraffic> sent; ///< nothing where an unknown number of replicas decides
 };
 
 struct Plan {
+  std::vector<std::pair<std::string, int64_t>> mesh;         ///< tensor axes and sizes, major to minor
   int64_t ranks = 1;                                         ///< of the tensor group
+  int64_t replicas = 0;                                      ///< 0: unknown before launch
   int64_t parameters = 0, gradients = 0, optimizerState = 0; ///< bytes
   int64_t workspace = 0;                                     ///< activations and temporaries
   int64_t activations = 0;                                   ///< of the workspace, what layers save for backward
   int64_t inputs = 0;                                        ///< of one step
   int64_t flops = 0;                                         ///< of one step's products
-  int64_t microBatches = 1;                                  ///< per step, as compiled
+  int64_t microBatches = 1;                                  ///< per step and replica
   std::vector<PlannedCollective> collectives;                ///< in the order of collectivesOf
+  std::vector<AxesTotal> totals;                             ///< in the order of first use in a step
 
   int64_t total() const { return parameters + gradients + optimizerState + workspace + inputs; }
+  /// What one rank of the world sends in a step. What unknown replicas decide is left out.
+  Traffic sentBy(int64_t rank) const;
+  /// The largest number of bytes and the largest number of messages of any rank.
+  Traffic mostSent() const;
 };
 
 /// Calls `visit(op, executions)` for each op of the step in the order of the program; a function that is called from
-/// two places is visited twice.
-void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, int64_t)> visit);
+/// two places is visited twice. `microBatches` of a step, 0: as compiled.
+void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, int64_t)> visit,
+              int64_t microBatches = 0);
 
 /// The places that communicate, each with its executions in a step: first those of the step in its order, then those
 /// that only evaluation reaches, with 0. The order of Plan::collectives and of the program's sites.
-std::vector<std::pair<mlir::Operation *, int64_t>> collectivesOf(mlir::ModuleOp module);
+std::vector<std::pair<mlir::Operation *, int64_t>> collectivesOf(mlir::ModuleOp module, int64_t microBatches = 0);
+
+/// What a collective sends in a group of `ranks` members, replicas included.
+GroupTraffic trafficOf(mlir::Operation *collective, int64_t ranks);
+/// Bytes of the buffer that it reduces, gathers, exchanges.
+int64_t payloadOf(mlir::Operation *collective);
 
 /// "GPT2.h.attn.qkv gpt2.colo:12:9" for a name over a file, line and column.
 std::string describe(mlir::Location loc);
 
-Plan computePlan(mlir::ModuleOp module);
+/// `replicas` 0: those that the configuration asks for, if it does.
+Plan computePlan(mlir::ModuleOp module, int64_t replicas = 0);
 void printPlanText(const Plan &plan, llvm::raw_ostream &os);
 void printPlanJSON(const Plan &plan, llvm::raw_ostream &os);
 

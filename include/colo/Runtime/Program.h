@@ -125,7 +125,7 @@ typedef struct {
 } ColoMetric;
 
 /* A place in the program that communicates, for counters and errors. Bytes are
- * what one rank sends per execution by the rule of its kind (docs/communication.md);
+ * what the rank that sends most sends per execution (docs/communication.md);
  * -1 where they depend on the data-parallel size. */
 typedef struct {
   const char *kind;   /* "all_reduce" ... */

@@ -39,6 +39,7 @@ struct CompileRequest {
   Phase emit = Phase::Executable;
   std::string dumpDirectory; ///< empty: no dumps
   enum class PlanFormat { None, Text, JSON } plan = PlanFormat::None;
+  PlanFormat compareModes = PlanFormat::None; ///< needs a worldSize
   bool check = false, printConfig = false, saveTemps = false, verbose = false, verifyDiagnostics = false;
   std::string cpu = "native"; ///< native, x86-64-v3 or x86-64-v4
   int optLevel = 3;

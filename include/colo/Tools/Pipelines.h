@@ -23,6 +23,10 @@ struct ParallelConfig;
 
 /// The parts of the configuration that partitioning and the step read.
 dist::ShardingOptions shardingOptions(const ParallelConfig &config);
+/// The inverse: makes the tensor group of a configuration this one.
+void setTensorGroup(ParallelConfig &config, const dist::ShardingOptions &group);
+/// Why the rows of a micro-batch cannot be cut as the mode cuts them; empty if they can.
+std::string describeBatchError(const ParallelConfig &config);
 Training trainingSettings(const ParallelConfig &config);
 
 /// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Autodiff

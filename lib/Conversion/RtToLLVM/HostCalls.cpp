@@ -292,6 +292,54 @@ int64_t ncclType(Type type) {
   return type.isInteger(64) ? ncclInt64 : ncclInt8;
 }
 
+/// Numbers of the members of a group over axes of these sizes, as sums of coordinates times these weights.
+std::optional<SmallVector<int64_t>> linearWeights(ArrayRef<int64_t> members, ArrayRef<int64_t> sizes) {
+  SmallVector<int64_t> weights(sizes.size());
+  int64_t stride = 1;
+  for (int64_t axis = static_cast<int64_t>(sizes.size()) - 1; axis >= 0; stride *= sizes[axis--])
+    weights[axis] = sizes[axis] > 1 ? members[stride] : 0;
+  for (auto [place, member] : llvm::enumerate(members)) {
+    int64_t sum = 0, rest = static_cast<int64_t>(place);
+    for (int64_t axis = static_cast<int64_t>(sizes.size()) - 1; axis >= 0; rest /= sizes[axis--])
+      sum += rest % sizes[axis] * weights[axis];
+    if (sum != member)
+      return std::nullopt;
+  }
+  return weights;
+}
+
+Value weightedSum(Emitter &e, ArrayRef<Value> values, ArrayRef<int64_t> weights) {
+  Value sum = e.i64(0);
+  for (auto [value, weight] : llvm::zip(values, weights))
+    sum = e.b.create<LLVM::AddOp>(e.loc, sum, e.b.create<LLVM::MulOp>(e.loc, value, e.i64(weight)));
+  return sum;
+}
+
+/// members[this rank's place in the group], an i32. A step round the group and a change of the order of axes are
+/// arithmetic, so that code does not grow with the group; anything else is chosen from one by one.
+Value memberOf(Emitter &e, ArrayRef<int64_t> members, ArrayRef<Value> coordinates, ArrayRef<int64_t> sizes) {
+  OpBuilder &b = e.b;
+  auto narrow = [&](Value value) -> Value { return b.create<LLVM::TruncOp>(e.loc, b.getI32Type(), value); };
+  if (auto weights = linearWeights(members, sizes))
+    return narrow(weightedSum(e, coordinates, *weights));
+  SmallVector<int64_t> strides(sizes.size(), 1);
+  for (int64_t axis = static_cast<int64_t>(sizes.size()) - 2; axis >= 0; --axis)
+    strides[axis] = strides[axis + 1] * sizes[axis + 1];
+  Value self = weightedSum(e, coordinates, strides);
+  int64_t count = static_cast<int64_t>(members.size()), step = members.front();
+  if (llvm::all_of(llvm::enumerate(members),
+                   [&](auto entry) { return (static_cast<int64_t>(entry.index()) + step) % count == entry.value(); })) {
+    Value moved = b.create<LLVM::AddOp>(e.loc, self, e.i64(step));
+    return narrow(b.create<LLVM::URemOp>(e.loc, moved, e.i64(count)));
+  }
+  Value chosen = e.i32(members.front());
+  for (auto [place, member] : llvm::drop_begin(llvm::enumerate(members))) {
+    Value isHere = b.create<LLVM::ICmpOp>(e.loc, LLVM::ICmpPredicate::eq, self, e.i64(place));
+    chosen = b.create<LLVM::SelectOp>(e.loc, isHere, e.i32(member), chosen);
+  }
+  return chosen;
+}
+
 template <typename Op> struct CollectiveLowering : HostPattern<Op> {
   using HostPattern<Op>::HostPattern;
   LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
@@ -339,19 +387,17 @@ private:
   /// Sends to the one rank that receives from this one. To itself is a copy.
   void permute(Emitter &e, Op op, Value send, Value recv, Value count, Value type, Value comm, Value stream) const {
     if constexpr (std::is_same_v<Op, rt::PermuteOp>) {
-      OpBuilder &b = e.b;
-      Value self = e.i64(0);
+      SmallVector<Value> coordinates;
+      SmallVector<int64_t> sizes;
       for (auto [axis, ranks] : this->host.commAxes[*op.getComm()]) {
-        Value coordinate = e.entry(offsetof(ColoFrame, coords), b.getI64Type(), axis);
-        self = b.create<LLVM::AddOp>(e.loc, b.create<LLVM::MulOp>(e.loc, self, e.i64(ranks)), coordinate);
+        coordinates.push_back(e.entry(offsetof(ColoFrame, coords), e.b.getI64Type(), axis));
+        sizes.push_back(ranks);
       }
-      Value from = e.i32(0), to = e.i32(0);
-      for (auto [rank, source] : llvm::enumerate(op.getSources())) {
-        Value receives = b.create<LLVM::ICmpOp>(e.loc, LLVM::ICmpPredicate::eq, self, e.i64(rank));
-        from = b.create<LLVM::SelectOp>(e.loc, receives, e.i32(source), from);
-        Value sends = b.create<LLVM::ICmpOp>(e.loc, LLVM::ICmpPredicate::eq, self, e.i64(source));
-        to = b.create<LLVM::SelectOp>(e.loc, sends, e.i32(rank), to);
-      }
+      SmallVector<int64_t> targets(op.getSources().size());
+      for (auto [rank, source] : llvm::enumerate(op.getSources()))
+        targets[source] = rank;
+      Value from = memberOf(e, op.getSources(), coordinates, sizes);
+      Value to = memberOf(e, targets, coordinates, sizes);
       e.call("ncclGroupStart", {});
       e.call("ncclSend", {send, count, type, to, comm, stream});
       e.call("ncclRecv", {recv, count, type, from, comm, stream});

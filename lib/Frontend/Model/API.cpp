@@ -29,15 +29,21 @@ static void eraseDeadOps(mlir::ModuleOp program) {
         op.erase();
 }
 
+/// The standard layers are one buffer, however often models are imported: a place in them belongs to the first.
+static unsigned addPrelude(SourceMgr &sources) {
+  StringRef text(model::preludeText, sizeof(model::preludeText) - 1);
+  if (unsigned known = sources.FindBufferContainingLoc(SMLoc::getFromPointer(text.data())))
+    return known;
+  return sources.AddNewSourceBuffer(MemoryBuffer::getMemBuffer(text, "Prelude.colo"), SMLoc());
+}
+
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context, SourceMgr &sources, unsigned bufferId,
                                               const ModelOptions &options) {
   context.loadDialect<ColoDialect, mlir::func::FuncDialect>();
   std::unique_ptr<model::File> file = model::parseFile(sources, bufferId);
   if (!file)
     return nullptr;
-  unsigned preludeId = sources.AddNewSourceBuffer(
-      MemoryBuffer::getMemBuffer(StringRef(model::preludeText, sizeof(model::preludeText) - 1), "Prelude.colo"),
-      SMLoc());
+  unsigned preludeId = addPrelude(sources);
   std::unique_ptr<model::File> prelude = model::parseFile(sources, preludeId);
   if (!prelude)
     return nullptr;

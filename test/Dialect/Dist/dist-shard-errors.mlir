@@ -3,7 +3,7 @@
 
 // CHECK: error: unknown parallel mode '4d'; there are none, 1d, 2d, 2.5d, 3d, sequence, ulysses
 
-// expected-note @+1 {{the parameter is 'tensor<6x8xf32>'; sizes that divide: 1, 2, 3, 6}}
+// expected-note @+1 {{the parameter is 'tensor<6x8xf32>'; tensor sizes of mode '1d' that divide it: 1, 2, 3, 6}}
 func.func @features(%x: tensor<2x8xf32>, %w: tensor<6x8xf32> {colo.param = "fc.weight"}) -> tensor<2x6xf32> attributes {colo.role = "entry"} {
   // expected-error @+1 {{dim 0 of parameter 'fc.weight', 6, must be a multiple of 4, the size of mesh axis "tp"}}
   %y = colo.einsum "bh,oh->bo", %x, %w : tensor<2x8xf32>, tensor<6x8xf32> -> tensor<2x6xf32>
@@ -13,7 +13,7 @@ func.func @features(%x: tensor<2x8xf32>, %w: tensor<6x8xf32> {colo.param = "fc.w
 // -----
 
 // Of q|k|v, heads and head size only heads can be cut.
-// expected-note @+1 {{sizes that divide: 1, 2, 3, 6}}
+// expected-note @+1 {{tensor sizes of mode '1d' that divide it: 1, 2, 3, 6}}
 func.func @heads(%x: tensor<2x8x16xf32>, %w: tensor<6x4x16xf32> {colo.param = "q.weight"}) -> tensor<2x8x6x4xf32> attributes {colo.role = "entry"} {
   // expected-error @+1 {{dim 0 of parameter 'q.weight', 6, must be a multiple of 4}}
   %q = colo.einsum "bsh,adh->bsad", %x, %w : tensor<2x8x16xf32>, tensor<6x4x16xf32> -> tensor<2x8x6x4xf32>
@@ -28,7 +28,7 @@ func.func private @Block(%x: tensor<2x6x8xf32>) -> tensor<2x6x8xf32> {
 }
 func.func @sequence(%x: tensor<2x6x8xf32>) -> tensor<2x6x8xf32> attributes {colo.role = "entry"} {
   // expected-error @+2 {{dim 1 of a value between layers, 'tensor<2x6x8xf32>', must be a multiple of 4, the size of mesh axis "tp"}}
-  // expected-note @+1 {{it is 6}}
+  // expected-note @+1 {{it is 6; tensor sizes of mode '1d' that divide it: 1, 2, 3, 6}}
   %y = colo.layers @Block(%x) invariants() stacked() params [] {count = 2 : i64} : (tensor<2x6x8xf32>) () () -> (tensor<2x6x8xf32>) () ()
   return %y : tensor<2x6x8xf32>
 }

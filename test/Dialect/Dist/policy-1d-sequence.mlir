@@ -68,4 +68,4 @@
 // HEADS-NEXT: dist.all_to_all {{.*}} from 2 dim 1 over @mesh ["sp"]
 
 // ERROR: error: attention over 12 key and value heads cannot be divided into 8 equal parts, the size of mesh axes "tp", "sp"
-// ERROR: note: sizes that divide: 1, 2, 3, 4, 6, 12
+// ERROR: note: tensor sizes of mode '1d' that divide it: 1, 3

@@ -6,6 +6,7 @@
 // RUN:   --dist-shard="mode=2d size=25" 2>&1 | FileCheck %s --check-prefix=ERROR
 
 // ERROR: error: dim 1 of parameter 'wte.weight', 72, must be a multiple of 5, the size of mesh axis "row"
+// ERROR: note: {{.*}}tensor sizes of mode '2d' that divide it: 1, 4, 9, 16, 36, 64, 81, 144, 324, 576, 1296, 5184
 
 // Rows of the batch over row, features over col. The second product of the MLP keeps its input in place: its weight is
 // cut the other way round. Vectors are cut like the features that they meet.

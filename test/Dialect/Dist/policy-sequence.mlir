@@ -34,4 +34,4 @@
 // CHECK: colo.param @wpe.weight : tensor<24x72xf32, #s_sp_x_> {{.*}} reduce = []
 
 // ERROR: error: attention over 12 key and value heads cannot be divided into 8 equal parts, the size of mesh axis "sp"
-// ERROR: note: sizes that divide: 1, 2, 3, 4, 6, 12
+// ERROR: note: tensor sizes of mode 'ulysses' that divide it: 1, 2, 3, 4, 6, 12

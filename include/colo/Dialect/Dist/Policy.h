@@ -133,6 +133,13 @@ public:
 
   /// Vocabularies and classes are padded to a multiple of this.
   virtual int64_t vocabularyShards() const = 0;
+
+  /// What it was made from.
+  const ShardingOptions &getOptions() const { return options; }
+
+private:
+  friend std::unique_ptr<Policy> makePolicy(const ShardingOptions &options);
+  ShardingOptions options;
 };
 
 /// Which of a product's output factors to cut: of those that what follows can
@@ -153,14 +160,30 @@ Mesh makeMesh(const Policy &policy);
 /// Two modes at once, each over its own axes; neither fixes products as a whole.
 std::unique_ptr<Policy> composePolicies(std::unique_ptr<Policy> major, std::unique_ptr<Policy> minor);
 
-/// The modes, each defined in the file of its name.
+/// For messages and tables: the mode and what the config says of it besides the size.
+std::string describe(const ShardingOptions &options);
+/// The tensor groups whose size divides `world`: by mode in the order of the registry, then by size. A group of one
+/// rank is there once, without a mode.
+std::vector<ShardingOptions> tensorGroups(int64_t world);
+/// For messages: the sizes, at most 16 and rising, that a config may say and with which the axes so named cut a dim of
+/// `size` evenly, other options alike. "tensor sizes of mode '2d' that divide it: 1, 4, 9".
+std::string describeSizesThatDivide(int64_t size, llvm::ArrayRef<std::string> axes, const ShardingOptions &options);
+
+/// The modes, each defined in the file of its name. `list…Groups` gives the groups of `size` ranks that a mode can
+/// make; the registry fills in mode and size.
 std::unique_ptr<Policy> makeNonePolicy(const ShardingOptions &options);
+std::vector<ShardingOptions> listNoneGroups(int64_t size);
 std::unique_ptr<Policy> makeOneDPolicy(const ShardingOptions &options);
+std::vector<ShardingOptions> listOneDGroups(int64_t size);
 std::unique_ptr<Policy> makeTwoDPolicy(const ShardingOptions &options);
+std::vector<ShardingOptions> listTwoDGroups(int64_t size);
 std::unique_ptr<Policy> makeTwoHalfDPolicy(const ShardingOptions &options);
+std::vector<ShardingOptions> listTwoHalfDGroups(int64_t size);
 std::unique_ptr<Policy> makeThreeDPolicy(const ShardingOptions &options);
+std::vector<ShardingOptions> listThreeDGroups(int64_t size);
 std::unique_ptr<Policy> makeSequencePolicy(const ShardingOptions &options);
 std::unique_ptr<Policy> makeUlyssesPolicy(const ShardingOptions &options);
+std::vector<ShardingOptions> listSequenceGroups(int64_t size);
 
 } // namespace colo::dist
 

@@ -28,3 +28,7 @@ public:
 } // namespace
 
 std::unique_ptr<Policy> colo::dist::makeNonePolicy(const ShardingOptions &) { return std::make_unique<NonePolicy>(); }
+
+std::vector<ShardingOptions> colo::dist::listNoneGroups(int64_t size) {
+  return std::vector<ShardingOptions>(size == 1 ? 1 : 0);
+}

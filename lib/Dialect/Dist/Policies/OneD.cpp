@@ -103,3 +103,9 @@ private:
 std::unique_ptr<Policy> colo::dist::makeOneDPolicy(const ShardingOptions &options) {
   return std::make_unique<OneDPolicy>(options);
 }
+
+std::vector<ShardingOptions> colo::dist::listOneDGroups(int64_t) {
+  std::vector<ShardingOptions> groups(2);
+  groups[1].sequenceParallel = true;
+  return groups;
+}

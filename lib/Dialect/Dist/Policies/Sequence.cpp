@@ -57,3 +57,5 @@ std::unique_ptr<Policy> colo::dist::makeSequencePolicy(const ShardingOptions &op
 std::unique_ptr<Policy> colo::dist::makeUlyssesPolicy(const ShardingOptions &options) {
   return std::make_unique<SequencePolicy>(options, AttentionCut::Heads);
 }
+
+std::vector<ShardingOptions> colo::dist::listSequenceGroups(int64_t) { return std::vector<ShardingOptions>(1); }

@@ -14,3 +14,7 @@
 std::unique_ptr<colo::dist::Policy> colo::dist::makeTwoDPolicy(const ShardingOptions &options) {
   return std::make_unique<GridPolicy>(options.size, /*depth=*/1);
 }
+
+std::vector<colo::dist::ShardingOptions> colo::dist::listTwoDGroups(int64_t size) {
+  return std::vector<ShardingOptions>(GridPolicy::isSquare(size) ? 1 : 0);
+}

@@ -94,7 +94,7 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
     InFlightDiagnostic diagnostic = op->emitError("attention over ")
                                     << size << ' ' << what << " cannot be divided into " << parts
                                     << " equal parts, the size of " << mesh.describe(axes);
-    diagnostic.attachNote() << sizesThatDivide(size, [&](int64_t n) { return size % n == 0; });
+    diagnostic.attachNote() << describeLegalSizes(size, axes);
     return failure();
   };
   for (int axis = 0; axis < mesh.rank(); ++axis) {

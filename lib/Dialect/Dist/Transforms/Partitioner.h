@@ -104,6 +104,8 @@ private:
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   mlir::InFlightDiagnostic emitIndivisible(mlir::Operation *op, mlir::Value tensor, int64_t dim, int64_t size,
                                            llvm::ArrayRef<int> axes);
+  /// The tensor sizes that a config may say with which `axes` cut a dim of `size` evenly.
+  std::string describeLegalSizes(int64_t size, llvm::ArrayRef<int> axes) const;
 
   // Attention (AttentionCuts.cpp).
   bool isSharedHeads(mlir::Value value, int dim, int depth = 0);

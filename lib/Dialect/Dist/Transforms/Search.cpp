@@ -248,13 +248,20 @@ std::string dist::sizesThatDivide(int64_t limit, llvm::function_ref<bool(int64_t
   return "sizes that divide: " + llvm::join(legal, ", ");
 }
 
+std::string Partitioner::describeLegalSizes(int64_t size, ArrayRef<int> axes) const {
+  std::vector<std::string> names;
+  for (int axis : axes)
+    names.push_back(mesh.names[axis]);
+  return describeSizesThatDivide(size, names, policy.getOptions());
+}
+
 InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size,
                                                 ArrayRef<int> axes) {
   InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
                                                         << ", must be a multiple of " << mesh.groupSize(axes)
                                                         << ", the size of " << mesh.describe(axes);
   diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType()) << "; "
-                                         << sizesThatDivide(size, [&](int64_t n) { return size % n == 0; });
+                                         << describeLegalSizes(size, axes);
   return diagnostic;
 }
 

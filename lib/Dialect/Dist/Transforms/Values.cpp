@@ -222,7 +222,7 @@ FailureOr<Sharding> Partitioner::boundary(Operation *at, Type type) {
     InFlightDiagnostic diagnostic = at->emitError("dim ")
                                     << dim << " of a value between layers, " << withoutEncoding(type)
                                     << ", must be a multiple of " << parts << ", the size of " << mesh.describe(axes);
-    diagnostic.attachNote() << "it is " << size;
+    diagnostic.attachNote() << "it is " << size << "; " << describeLegalSizes(size, axes);
     return failure();
   }
   return sharding;

@@ -1,0 +1,151 @@
+//===- CompareModes.cpp - what each parallel mode would cost ---*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CompareModes.h"
+#include "colo/Tools/Pipelines.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+
+using namespace colo;
+using namespace mlir;
+
+ModeComparison::ModeComparison(MLIRContext &context, const ParallelConfig &config, llvm::StringRef algorithm,
+                               Importer import)
+    : context(context), config(config), algorithm(algorithm), import(import) {
+  int64_t own = config.worldSize / (config.pipeline * config.tensorSize * config.sequenceSize);
+  microBatches = config.globalBatchSize ? config.globalBatchSize / (own * config.microBatch())
+                                        : config.numMicroBatches * config.gradientAccumulation;
+  globalRows = own * microBatches * config.microBatch();
+  for (const dist::ShardingOptions &group : dist::tensorGroups(config.worldSize))
+    rows.push_back(compare(group));
+}
+
+/// The same rows of the global batch in as many micro-batches, on other ranks.
+ModeRow ModeComparison::compare(const dist::ShardingOptions &group) {
+  ModeRow row{group, config.worldSize / group.size, {}, {}};
+  if (globalRows % (row.replicas * microBatches)) {
+    row.reason = llvm::formatv("the global batch of {0} rows is no multiple of {1} replicas x {2} micro-batches",
+                               globalRows, row.replicas, microBatches);
+    return row;
+  }
+  ParallelConfig changed = config;
+  setTensorGroup(changed, group);
+  changed.sequenceSize.value = 1;
+  changed.data.value = row.replicas;
+  changed.batchSize.value = globalRows / row.replicas;
+  changed.numMicroBatches.value = microBatches;
+  changed.globalBatchSize.value = 0;
+  changed.gradientAccumulation.value = 1;
+  row.reason = describeBatchError(changed);
+  if (!row.reason.empty())
+    return row;
+  // The first error is the cause.
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (row.reason.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+      std::string place = describe(diagnostic.getLocation());
+      row.reason = (place.empty() ? "" : place + ": ") + diagnostic.str();
+    }
+    return success();
+  });
+  plan(changed, row);
+  return row;
+}
+
+void ModeComparison::plan(const ParallelConfig &changed, ModeRow &row) {
+  OwningOpRef<ModuleOp> module = import(changed, row.reason);
+  if (!module)
+    return;
+  for (int i = static_cast<int>(Phase::Autodiff); i <= static_cast<int>(Phase::Rt); ++i) {
+    auto phase = static_cast<Phase>(i);
+    PassManager pm(&context);
+    buildPhasePipeline(pm, phase, changed, algorithm);
+    if (succeeded(pm.run(*module)))
+      continue;
+    internalError |= phase > Phase::SPMD;
+    return;
+  }
+  row.plan = computePlan(*module);
+}
+
+//===----------------------------------------------------------------------===//
+// Printing
+//===----------------------------------------------------------------------===//
+
+static std::string mebibytes(int64_t bytes) { return llvm::formatv("{0:f2}", bytes / 1048576.0).str(); }
+
+void ModeComparison::printText(llvm::raw_ostream &os) const {
+  os << llvm::formatv("one step on {0} ranks: {1} rows, {2} micro-batches a replica\n"
+                      "memory in MiB, bytes and messages of the rank that sends most, flop of one rank\n",
+                      config.worldSize.value, globalRows, microBatches);
+  constexpr const char *line = "{0,-21} {1,6} {2,6} {3,11} {4,11} {5,11} {6,11} {7,9} {8,11} {9,14} {10,10} {11,10}\n";
+  os << llvm::formatv(line, "tensor mode", "size", "data", "parameters", "gradients", "optimizer", "workspace",
+                      "inputs", "total", "bytes sent", "messages", "flop");
+  for (const ModeRow &row : rows) {
+    if (!row.plan)
+      continue;
+    const Plan &plan = *row.plan;
+    Traffic sent = plan.mostSent();
+    os << llvm::formatv(line, dist::describe(row.group), row.group.size, row.replicas, mebibytes(plan.parameters),
+                        mebibytes(plan.gradients), mebibytes(plan.optimizerState), mebibytes(plan.workspace),
+                        mebibytes(plan.inputs), mebibytes(plan.total()), sent.bytes, sent.messages,
+                        llvm::formatv("{0:e3}", static_cast<double>(plan.flops)).str());
+  }
+  bool isFirst = true;
+  for (const ModeRow &row : rows) {
+    if (row.plan)
+      continue;
+    if (isFirst)
+      os << "not legal for this model and batch\n";
+    isFirst = false;
+    os << llvm::formatv("  {0} size={1} data={2}: {3}\n", dist::describe(row.group), row.group.size, row.replicas,
+                        row.reason);
+  }
+}
+
+static void printPlanned(llvm::json::OStream &json, const Plan &plan) {
+  Traffic sent = plan.mostSent();
+  json.attributeObject("memory", [&] {
+    json.attribute("parameters", plan.parameters);
+    json.attribute("gradients", plan.gradients);
+    json.attribute("optimizer_state", plan.optimizerState);
+    json.attribute("workspace", plan.workspace);
+    json.attribute("saved", plan.activations);
+    json.attribute("inputs", plan.inputs);
+    json.attribute("total", plan.total());
+  });
+  json.attribute("bytes_per_step", sent.bytes);
+  json.attribute("messages_per_step", sent.messages);
+  json.attribute("flops", plan.flops);
+}
+
+void ModeComparison::printJSON(llvm::raw_ostream &os) const {
+  llvm::json::OStream json(os, /*IndentSize=*/2);
+  json.object([&] {
+    json.attribute("world_size", config.worldSize.value);
+    json.attribute("global_batch_rows", globalRows);
+    json.attribute("micro_batches", microBatches);
+    json.attributeArray("modes", [&] {
+      for (const ModeRow &row : rows)
+        json.object([&] {
+          json.attribute("mode", row.group.mode);
+          json.attribute("size", row.group.size);
+          json.attribute("depth", row.group.depth);
+          json.attribute("sequence_parallel", row.group.sequenceParallel);
+          json.attribute("data", row.replicas);
+          if (row.plan)
+            printPlanned(json, *row.plan);
+          else
+            json.attribute("not_legal", row.reason);
+        });
+    });
+  });
+  os << '\n';
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""Each row of --compare-modes is what --plan says for a config with that tensor group and the same global batch."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import planned
+
+WORLD = 8
+MICRO = 2
+# model, sizes, rows of the whole world, and the groups that are legal: (mode, size, depth, sequence_parallel)
+EVERYWHERE = [("none", 1, 1, False)]
+CASES = [
+    ("gpt2", "dict(vocab=50, seq=24, hidden=72, heads=12, layers=2)", 64, EVERYWHERE + [
+        ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True),
+        ("2d", 4, 1, False),
+        ("2.5d", 2, 2, False), ("2.5d", 4, 1, False), ("2.5d", 4, 4, False), ("2.5d", 8, 2, False),
+        ("2.5d", 8, 8, False),
+        ("3d", 8, 1, False),
+        ("sequence", 2, 1, False), ("sequence", 4, 1, False), ("sequence", 8, 1, False),
+        ("ulysses", 2, 1, False), ("ulysses", 4, 1, False),
+    ]),
+    # Eight ranks cannot share the 12 heads of gpt2, and here no sequence is cut.
+    ("mlp", "dict(hidden=72)", 32, EVERYWHERE + [
+        ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True), ("1d", 8, 1, False),
+        ("1d", 8, 1, True),
+        ("2d", 4, 1, False),
+        ("2.5d", 2, 2, False), ("2.5d", 4, 1, False), ("2.5d", 4, 4, False), ("2.5d", 8, 2, False),
+        ("2.5d", 8, 8, False),
+        ("3d", 8, 1, False),
+        ("sequence", 2, 1, False), ("sequence", 4, 1, False), ("sequence", 8, 1, False),
+        ("ulysses", 2, 1, False), ("ulysses", 4, 1, False), ("ulysses", 8, 1, False),
+    ]),
+]
+
+
+def tensor_of(row):
+    if row["mode"] == "none":
+        return ""
+    text = f"size={row['size']}, mode='{row['mode']}'"
+    text += f", depth={row['depth']}" if row["mode"] == "2.5d" else ""
+    return text + (", sequence_parallel=True" if row["sequence_parallel"] else "")
+
+
+def check_row(arguments, model, sizes, rows, row):
+    config = os.path.join(arguments.work, "row.cfg")
+    planned.write_config(config, tensor_of(row), rows // row["data"], MICRO, f"model = {sizes}")
+    plan = planned.read_json(planned.compiler(arguments.examples, model, config, "--plan=json", f"--world-size={WORLD}"))
+    ranks = planned.planned_by_rank(plan)
+    wanted = dict(
+        memory=plan["memory"],
+        flops=plan["flops"],
+        data=plan["replicas"],
+        bytes_per_step=max(rank.bytes for rank in ranks),
+        messages_per_step=max(rank.messages for rank in ranks),
+    )
+    wrong = {key: (row[key], value) for key, value in wanted.items() if row[key] != value}
+    if wrong:
+        print(f"{model} {tensor_of(row)}: (table, plan) {wrong}")
+    return not wrong
+
+
+def check_text(text, table):
+    """The readable form has a line for each row with the same numbers, and a reason for each that is not legal."""
+    wanted = []
+    for row in table["modes"]:
+        if "not_legal" not in row:
+            wanted.append([str(row[key]) for key in ("size", "data", "bytes_per_step", "messages_per_step")])
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 10 and words[-1].count("e+"):
+            numbers = words[-11:]
+            found.append([numbers[0], numbers[1], numbers[8], numbers[9]])
+    reasons = sum(": " in line and line.startswith("  ") for line in text.splitlines())
+    return found == wanted and len(wanted) + reasons == len(table["modes"])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", required=True)
+    parser.add_argument("--work", required=True)
+    arguments = parser.parse_args()
+    os.makedirs(arguments.work, exist_ok=True)
+    failures = 0
+    for model, sizes, rows, legal in CASES:
+        # The config's own layout only says what the global batch is: two replicas of half of it.
+        config = os.path.join(arguments.work, "own.cfg")
+        planned.write_config(config, "size=4, mode='1d'", rows // 2, MICRO, f"model = {sizes}")
+        command = planned.compiler(arguments.examples, model, config, f"--world-size={WORLD}")
+        table = planned.read_json([*command, "--compare-modes=json"])
+        text = subprocess.run([*command, "--compare-modes"], check=True, capture_output=True, text=True).stdout
+        again = subprocess.run([*command, "--compare-modes"], check=True, capture_output=True, text=True).stdout
+        groups = [tuple(row[key] for key in ("mode", "size", "depth", "sequence_parallel"))
+                  for row in table["modes"] if "not_legal" not in row]
+        if groups != legal:
+            print(f"{model}: legal are {groups}, expected {legal}")
+            failures += 1
+        if table["global_batch_rows"] != rows or text != again or not check_text(text, table):
+            print(f"{model}: {table['global_batch_rows']} rows; the table:\n{text}")
+            failures += 1
+        for row in table["modes"]:
+            if "not_legal" not in row:
+                failures += not check_row(arguments, model, sizes, rows, row)
+    print("rows and plans agree" if not failures else f"{failures} differ")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

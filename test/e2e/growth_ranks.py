@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""A 96-layer GPT for 65536 ranks takes at most 1.2 times the compile work and object size of the same for 8 ranks.
+
+Every rank runs one program, so nothing in it may grow with their number. Work is counted, not timed, as in growth.py: lines of
+every dumped phase, and bytes of the last one and of the object, which a table with an entry a rank would make larger. (Up
+to phase rt a permute names the source of every member of its group in one attribute.)
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+import planned
+
+WORLDS = [8, 64, 512, 4096, 65536]
+SIZES = "dict(vocab=65536, seq={seq}, hidden=65536, heads=65536, layers=96)"
+# Modes that cut the sequence, which then is as long as the batch is large elsewhere.
+CUT_SEQUENCE = ["1d-sp", "ulysses", "sequence"]
+SIDES = {8: 2, 64: 8, 512: 16, 4096: 64, 65536: 256}
+EDGES = {8: 2, 64: 4, 512: 8, 4096: 16, 65536: 32}
+PLANES = {8: (2, 2), 64: (4, 4), 512: (8, 8), 4096: (16, 16), 65536: (16, 64)}
+
+# Tensor groups that are the world, or as much of it as a square or a cube may be; replicas are the rest.
+MODES = {
+    "none": lambda world: "",
+    "1d": lambda world: f"size={world}, mode='1d'",
+    "1d-sp": lambda world: f"size={world}, mode='1d', sequence_parallel=True",
+    "2d": lambda world: f"size={SIDES[world] ** 2}, mode='2d'",
+    "2.5d": lambda world: "size={}, mode='2.5d', depth={}".format(PLANES[world][0] * PLANES[world][1] ** 2, PLANES[world][0]),
+    "3d": lambda world: f"size={EDGES[world] ** 3}, mode='3d'",
+    "ulysses": lambda world: f"size={world}, mode='ulysses'",
+    # A ring takes a turn for each of its ranks, so its own size is fixed here.
+    "sequence": lambda world: "size=4, mode='sequence'",
+}
+
+
+def measure(arguments, mode, world):
+    base = os.path.join(arguments.work, f"{mode}-{world}")
+    shutil.rmtree(base + ".phases", ignore_errors=True)
+    rows, seq = (2, 65536) if mode in CUT_SEQUENCE else (4096, 32)
+    planned.write_config(base + ".cfg", MODES[mode](world), rows, 1, "model = " + SIZES.format(seq=seq))
+    # The loop form of 2d and 2.5d has a round for each side of the square, so whole operands are compiled here.
+    flags = [f"--world-size={world}", "--algorithm=reference", "-O1"]
+    command = planned.compiler(arguments.examples, "gpt2", base + ".cfg", *flags)
+    subprocess.run([*command, f"--dump-phases={base}.phases", "--emit=obj", "-o", base + ".o"], check=True)
+    measures = {"object bytes": os.path.getsize(base + ".o")}
+    for name in sorted(os.listdir(base + ".phases")):
+        with open(os.path.join(base + ".phases", name)) as file:
+            text = file.read()
+        measures[name + " lines"] = text.count("\n")
+        if name.endswith("llvm.mlir"):
+            measures[name + " bytes"] = len(text)
+    return measures
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--worlds", default=",".join(map(str, WORLDS)))
+    arguments = parser.parse_args()
+    os.makedirs(arguments.work, exist_ok=True)
+    failures = 0
+    for mode in arguments.modes.split(","):
+        first, *others = [int(world) for world in arguments.worlds.split(",")]
+        small = measure(arguments, mode, first)
+        for world in others:
+            large = measure(arguments, mode, world)
+            grown = {name: (small[name], size) for name, size in large.items() if size > 1.2 * small[name]}
+            print(f"{mode}: object {small['object bytes']} bytes for {first} ranks, {large['object bytes']} for {world}", flush=True)
+            if grown:
+                print(f"{mode}: from {first} to {world} ranks grow {grown}")
+                failures += 1
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

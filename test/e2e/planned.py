@@ -1,0 +1,94 @@
+"""Reads --plan=json and --stats: what each rank was to send, and what it sent."""
+
+import json
+import os
+import subprocess
+import typing
+
+
+class Traffic(typing.NamedTuple):
+    bytes: int = 0
+    messages: int = 0
+
+    def __add__(self, other):
+        return Traffic(self.bytes + other.bytes, self.messages + other.messages)
+
+
+def write_config(path, tensor, batch, micro, extra=""):
+    """A config with one tensor group, such as "size=4, mode='2d'", or none."""
+    with open(path, "w") as file:
+        if tensor:
+            file.write(f"parallel = dict(tensor=dict({tensor}))\n")
+        file.write(f"BATCH_SIZE = {batch}\nNUM_MICRO_BATCHES = {micro}\n{extra}\n")
+
+
+def compiler(examples, model, config, *flags):
+    return ["colo-compile", os.path.join(examples, model, model + ".colo"), "--config", config, *flags]
+
+
+def read_json(command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def member_of(site, mesh, replica, coordinates):
+    """A rank's place in its group: the replica first, then the coordinates in the order of the site's axes."""
+    axes = site["axes"].split(",") if site["axes"] else []
+    member = replica if "dp" in axes else 0
+    names = list(mesh)
+    for axis in axes:
+        if axis != "dp":
+            member = member * mesh[axis] + coordinates[names.index(axis)]
+    return member
+
+
+def planned_at(site, plan, replica, coordinates):
+    """What one rank sends at one site in a step."""
+    member = member_of(site, plan["mesh"], replica, coordinates)
+    for count, sent, messages in site["sent"]:
+        if member < count:
+            return Traffic(sent * site["executions_per_step"], messages * site["executions_per_step"])
+        member -= count
+    raise ValueError(f"{site} has no such member")
+
+
+def coordinates_of(plan, rank):
+    """(replica, tensor coordinates) of a rank; the last axis varies fastest."""
+    coordinates = []
+    for size in reversed(plan["mesh"].values()):
+        coordinates.insert(0, rank % size)
+        rank //= size
+    return rank, coordinates
+
+
+def planned_by_rank(plan):
+    """Of each rank of the world, what it sends in a step."""
+    world = plan["ranks"] * plan["replicas"]
+    places = [coordinates_of(plan, rank) for rank in range(world)]
+    return [sum((planned_at(site, plan, *place) for site in plan["collectives"]), Traffic()) for place in places]
+
+
+def differences(plan, stats):
+    """Places where a rank's counters are not what was planned for it, as text. Sites that only evaluation reaches are
+    planned as nothing."""
+    steps = stats["steps"]
+    found = []
+    for rank in stats["per_rank"]:
+        if len(rank["sites"]) != len(plan["collectives"]):
+            found.append(f"{len(rank['sites'])} sites counted, {len(plan['collectives'])} planned")
+        for site, planned in zip(rank["sites"], plan["collectives"]):
+            wanted = planned_at(planned, plan, rank["replica"], rank["coordinates"])
+            counted = Traffic(site["bytes"], site["messages"])
+            if counted != Traffic(wanted.bytes * steps, wanted.messages * steps):
+                found.append(f"rank {rank['rank']} {planned['kind']} over {planned['axes']} for {planned['source']}: "
+                             f"counted {tuple(counted)}, planned {tuple(wanted)} a step")
+    return found
+
+
+def counted_by_axes(plan, stats):
+    """What all ranks together sent over each list of axes, lists over which nothing was sent left out."""
+    sums = {}
+    for rank in stats["per_rank"]:
+        for site, planned in zip(rank["sites"], plan["collectives"], strict=True):
+            axes = planned["axes"]
+            sums[axes] = sums.get(axes, Traffic()) + Traffic(site["bytes"], site["messages"])
+    return {axes: traffic for axes, traffic in sums.items() if traffic.messages}
