@@ -175,11 +175,12 @@ class Colo_UnaryOp<string mnemonic, string what, list<Trait> traits = [DeclareOp
 }
 
 class Colo_BinaryOp<string mnemonic, string what, list<Trait> traits = [DeclareOpInterfaceMethods<DifferentiableOpInterface>]>
-    : Colo_ElementwiseOp<mnemonic, !listconcat([SameOperandsAndResultType], traits)> {
+    : Colo_ElementwiseOp<mnemonic, !listconcat([SameOperandsAndResultShape, SameOperandsAndResultElementType], traits)> {
   let summary = what;
+  // Types differ in encodings only: a partial sum times a complete value is a partial sum.
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` custom<BinaryTypes>(type($lhs), type($rhs), type($result))";
 }
 
 def Colo_NegOp : Colo_UnaryOp<"neg", "-x">;

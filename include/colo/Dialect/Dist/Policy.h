@@ -121,8 +121,8 @@ public:
   /// The factor of the parameter to cut, or kNoFactor or kRepeat.
   virtual int parameterFactor(const ParameterUse &use) const = 0;
 
-  /// Whether a product whose parameter `axis` does not cut is done alike by all ranks of the axis, and partial sums
-  /// over the axis stay partial as long as ops are linear in them.
+  /// Whether a product whose parameter `axis` does not cut is done alike by all ranks of the axis. Gradients of keys
+  /// and values that are made so stay partial over it as long as ops are linear in them.
   virtual bool mayRepeat(llvm::StringRef axis) const;
 
   virtual AttentionCut attentionCut(llvm::StringRef axis) const;

@@ -35,6 +35,22 @@ static ParseResult parseTypes(OpAsmParser &parser, SmallVectorImpl<Type> &types)
 
 static void printTypes(OpAsmPrinter &printer, Operation *, TypeRange types) { printer << '(' << types << ')'; }
 
+/// One type for all three, or `lhs, rhs -> result`.
+static ParseResult parseBinaryTypes(OpAsmParser &parser, Type &lhs, Type &rhs, Type &result) {
+  if (parser.parseType(lhs))
+    return failure();
+  rhs = result = lhs;
+  if (failed(parser.parseOptionalComma()))
+    return success();
+  return failure(parser.parseType(rhs) || parser.parseArrow() || parser.parseType(result));
+}
+
+static void printBinaryTypes(OpAsmPrinter &printer, Operation *, Type lhs, Type rhs, Type result) {
+  printer << lhs;
+  if (lhs != rhs || lhs != result)
+    printer << ", " << rhs << " -> " << result;
+}
+
 #define GET_OP_CLASSES
 #include "colo/Dialect/Colo/ColoOps.cpp.inc"
 

@@ -92,6 +92,7 @@ private:
   std::optional<Sharding> wantedLayout(mlir::Value value, int depth = 0);
   bool carriesPartials(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   void carryRepeated(mlir::Operation *op, const FactorMap &map, Options &options, Assignment &start);
+  void noteRepeated(mlir::Operation *op, const FactorMap &map, const Assignment &assignment);
   bool survives(mlir::Value value, int dim, llvm::DenseSet<std::pair<mlir::Value, int>> &seen);
   Options optionsOf(mlir::Operation *op, const FactorMap &map, const Assignment &start);
   mlir::FailureOr<int> chooseParameterFactor(mlir::Operation *op, const FactorMap &map, unsigned index, int axis,
@@ -132,6 +133,7 @@ private:
   llvm::DenseSet<mlir::Operation *> openComputations;
   llvm::DenseMap<mlir::Value, mlir::Value> originals; ///< of second computations and reshards
   llvm::DenseMap<mlir::Operation *, Signature> signatures;
+  llvm::DenseSet<mlir::Value> repeatedSums; ///< gradients of keys and values, partial over axes that repeat these
 };
 
 /// Ops that divide their work by cutting parameters where the mode does.

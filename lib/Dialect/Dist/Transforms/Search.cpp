@@ -169,8 +169,8 @@ bool Partitioner::carriesPartials(Operation *op, const FactorMap &map, Assignmen
   return true;
 }
 
-/// Sums over axes whose ranks may do the same work pass through every op that is linear in them, products too: the op's
-/// work is as large with a sum as with a summand.
+/// Gradients of repeated keys and values pass as sums through every op that is linear in them, products too: the ranks
+/// would do the same work on the complete value.
 void Partitioner::carryRepeated(Operation *op, const FactorMap &map, Options &options, Assignment &start) {
   if (!start.carried.empty() || op->getNumResults() != 1)
     return;
@@ -181,7 +181,7 @@ void Partitioner::carryRepeated(Operation *op, const FactorMap &map, Options &op
     if (!layout || !layout->isPartial())
       continue;
     bool isAlike = !carriers || (map.allPartialAlike && partial == layout->partial);
-    if (!(map.linearOperands >> i & 1) || layout->kind != ReduceKind::Sum || !isAlike)
+    if (!(map.linearOperands >> i & 1) || !repeatedSums.contains(operand) || !isAlike)
       return;
     partial = layout->partial;
     carriers |= 1u << i;
@@ -189,12 +189,26 @@ void Partitioner::carryRepeated(Operation *op, const FactorMap &map, Options &op
   if (!carriers || (map.allPartialAlike && carriers != map.linearOperands))
     return;
   for (int axis : partial)
-    if (!policy.mayRepeat(mesh.names[axis]) || (isProductOrLookup(op) && options[axis] != SmallVector<int>{kNoFactor}))
+    if (isProductOrLookup(op) && options[axis] != SmallVector<int>{kNoFactor})
       return;
   for (int axis : partial)
     options[axis] = {kNoFactor};
   start.carried = partial;
   start.carriers = carriers;
+}
+
+/// Follows the gradients of repeated keys and values, from attention to the products that end them.
+void Partitioner::noteRepeated(Operation *op, const FactorMap &map, const Assignment &assignment) {
+  bool isBegun = ringOf(map).has_value();
+  bool isCarried = !isProductOrLookup(op) && llvm::any_of(llvm::enumerate(op->getOperands()), [&](auto operand) {
+    return (assignment.carriers >> operand.index() & 1) && repeatedSums.contains(operand.value());
+  });
+  for (Value result : op->getResults()) {
+    const Axes &partial = layouts[result].partial;
+    if (!partial.empty() && (isBegun || isCarried) &&
+        llvm::all_of(partial, [&](int axis) { return policy.mayRepeat(mesh.names[axis]); }))
+      repeatedSums.insert(result);
+  }
 }
 
 static void addOption(SmallVector<int> &factors, int factor) {
@@ -448,6 +462,7 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
       return failure();
   for (auto [result, sharding] : llvm::zip(op->getResults(), best->results))
     settle(result, sharding);
+  noteRepeated(op, map, best->assignment);
   if (ringOf(map) &&
       llvm::any_of(mesh.names, [&](StringRef axis) { return policy.attentionCut(axis) == AttentionCut::Heads; }))
     bringHome(op, homes);

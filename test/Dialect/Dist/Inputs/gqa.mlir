@@ -6,7 +6,9 @@ module attributes {colo.model = "GQA"} {
     %q = colo.einsum "abc,efc->abef", %n, %wq : tensor<4x24x48xf32>, tensor<6x8x48xf32> -> tensor<4x24x6x8xf32>
     %k0 = colo.einsum "abc,efc->abef", %n, %wk : tensor<4x24x48xf32>, tensor<2x8x48xf32> -> tensor<4x24x2x8xf32>
     %b = colo.broadcast %bk {dims = array<i64: 2, 3>} : tensor<2x8xf32> -> tensor<4x24x2x8xf32>
-    %k = colo.add %k0, %b : tensor<4x24x2x8xf32>
+    %k1 = colo.add %k0, %b : tensor<4x24x2x8xf32>
+    %s = colo.constant 5.000000e-01 : tensor<4x24x2x8xf32>
+    %k = colo.mul %k1, %s : tensor<4x24x2x8xf32>
     %v = colo.einsum "abc,efc->abef", %n, %wv : tensor<4x24x48xf32>, tensor<2x8x48xf32> -> tensor<4x24x2x8xf32>
     %o, %lse = colo.attention %q, %k, %v {causal, dropout = 1.000000e-01 : f64, id = 1 : i64, scale = 0.35 : f64} : tensor<4x24x6x8xf32>, tensor<4x24x2x8xf32>, tensor<4x24x2x8xf32> -> tensor<4x24x6x8xf32>, tensor<4x6x24xf32>
     %y = colo.einsum "abcd,ecd->abe", %o, %wo : tensor<4x24x6x8xf32>, tensor<48x6x8xf32> -> tensor<4x24x48xf32>
