@@ -21,6 +21,7 @@ import numpy
 import safetensors_io
 
 STEPS = 3
+SP = ", sequence_parallel=True"
 
 
 class Layout(typing.NamedTuple):
@@ -36,7 +37,7 @@ class Layout(typing.NamedTuple):
     accumulation: int = 3
 
     def __str__(self):
-        short = {"": "", ", sequence_parallel=True": " sp"}
+        short = {"": "", SP: " sp"}
         beside = f" {self.attention}={self.parts}" if self.parts > 1 else ""
         name = f"{self.mode}={self.size}" + short.get(self.extra, self.extra.replace(",", "")) + beside
         return name if self.accumulation > 1 else f"{name} without accumulation"
@@ -73,7 +74,7 @@ def layouts(sizes, sequence=None):
         for size in mode_sizes:
             result.append(Layout(mode, size))
             if mode == "1d" and sequence and sequence % size == 0:
-                result.append(Layout(mode, size, ", sequence_parallel=True"))
+                result.append(Layout(mode, size, SP))
     return result
 
 
@@ -84,7 +85,7 @@ def with_sequence(sequence=None, heads=None):
     for parts, size in ((2, 2), (3, 2), (2, 3)):
         if sequence and sequence % parts:
             continue
-        for extra in ("", ", sequence_parallel=True"):
+        for extra in ("", SP):
             if extra and (not sequence or sequence % (parts * size)):
                 continue
             result.append(Layout("1d", size, extra, parts=parts))
@@ -101,6 +102,18 @@ GRIDS = [
 ]
 ONE_RANK_GRIDS = [Layout("2d", 1, rows=24), Layout("3d", 1, rows=24)]
 LARGE_CUBE = Layout("3d", 27, rows=36)
+
+
+def shared_heads(kv_heads, layouts_of_it):
+    """A model with so many key and value heads, for layouts with more tensor ranks."""
+    return dict(
+        source=os.path.join(INPUTS, "shared_heads.colo"),
+        data="text",
+        layouts=layouts_of_it,
+        sizes=dict(vocab=50, seq=24, hidden=72, heads=12, kv_heads=kv_heads, layers=2),
+        defines=dict(drop=0.1, smoothing=0.1, ignore=7),
+    )
+
 
 INPUTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs")
 
@@ -162,6 +175,10 @@ MODELS = {
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
         defines=dict(drop=0.1, smoothing=0.1, rate=0.4),
     ),
+    "two_key_heads": shared_heads(
+        2, layouts({"1d": [4, 6]}, sequence=24)[1:] + [Layout("1d", 4, extra, parts=2) for extra in ("", SP)]
+    ),
+    "one_key_head": shared_heads(1, layouts({"1d": [2, 3]}, sequence=24)[1:] + [Layout("1d", 3, extra, parts=2) for extra in ("", SP)]),
 }
 OPTIMIZERS = {
     "sgd": "optimizer = dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=0.01)",

@@ -2,8 +2,7 @@
 // RUN: colo-opt %t.global --dist-shard="mode=1d size=6" --dist-reshard-to-collectives --dist-combine-collectives --dist-verify \
 // RUN:   | FileCheck %s
 // RUN: colo-opt %t.global --dist-shard="mode=1d size=2" | FileCheck %s --check-prefix=EVEN
-// RUN: not colo-opt %S/Inputs/gqa.mlir --colo-autodiff --dist-fold-lookups --dist-pad="mode=1d size=4" --colo-decompose \
-// RUN:   --dist-shard="mode=1d size=4" 2>&1 | FileCheck %s --check-prefix=ERROR
+// RUN: not colo-opt %t.global --dist-shard="mode=1d size=3" 2>&1 | FileCheck %s --check-prefix=ERROR
 
 // Two key heads on six ranks: kv cuts them, rep repeats them; what is not of keys and values is cut over both.
 // CHECK: dist.mesh @mesh <["kv"=2, "rep"=3]>
@@ -49,4 +48,5 @@
 // EVEN: dist.mesh @mesh <["tp"=2]>
 // EVEN: tensor<2x8x48xf32, #s_tp_x_x_> {colo.param = "k.weight"}
 
-// ERROR: error: dim 0 of parameter 'q.weight', 6, must be a multiple of 4, the size of mesh axes "kv", "rep"
+// ERROR: error: attention over 6 query heads and 2 key and value heads cannot be divided into 3 equal parts, the size of mesh axis "tp"
+// ERROR: note: sizes that divide: 1, 2, 6

@@ -74,6 +74,19 @@ LogicalResult Partitioner::keepHeads(Operation *op, const FactorMap &map, Option
   return success();
 }
 
+/// Key and value heads that several query heads read have more legal sizes than the dim of a parameter: said before a
+/// parameter is refused.
+LogicalResult Partitioner::checkSharedHeads() {
+  WalkResult result = module.walk([&](ShardingRuleOpInterface op) {
+    FactorMap map = op.getFactorMap();
+    std::optional<Ring> ring = ringOf(map);
+    Options options(mesh.rank());
+    return ring && ring->shares && failed(keepHeads(op, map, options)) ? WalkResult::interrupt()
+                                                                       : WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
 /// Attention is divided as the mode says. The ring's factor stands for itself
 /// and its rows.
 LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map, Options &options) {

@@ -34,6 +34,8 @@ LogicalResult Partitioner::run() {
   auto meshOp = builder.create<MeshOp>(module.getLoc(), mesh.symbol, builder.getStrArrayAttr(names),
                                        builder.getDenseI64ArrayAttr(mesh.sizes));
   symbols.insert(meshOp);
+  if (failed(checkSharedHeads()))
+    return failure();
   // The training function settles the parameters; the others follow.
   // Functions without a role are partitioned where they are called.
   constexpr StringLiteral kAnyRole = "";

@@ -111,6 +111,7 @@ private:
   // Attention (AttentionCuts.cpp).
   bool isSharedHeads(mlir::Value value, int dim, int depth = 0);
   mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
+  mlir::LogicalResult checkSharedHeads();
   mlir::LogicalResult keepHeads(mlir::Operation *op, const FactorMap &map, Options &options);
   void bringHome(mlir::Operation *op, llvm::ArrayRef<std::optional<Sharding>> homes);
 
