@@ -114,3 +114,26 @@ func.func @product_only(%x: tensor<4x8xf32>, %w: tensor<8x6xf32>) -> tensor<4x6x
   %y = colo.einsum "bi,io->bo", %x, %w : tensor<4x8xf32>, tensor<8x6xf32> -> tensor<4x6xf32>
   return %y : tensor<4x6xf32>
 }
+
+// A table of functions of the position is made once, not for each row that it meets; what is cheap, or leaves the inner loop
+// by itself, is computed where it is read.
+
+// CHECK-LABEL: func.func private @table.k0() -> tensor<6x8xf32>
+// CHECK:         math.cos
+// CHECK-LABEL: func.func private @table.k1(
+// CHECK-NOT:     math.cos
+// CHECK:         math.sin
+// CHECK-LABEL: func.func @table(
+// CHECK:         %[[TABLE:.*]] = rt.launch @table.k0()
+// CHECK-NEXT:    rt.launch @table.k1(%arg0, %[[TABLE]])
+func.func @table(%x: tensor<4x6x8xf32>) -> tensor<4x6x8xf32> {
+  %i = colo.iota {dim = 1 : i64} : tensor<6x8xf32>
+  %c = colo.cos %i : tensor<6x8xf32>
+  %cb = colo.broadcast %c {dims = array<i64: 1, 2>} : tensor<6x8xf32> -> tensor<4x6x8xf32>
+  %j = colo.iota {dim = 0 : i64} : tensor<6xf32>
+  %s = colo.sin %j : tensor<6xf32>
+  %sb = colo.broadcast %s {dims = array<i64: 1>} : tensor<6xf32> -> tensor<4x6x8xf32>
+  %p = colo.mul %x, %cb : tensor<4x6x8xf32>
+  %y = colo.mul %p, %sb : tensor<4x6x8xf32>
+  return %y : tensor<4x6x8xf32>
+}
