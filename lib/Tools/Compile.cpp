@@ -227,15 +227,16 @@ int Compilation::compareModes() {
 
 int Compilation::writeFile(llvm::StringRef path, llvm::function_ref<void(llvm::raw_ostream &)> print) {
   std::error_code error;
+  std::string name = path == "-" ? "standard output" : ("'" + path + "'").str();
   llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
   if (error)
-    return environmentError("cannot write '" + path + "': " + error.message());
+    return environmentError("cannot write " + name + ": " + error.message());
   print(file.os());
   file.os().flush();
   if (file.os().has_error()) {
     error = file.os().error();
     file.os().clear_error();
-    return environmentError("cannot write '" + path + "': " + error.message());
+    return environmentError("cannot write " + name + ": " + error.message());
   }
   file.keep();
   return ExitDone;
@@ -387,8 +388,7 @@ int Compilation::runPhases() {
   if (int code = loadInputs())
     return code;
   if (request.printConfig) {
-    printConfig(config, sources, llvm::outs());
-    return ExitDone;
+    return writeFile("-", [&](llvm::raw_ostream &os) { printConfig(config, sources, os); });
   }
   if (request.modelFile.empty())
     return ExitDone;

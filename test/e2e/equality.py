@@ -141,6 +141,13 @@ MODELS = {
         sizes=dict(hidden=72),
         defines={},
     ),
+    "tokens": dict(
+        source=os.path.join(INPUTS, "tokens.colo"),
+        data="synthetic:97",
+        layouts=layouts({"1d": [2, 4], "sequence": [2, 4], "ulysses": [2]}, sequence=16) + GRIDS,
+        sizes=dict(hidden=72, heads=12),
+        defines={},
+    ),
     "vit": dict(
         data="synthetic:97",
         layouts=layouts({"1d": [2, 3, 4, 6], "sequence": [2, 4, 8], "ulysses": [2, 4]}, sequence=16)

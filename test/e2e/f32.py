@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """f32 losses of every layout stay within 1e-4 of one rank's over 50 steps."""
 
-import argparse
 import json
 import os
 import subprocess
 import sys
+
+import options
 
 LAYOUTS = [
     ("", 2),
@@ -31,11 +32,7 @@ def losses(arguments, model, sizes, data, layout, ranks, rows):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     models = {
         "gpt2": ("vocab=101, seq=32, hidden=64, heads=4, layers=2", "synthetic:512"),
         "vit": ("hidden=64, heads=4, layers=2", "synthetic:512"),

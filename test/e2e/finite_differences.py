@@ -5,7 +5,6 @@ Comparing layouts cannot see a gradient that every layout computes wrongly alike
 parameter are checked.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ import sys
 
 import numpy
 
+import options
 import safetensors_io
 
 STEP, ELEMENTS = 1e-5, 2
@@ -60,11 +60,7 @@ class Program:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     inputs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs")
     small = ["vocab=11", "seq=6", "hidden=8", "layers=1", "drop=0.1", "smoothing=0.1"]
     defines = lambda *more: [flag for size in (*small, *more) for flag in ("-D", size)]

@@ -5,10 +5,11 @@ Work is counted, not timed: user-mode instructions are not available everywhere,
 phase stands for it. Each module is compiled once whatever the depth, so hardly more than numbers may differ.
 """
 
-import argparse
 import os
 import subprocess
 import sys
+
+import options
 
 
 def compile_layers(examples, work, layers):
@@ -24,11 +25,7 @@ def compile_layers(examples, work, layers):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     small, small_size = compile_layers(arguments.examples, arguments.work, 12)
     large, large_size = compile_layers(arguments.examples, arguments.work, 96)
     print(f"{small_size} and {large_size} bytes")

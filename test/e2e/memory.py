@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """The run's own high-water mark agrees with --plan within 1%, and optimizer state and inputs exactly."""
 
-import argparse
 import json
 import os
 import subprocess
 import sys
+
+import options
 
 CASES = [
     ("gpt2", "mini.cfg", 1, ["-D", "layers=2"]),
@@ -17,11 +18,7 @@ CASES = [
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     failures = 0
     for number, (model, config, ranks, flags) in enumerate(CASES):
         exe = os.path.join(arguments.work, f"{model}-{number}")

@@ -54,6 +54,14 @@ int usageError(const Twine &message) {
   return ExitUsage;
 }
 
+/// What --help and --version end with.
+int endOfOutput() {
+  outs().flush();
+  std::error_code error = outs().error();
+  outs().clear_error();
+  return error ? usageError("cannot write standard output: " + error.message()) : ExitDone;
+}
+
 /// Errors that the table itself can see: unknown flags and missing values.
 int checkFlags(const OptionTable &table, const InputArgList &args, unsigned missingIndex, unsigned missingCount) {
   if (missingCount)
@@ -176,11 +184,11 @@ int main(int argc, char **argv) {
   if (args.hasArg(OPT_help)) {
     table.printHelp(outs(), "colo-compile MODEL.colo --config PARALLEL.cfg [-o EXE] [options]",
                     "colo-compile: a model and a parallel configuration become an executable that trains");
-    return ExitDone;
+    return endOfOutput();
   }
   if (args.hasArg(OPT_version)) {
     outs() << "colo " << COLO_VERSION << " (LLVM " << LLVM_VERSION_STRING << ")\n";
-    return ExitDone;
+    return endOfOutput();
   }
   if (int code = checkFlags(table, args, missingIndex, missingCount))
     return code;
