@@ -1,9 +1,13 @@
 #!/usr/bin/python3
-"""Prints ratios of compiled programs against peers in the same run. Not a test: machines are noisy.
+"""Prints figures of compiled programs beside those of peers in the same run. Not a test: machines are noisy.
 
-    python3 benchmarks/cpu.py            (needs build/, uses PyTorch where it is installed)
+    python3 benchmarks/cpu.py [SECTION...]     (needs build/; all sections by default)
+
+step: a step over its products, tokens/s over PyTorch, under load too. compile: compile times. start: start-up.
+allreduce: the threads provider and OpenMPI. modes: each mode over one rank. scale: compile time over world sizes.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -16,10 +20,22 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 COMPILER = os.path.join(ROOT, "build", "bin", "colo-compile")
 GPT2 = os.path.join(ROOT, "examples", "gpt2", "gpt2.colo")
 MINI = dict(vocab=256, seq=128, hidden=128, heads=4, layers=4)
-ROWS, STEPS = 16, 30
+ROWS, STEPS = 16, 60
+ADAMW = "optimizer = dict(type='AdamW', lr=1e-3)\n"
+# The fixed model that every mode trains, and the modes: ranks, tensor=dict(...).
+FIXED, FIXED_ROWS = dict(vocab=512, seq=256, hidden=256, heads=8, layers=4), 8
+MODES = [
+    (4, "1d", "mode='1d'"), (4, "1d, sequence_parallel", "mode='1d', sequence_parallel=True"), (4, "2d", "mode='2d'"),
+    (4, "2.5d, depth 1", "mode='2.5d', depth=1"), (4, "sequence", "mode='sequence'"), (4, "ulysses", "mode='ulysses'"),
+    (8, "1d", "mode='1d'"), (8, "1d, sequence_parallel", "mode='1d', sequence_parallel=True"),
+    (8, "2.5d, depth 2", "mode='2.5d', depth=2"), (8, "3d", "mode='3d'"), (8, "sequence", "mode='sequence'"),
+    (8, "ulysses", "mode='ulysses'"),
+]  # fmt: skip
+MPI = ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
 
 
 def compile_model(work, name, config, *flags):
+    """The executable and the seconds that the compiler took."""
     path = os.path.join(work, name)
     with open(path + ".cfg", "w") as file:
         file.write(config)
@@ -32,24 +48,26 @@ def sizes(**values):
     return f"model = dict({', '.join(f'{k}={v}' for k, v in values.items())})\n"
 
 
-def step_against_products(work):
-    executable, _ = compile_model(work, "mini", f"BATCH_SIZE = {ROWS}\n" + sizes(**MINI))
-    log = executable + ".jsonl"
-    command = [executable, "--data=synthetic:512", f"--steps={STEPS}", "--ranks=1", "--threads=2", "--quiet"]
-    result = subprocess.run([*command, "--time-products", f"--log={log}"], check=True, capture_output=True, text=True)
-    print("gpt2-mini, one rank, two threads:", result.stdout.strip())
-    with open(log) as file:
-        return statistics.median(json.loads(line)["tokens_per_s"] for line in file if line.strip())
+def compile_mini(work):
+    return compile_model(work, "mini", f"BATCH_SIZE = {ROWS}\n" + ADAMW + sizes(**MINI))[0]
+
+
+def median_rate(command):
+    """Tokens a second, median over steps, and what the program prints."""
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as log:
+        run = [*command, "--quiet", f"--log={log.name}"]
+        printed = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+        with open(log.name) as file:
+            rates = [json.loads(line)["tokens_per_s"] for line in file if line.strip()]
+    return statistics.median(rates[2:]), printed.strip()
 
 
 def torch_tokens_per_second():
     """The same model by torch's own functions (test/e2e/torch_models.py), forward, backward and AdamW."""
     sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
-    try:
-        import torch
-        import torch_models
-    except ImportError:
-        return None
+    import torch
+    import torch_models
+
     torch.set_num_threads(2)
     torch_models.GPT2.sizes = MINI
     h = MINI["hidden"]
@@ -71,31 +89,124 @@ def torch_tokens_per_second():
         model.forward(tokens, tokens).backward()
         optimizer.step()
         seconds.append(time.monotonic() - begin)
-    return ROWS * MINI["seq"] / statistics.median(seconds)
+    return ROWS * MINI["seq"] / statistics.median(seconds[2:])
+
+
+def torch_rate():
+    """Asks the first Python that has torch, or returns None."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if subprocess.run([python, "-c", "import torch, numpy"], capture_output=True).returncode == 0:
+            run = subprocess.run([python, __file__, "--torch"], check=True, capture_output=True, text=True)
+            return float(run.stdout)
+    return None
+
+
+def section_step(work):
+    command = [compile_mini(work), "--data=synthetic:512", f"--steps={STEPS}", "--ranks=1", "--threads=2"]
+    ours, printed = median_rate([*command, "--time-products"])
+    print("gpt2-mini, one rank, two threads:", printed)
+    theirs = torch_rate()
+    if theirs:
+        print(f"tokens/s: {ours:.0f}, PyTorch {theirs:.0f}, ratio {ours / theirs:.2f}")
+    else:
+        print(f"tokens/s: {ours:.0f} (no PyTorch to compare with)")
+    spin = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(spin) for _ in range(2)]
+    loaded, _ = median_rate(command)
+    for process in busy:
+        process.kill()
+        process.wait()
+    print(f"beside two busy processes on two cores: {ours / loaded:.2f} times as long (2 would be fair)")
+
+
+def section_compile(work):
+    tensor = "parallel = dict(tensor=dict(size=4, mode='1d'))\nBATCH_SIZE = 4\n"
+    _, seconds = compile_model(work, "gpt2-124m", tensor)
+    print(f"compiling gpt2-124M for four ranks: {seconds:.2f} s")
+    shape = sizes(seq=2048, hidden=12288, heads=96, layers=96)
+    _, seconds = compile_model(work, "gpt3", "parallel = dict(tensor=dict(size=8, mode='1d'))\nBATCH_SIZE = 1\n" + shape)
+    print(f"compiling a 96-layer GPT-3 shape for eight ranks: {seconds:.2f} s")
+
+
+def section_scale(work):
+    shape = sizes(seq=2048, hidden=12288, heads=96, layers=96)
+    for tensor in ("mode='1d'", "mode='3d'"):
+        config = f"parallel = dict(tensor=dict(size=8, {tensor}))\nBATCH_SIZE = 8\n" + shape
+        times = []
+        for world in (8, 64, 512, 4096, 65536):
+            runs = [compile_model(work, "scale", config, f"--world-size={world}")[1] for _ in range(3)]
+            times.append((world, min(runs)))
+        print(f"96 layers, {tensor}:", ", ".join(f"{world} ranks {seconds:.2f} s" for world, seconds in times),
+              f"ratio {times[-1][1] / times[0][1]:.2f}")  # fmt: skip
+
+
+def section_start(work):
+    stats = os.path.join(work, "start.stats")
+    run = [compile_mini(work), "--data=synthetic:64", "--steps=1", "--quiet", f"--stats={stats}"]
+    starts = []
+    for _ in range(5):
+        subprocess.run(run, check=True)
+        with open(stats) as file:
+            starts.append(json.load(file)["start_seconds"])
+    print(f"start-up of gpt2-mini on one rank: {1e3 * min(starts):.0f} ms")
+
+
+def section_allreduce(work):
+    program = os.path.join(work, "allreduce")
+    lib = os.path.join(ROOT, "build", "lib", "Runtime", "libColoRuntime.a")
+    source = os.path.join(ROOT, "benchmarks", "allreduce.cpp")
+    libraries = ["-ldnnl", "-lopenblas", "-lz", "-lpthread", "-ldl"]
+    include = os.path.join(ROOT, "include")
+    try:
+        subprocess.run(["mpicxx", "-std=c++17", "-O2", "-DOMPI_SKIP_MPICXX", f"-I{include}", source, lib, *libraries,
+                        "-o", program], check=True)  # fmt: skip
+    except FileNotFoundError:
+        print("no mpicxx: nothing to compare an all-reduce with")
+        return
+    bytes_ = [str(1 << shift) for shift in range(10, 27, 4)]
+    for ranks in (2, 4):
+        commands = [[program, "threads", str(ranks)], ["mpirun", *MPI, "-n", str(ranks), program, "mpi"]]
+        rows = []
+        for command in commands:
+            printed = subprocess.run([*command, *bytes_], check=True, capture_output=True, text=True).stdout
+            rows.append([line.split() for line in printed.splitlines()])
+        print(f"all-reduce of {ranks} ranks, us: bytes, threads, OpenMPI, ratio")
+        for (size, ours), (_, theirs) in zip(*rows):
+            print(f"  {size:>9} {float(ours):>10.1f} {float(theirs):>10.1f} {float(theirs) / float(ours):>6.2f}")
+
+
+def section_modes(work):
+    shape = f"BATCH_SIZE = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
+    tokens = FIXED_ROWS * FIXED["seq"]
+    command = ["--data=synthetic:512", "--steps=16"]
+    alone, _ = compile_model(work, "one", shape)
+    for ranks, name, tensor in MODES:
+        config = f"parallel = dict(tensor=dict(size={ranks}, {tensor}))\n" + shape
+        program, _ = compile_model(work, "mode", config)
+        # Beside each other, and the better of two: a machine's speed changes.
+        pairs = []
+        for _ in range(2):
+            one, _ = median_rate([alone, *command, "--ranks=1"])
+            many, _ = median_rate([program, *command, f"--ranks={ranks}"])
+            pairs.append((one, many))
+        one, many = max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
+        print(f"{ranks} ranks, {name}: {1e3 * tokens / many:.1f} ms a step, one rank {1e3 * tokens / one:.1f} ms, "
+              f"ratio {one / many:.2f}")  # fmt: skip
 
 
 def main():
+    sections = {name[8:]: value for name, value in globals().items() if name.startswith("section_")}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[*sections, []])
+    parser.add_argument("--torch", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.torch:
+        print(torch_tokens_per_second())
+        return
     with tempfile.TemporaryDirectory() as work:
-        ours = step_against_products(work)
-        theirs = torch_tokens_per_second()
-        if theirs:
-            print(f"tokens/s: {ours:.0f}, PyTorch {theirs:.0f}, ratio {ours / theirs:.2f}")
-        else:
-            print(f"tokens/s: {ours:.0f} (no PyTorch to compare with)")
-        tensor = "parallel = dict(tensor=dict(size=4, mode='1d'))\nBATCH_SIZE = 4\n"
-        _, seconds = compile_model(work, "gpt2-124m", tensor)
-        print(f"compiling gpt2-124M for four ranks: {seconds:.2f} s")
-        shape = sizes(seq=2048, hidden=12288, heads=96, layers=96)
-        _, seconds = compile_model(work, "gpt3", "parallel = dict(tensor=dict(size=8, mode='1d'))\nBATCH_SIZE = 1\n" + shape)
-        print(f"compiling a 96-layer GPT-3 shape for eight ranks: {seconds:.2f} s")
-        stats = os.path.join(work, "start.stats")
-        run = [os.path.join(work, "mini"), "--data=synthetic:64", "--steps=1", "--quiet", f"--stats={stats}"]
-        starts = []
-        for _ in range(5):
-            subprocess.run(run, check=True)
-            with open(stats) as file:
-                starts.append(json.load(file)["start_seconds"])
-        print(f"start-up of gpt2-mini on one rank: {1e3 * min(starts):.0f} ms")
+        for name in arguments.sections or sections:
+            sections[name](work)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -73,6 +73,8 @@ static const std::vector<Flag> &flags() {
                    "after each step compare all replicas of parameters and gradients bit by bit"),
         switchFlag("time-products", &Options::timeProducts,
                    "print the time of a step over that of its products alone (one rank)"),
+        switchFlag("profile", &Options::profile,
+                   "print where the time of rank 0 went, by product, kernel and collective"),
         switchFlag("info", &Options::info, "print what was compiled and stop"),
         switchFlag("quiet", &Options::quiet, "no progress"),
         switchFlag("help", &Options::help, "print this and stop")};

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Rank.h"
+#include "Profile.h"
 #include "Threads.h"
 #include "colo/Runtime/Safetensors.h"
 
@@ -130,5 +131,6 @@ int64_t Rank::highWater() const {
 } // namespace colo::runtime
 
 extern "C" void colo_gemm(ColoFrame *frame, int64_t gemm, const void *a, const void *b, void *c) {
+  colo::runtime::ProfileScope scope(colo::runtime::Profile::Product, gemm);
   static_cast<colo::runtime::Rank *>(frame->runtime)->gemms().run(gemm, a, b, c);
 }

@@ -96,6 +96,7 @@ private:
   std::vector<CommCounter> commCounters;
   CommCaller caller;
   std::vector<double> evalSums;
+  double profiledSeconds = 0;      ///< of the steps that --profile shows
   std::vector<double> stepSeconds; ///< of every step, where --time-products asks for it
 };
 

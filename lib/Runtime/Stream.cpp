@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Stream.h"
+#include "Profile.h"
 #include "colo/Runtime/Program.h"
 
 #include <climits>
@@ -37,10 +38,10 @@ void WaitWord::add(uint32_t v) {
   wake();
 }
 
-void WaitWord::waitChange(uint32_t seen, int milliseconds) {
+void WaitWord::waitChange(uint32_t seen, int milliseconds, int spins) {
   // Ranks often outnumber cores: spin only as long as a neighbour that is
   // running needs to arrive, then let it have the core.
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < spins; ++i) {
     if (load() != seen)
       return;
     __builtin_ia32_pause();
@@ -135,5 +136,7 @@ extern "C" void colo_event_record(ColoFrame *frame, int64_t event, int64_t strea
 }
 
 extern "C" void colo_stream_wait(ColoFrame *frame, int64_t stream, int64_t event) {
+  // Only the rank's own thread has a profile, and only on its own stream does it wait here.
+  colo::runtime::ProfileScope scope(colo::runtime::Profile::Waiting, 0);
   static_cast<Event *>(frame->events[event])->wait(*static_cast<Stream *>(frame->streams[stream]));
 }

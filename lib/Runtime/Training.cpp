@@ -11,6 +11,7 @@
 
 #include "Logger.h"
 #include "ProductTiming.h"
+#include "Profile.h"
 #include "Rank.h"
 #include "Replicas.h"
 #include "colo/Runtime/LearningRate.h"
@@ -77,6 +78,7 @@ Status Rank::trainStep(int64_t step) {
   program().step(&colo);
   drainStreams();
   double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  profiledSeconds += seconds;
   if (run.options.timeProducts)
     stepSeconds.push_back(seconds);
   if (rank != 0)
@@ -117,11 +119,18 @@ Status Rank::train() {
   const Options &options = run.options;
   if (options.timeProducts)
     stepSeconds.reserve(options.steps);
+  std::unique_ptr<Profile> profile;
+  if (options.profile && rank == 0)
+    setProfile((profile = std::make_unique<Profile>(program())).get());
   ReplicaCheck replicas(*this);
   bool evaluated = false;
   for (int64_t step = 0; step < options.steps; ++step) {
     if (Status status = trainStep(step); status.failed())
       return status;
+    if (profile && step == 0 && options.steps > 1) {
+      profile->reset();
+      profiledSeconds = 0;
+    }
     if (options.checkReplicas)
       if (Status status = replicas.compare(step); status.failed())
         return status;
@@ -130,6 +139,9 @@ Status Rank::train() {
       if (Status status = evaluate(step + 1); status.failed())
         return status;
   }
+  setProfile(nullptr);
+  if (profile)
+    profile->print(std::max<int64_t>(options.steps - 1, 1), profiledSeconds);
   if (options.timeProducts)
     printProductTiming(*this, stepSeconds);
   if (run.eval && !evaluated)

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Profile.h"
 #include "colo/Runtime/Comm.h"
 
 #include <cstdio>
@@ -59,6 +60,11 @@ static void tally(const Place &place, int64_t elements, ncclDataType_t type, int
   counter.messages += messages;
 }
 
+/// Times a call for --profile, under the caller's site.
+struct TimedCall : ProfileScope {
+  TimedCall() : ProfileScope(Profile::Collective, caller && caller->site ? *caller->site : -1) {}
+};
+
 /// Inside a group an error surfaces at its end, with the provider's message.
 static ncclResult_t checked(ncclResult_t result, ncclComm_t comm) {
   if (result != ncclSuccess && result != ncclInProgress)
@@ -103,10 +109,14 @@ const char *ncclGetErrorString(ncclResult_t result) {
 }
 
 ncclResult_t ncclGroupStart(void) { return provider->groupStart(); }
-ncclResult_t ncclGroupEnd(void) { return checked(provider->groupEnd(), nullptr); }
+ncclResult_t ncclGroupEnd(void) {
+  TimedCall timed;
+  return checked(provider->groupEnd(), nullptr);
+}
 
 ncclResult_t ncclAllReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
                            ncclComm_t comm, cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   tally(place, ringAllReduceSent(count, place.ranks, place.rank), type, 2 * (place.ranks - 1));
   return checked(provider->allReduce(send, recv, count, type, op, comm, stream), comm);
@@ -114,6 +124,7 @@ ncclResult_t ncclAllReduce(const void *send, void *recv, size_t count, ncclDataT
 
 ncclResult_t ncclAllGather(const void *send, void *recv, size_t sendCount, ncclDataType_t type, ncclComm_t comm,
                            cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   tally(place, (place.ranks - 1) * sendCount, type, place.ranks - 1);
   return checked(provider->allGather(send, recv, sendCount, type, comm, stream), comm);
@@ -121,6 +132,7 @@ ncclResult_t ncclAllGather(const void *send, void *recv, size_t sendCount, ncclD
 
 ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t recvCount, ncclDataType_t type, ncclRedOp_t op,
                                ncclComm_t comm, cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   tally(place, (place.ranks - 1) * recvCount, type, place.ranks - 1);
   return checked(provider->reduceScatter(send, recv, recvCount, type, op, comm, stream), comm);
@@ -128,6 +140,7 @@ ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t recvCount, n
 
 ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
                            cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   int64_t targets = place.rank == root ? place.ranks - 1 : 0;
   tally(place, targets * count, type, targets);
@@ -136,6 +149,7 @@ ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataT
 
 ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
                         ncclComm_t comm, cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   int64_t targets = place.rank == root ? 0 : 1;
   tally(place, targets * count, type, targets);
@@ -144,6 +158,7 @@ ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType
 
 ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
                           cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   tally(place, (place.ranks - 1) * count, type, place.ranks - 1);
   return checked(provider->allToAll(send, recv, count, type, comm, stream), comm);
@@ -151,6 +166,7 @@ ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataTy
 
 ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                       cudaStream_t stream) {
+  TimedCall timed;
   Place place(comm);
   int64_t leaving = peer == place.rank ? 0 : 1;
   tally(place, leaving * count, type, leaving);
@@ -158,6 +174,7 @@ ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int p
 }
 
 ncclResult_t ncclRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, cudaStream_t stream) {
+  TimedCall timed;
   tally(Place(comm), 0, type, 0);
   return checked(provider->recv(recv, count, type, peer, comm, stream), comm);
 }

@@ -39,8 +39,8 @@ func.func private @normalise(%x: tensor<8x40xf32>) -> tensor<8x40xf32> attribute
 // Columns: the reduction outside, neighbouring columns inside, and the result added to what the destination holds.
 
 // CHECK-LABEL: func.func private @column_sum(
-// CHECK-SAME:    rt.extent = 2 : i64
-// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<128xf32>
+// CHECK-SAME:    rt.extent = 4 : i64
+// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<64xf32>
 // CHECK:         scf.for
 // CHECK:           scf.for
 // CHECK:             memref.store %{{.*}}, %[[SUMS]]

@@ -28,7 +28,7 @@ struct Options {
   int64_t evalEvery = 0; ///< 0: after the last step only
   int64_t threads = 0;   ///< per rank; 0: cores / ranks
   double commTimeout = 300;
-  bool checkReplicas = false, timeProducts = false, info = false, quiet = false, help = false;
+  bool checkReplicas = false, timeProducts = false, profile = false, info = false, quiet = false, help = false;
 };
 
 /// Fills `options` from the command line; a usage error names the flag and the

@@ -32,8 +32,11 @@ public:
   uint32_t load() const { return value.load(std::memory_order_acquire); }
   void store(uint32_t v);
   void add(uint32_t v);
-  /// Returns when the word differs from `seen` or after `milliseconds`.
-  void waitChange(uint32_t seen, int milliseconds);
+  /// Spins that are worth it where ranks may outnumber cores, and where the other side is a thread of
+  /// the same rank, which has a core unless the machine is busy.
+  static constexpr int shortSpin = 200, longSpin = 2000;
+  /// Returns when the word differs from `seen` or after `milliseconds`; looks `spins` times before it sleeps.
+  void waitChange(uint32_t seen, int milliseconds, int spins = shortSpin);
 
 private:
   void wake();

@@ -27,7 +27,7 @@ mlir::LogicalResult emitObject(mlir::ModuleOp module, const TargetOptions &optio
                                std::string &message);
 
 /// Links an object with the runtime archive and its libraries (oneDNN,
-/// OpenBLAS, zlib, libgomp) into an executable, written under a temporary name
+/// OpenBLAS, zlib) into an executable, written under a temporary name
 /// and renamed. On failure `message` holds the linker's words or what is missing.
 mlir::LogicalResult linkExecutable(llvm::StringRef object, llvm::StringRef runtimeArchive, llvm::StringRef path,
                                    std::string &message);

@@ -14,8 +14,8 @@ using namespace colo;
 
 /// Elements of a block of a flat kernel, and the innermost size below which two loops stay in a block.
 static constexpr int64_t kFlatBlock = 2048, kShortLoop = 16;
-/// Columns whose sums are made together: eight cache lines of f32.
-static constexpr int64_t kColumnBlock = 128;
+/// Columns whose sums are made together: four cache lines of f32, so that few columns keep several threads busy too.
+static constexpr int64_t kColumnBlock = 64;
 /// Elements of the innermost loop for which random words are made beforehand: 64 KiB.
 static constexpr int64_t kLongestWordRow = 16384;
 
