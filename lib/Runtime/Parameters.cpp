@@ -43,31 +43,54 @@ std::vector<Tensor> listTensors(const ColoProgram &program) {
   return tensors;
 }
 
+/// Where element `index` of a rank's part of a dim is in the whole.
+static int64_t globalIndex(const ColoProgram &program, const ColoParam &param, int32_t d, const int64_t *coords,
+                           int64_t index) {
+  int64_t size = param.local[d];
+  for (int32_t i = param.dims[d].count; i-- > 0;) {
+    int32_t axis = param.dims[d].axis[i];
+    int64_t n = program.axes[axis].size, half = size / 2;
+    if (!program.axes[axis].zigzag)
+      index += coords[axis] * size;
+    else if (index < half)
+      index += coords[axis] * half;
+    else
+      index += (2 * n - 2 - coords[axis]) * half;
+    size *= n;
+  }
+  return index;
+}
+
 void forEachShardRow(const ColoProgram &program, const ColoParam &param, const int64_t *coords, const ShardRow &row) {
   if (param.rank == 0)
     return row(0, 0, 1, 1);
-  int64_t start[COLO_MAX_RANK], index[COLO_MAX_RANK] = {};
-  for (int32_t d = 0; d < param.rank; ++d) {
-    int64_t shard = 0;
-    for (int32_t i = 0; i < param.dims[d].count; ++i) {
-      int32_t axis = param.dims[d].axis[i];
-      shard = shard * program.axes[axis].size + coords[axis];
-    }
-    start[d] = shard * param.local[d];
-  }
+  int64_t index[COLO_MAX_RANK] = {};
   int32_t last = param.rank - 1;
-  int64_t length = param.local[last];
-  int64_t inside = std::clamp<int64_t>(param.shape[last] - start[last], 0, length);
   int64_t rows = product(param.local, last);
+  auto globalOf = [&](int32_t d, int64_t local) { return globalIndex(program, param, d, coords, local); };
+  // The last dim is one run, or of a zigzag axis several.
+  struct Run {
+    int64_t begin, end, start;
+  };
+  std::vector<Run> runs;
+  for (int64_t i = 0; i < param.local[last]; ++i) {
+    int64_t global = globalOf(last, i);
+    if (runs.empty() || global != runs.back().start + i - runs.back().begin)
+      runs.push_back({i, i, global});
+    runs.back().end = i + 1;
+  }
   for (int64_t r = 0; r < rows; ++r) {
     int64_t logical = 0;
     bool padding = false;
     for (int32_t d = 0; d < last; ++d) {
-      int64_t global = start[d] + index[d];
+      int64_t global = globalOf(d, index[d]);
       padding |= global >= param.shape[d];
       logical = logical * param.shape[d] + global;
     }
-    row(r * length, logical * param.shape[last] + start[last], padding ? 0 : inside, length);
+    for (const Run &run : runs) {
+      int64_t length = run.end - run.begin, inside = std::clamp<int64_t>(param.shape[last] - run.start, 0, length);
+      row(r * param.local[last] + run.begin, logical * param.shape[last] + run.start, padding ? 0 : inside, length);
+    }
     for (int32_t d = last - 1; d >= 0 && ++index[d] == param.local[d]; --d)
       index[d] = 0;
   }

@@ -81,16 +81,18 @@ Training colo::trainingSettings(const ParallelConfig &config) {
 }
 
 void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm) {
+  dist::ShardingOptions sharding = shardingOptions(config);
+  sharding.algorithm = algorithm.str();
   switch (phase) {
   case Phase::Autodiff:
     pm.addPass(createVerifyBatchPass());
     pm.addPass(createAutodiffPass());
     break;
   case Phase::Sharded:
-    dist::buildShardPipeline(pm, shardingOptions(config));
+    dist::buildShardPipeline(pm, sharding);
     break;
   case Phase::SPMD:
-    dist::buildSpmdPipeline(pm, shardingOptions(config));
+    dist::buildSpmdPipeline(pm, sharding);
     pm.addPass(createDecomposeAttentionPass());
     pm.addPass(createCSEPass());
     // After the CSE: a part that two products need at different times is sent twice rather than kept.

@@ -157,11 +157,17 @@ def attention(costs, kind, part, s):
     """Attention over a cut sequence; `part`: elements of q on one rank."""
     executions, hops = s.micro * s.layers, costs.sizes["sp"] - 1
     if kind == "ring":
-        # Keys and values go round forward and backward, and so do the gradients of foreign parts.
-        costs.ring_hop(("sp",), 2 * part, 3 * hops * executions)
+        # Keys and values go round. Backward queries, gradients and two statistics of each row and head do, and then
+        # gradients of queries; or, where that is no less, keys and values again, and then their gradients.
+        statistics = part * s.heads // s.hidden
+        costs.ring_hop(("sp",), 2 * part, hops * executions)
+        rows, keys = (2 * part + 2 * statistics, part), (2 * part, 2 * part)
+        for message in rows if sum(rows) < sum(keys) else keys:
+            costs.ring_hop(("sp",), message, hops * executions)
     else:
-        # Forward q, k, v and the result. Backward the four again, the result's gradient and those of q, k and v.
-        costs.all_to_all(("sp",), part, 12 * executions)
+        # Forward q, k and v as one, and the result. Backward the result's gradient and those of q, k and v.
+        costs.all_to_all(("sp",), 3 * part, executions)
+        costs.all_to_all(("sp",), part, 5 * executions)
 
 
 def one_d(costs, s, sequence_parallel=False, kind=None):

@@ -4,6 +4,7 @@
 peak memory is within 1% of the plan."""
 
 import argparse
+import math
 import os
 import re
 import subprocess
@@ -65,14 +66,16 @@ def cube(l, replicas=1):
 
 def sequence(mode, kind, size, replicas=1):
     form = lambda costs, shape: closed_forms.sequence(costs, shape, kind)
-    return Layout(f"size={size}, mode='{mode}'", {"sp": size}, replicas, form, size)
+    # A causal ring is cut into halves as well.
+    return Layout(f"size={size}, mode='{mode}'", {"sp": size}, replicas, form, 2 * size if kind == "ring" else size)
 
 
 def one_d_and_sequence(parts, size, kind, sequence_parallel=False):
     form = lambda costs, shape: closed_forms.one_d(costs, shape, sequence_parallel, kind)
     tensor = f"size={size}, mode='1d'" + (", sequence_parallel=True" if sequence_parallel else "")
     beside = f"), sequence=dict(size={parts}, mode='{kind}'"
-    return Layout(tensor + beside, {"sp": parts, "tp": size}, 1, form, parts * (size if sequence_parallel else 1))
+    inner = math.lcm(2 if kind == "ring" else 1, size if sequence_parallel else 1)
+    return Layout(tensor + beside, {"sp": parts, "tp": size}, 1, form, parts * inner)
 
 
 # The first of each line is in the sample.

@@ -15,6 +15,7 @@ namespace colo {
 struct MeshAxis {
   llvm::StringRef name;
   int64_t size;
+  bool zigzag = false; ///< what it cuts is no run (dist.mesh)
 };
 /// Major to minor.
 using Mesh = llvm::SmallVector<MeshAxis, 3>;

@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 1
+#define COLO_ABI_VERSION 2
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
 /* Element types. Sizes in bytes: 4, 8, 4, 8, 1. */
@@ -38,6 +38,9 @@ enum { COLO_F32 = 0, COLO_F64 = 1, COLO_I32 = 2, COLO_I64 = 3, COLO_I8 = 4 };
 typedef struct {
   const char *name;
   int64_t size;
+  int32_t zigzag; /* 0: member i holds the i-th of `size` equal parts of what the
+                     axis cuts; 1: the i-th and then the (2*size-1-i)-th of
+                     2*size */
 } ColoAxis;
 
 /* The axes of one dim, major to minor, as indices into ColoProgram.axes. */

@@ -43,7 +43,7 @@ struct CompileRequest {
   bool check = false, printConfig = false, saveTemps = false, verbose = false, verifyDiagnostics = false;
   std::string cpu = "native"; ///< native, x86-64-v3 or x86-64-v4
   int optLevel = 3;
-  std::string algorithm = "loop"; ///< how tagged products are expanded: loop or reference
+  std::string algorithm = "loop"; ///< how products and rings that stream are computed: loop or reference
   std::string modelName;
   std::vector<std::pair<std::string, std::string>> defines; ///< -D name=value
   int64_t worldSize = 0;                                    ///< 0: unknown

@@ -68,8 +68,7 @@ Value BodyBuilder::index(Location loc, AffineExpr expr) {
 }
 
 Value BodyBuilder::position(Location loc, ArrayAttr positions, int64_t dim, int64_t local, AffineExpr expr) {
-  Value first = signature.firstPosition(builder, loc, positions, dim, local);
-  return builder.create<arith::AddIOp>(loc, first, index(loc, expr));
+  return signature.position(builder, loc, positions, dim, local, index(loc, expr));
 }
 
 //===----------------------------------------------------------------------===//

@@ -51,11 +51,19 @@ public:
   mlir::Value argument(mlir::Value hostValue);
   HostScalars &getScalars() { return scalars; }
   llvm::SmallVector<mlir::Value> hostValues() const;
-  /// First position on `dim` of this rank's part of a positioned shape whose local size is `local`.
+  /// First position on `dim` of this rank's part of a positioned shape whose local size is `local`; the part is
+  /// contiguous.
   mlir::Value firstPosition(mlir::OpBuilder &builder, mlir::Location loc, mlir::ArrayAttr positions, int64_t dim,
                             int64_t local);
+  /// The position of element `index` of the part, which may be made of several blocks.
+  mlir::Value position(mlir::OpBuilder &builder, mlir::Location loc, mlir::ArrayAttr positions, int64_t dim,
+                       int64_t local, mlir::Value index);
 
 private:
+  /// First positions of the blocks of which this rank's part is made.
+  llvm::SmallVector<mlir::Value, 2> blockPositions(mlir::OpBuilder &builder, mlir::Location loc,
+                                                   mlir::ArrayAttr positions, int64_t dim, int64_t local);
+
   mlir::func::FuncOp kernel;
   HostScalars &scalars;
   llvm::SmallVector<mlir::Value> tensors, numbers;

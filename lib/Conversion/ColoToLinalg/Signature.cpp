@@ -80,38 +80,63 @@ int64_t colo::globalSize(ArrayAttr positions, int64_t dim, int64_t local) {
   return global ? global.getInt() : local;
 }
 
-/// blocks[shard]: a ring is short, and its members differ by nothing but this.
-static Value blockOf(OpBuilder &builder, Location loc, Value shard, ArrayRef<int64_t> blocks) {
-  Value block = builder.create<arith::ConstantIndexOp>(loc, blocks.front());
-  for (auto [member, number] : llvm::drop_begin(llvm::enumerate(blocks))) {
-    Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, shard,
-                                               builder.create<arith::ConstantIndexOp>(loc, member));
-    block = builder.create<arith::SelectOp>(loc, here, builder.create<arith::ConstantIndexOp>(loc, number), block);
-  }
-  return block;
-}
-
-Value KernelSignature::firstPosition(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim,
-                                     int64_t local) {
-  Value shard;
+llvm::SmallVector<Value, 2> KernelSignature::blockPositions(OpBuilder &builder, Location loc, ArrayAttr positions,
+                                                            int64_t dim, int64_t local) {
+  Value member;
+  int64_t members = 1;
   DictionaryAttr position = positionOf(positions, dim);
   auto axes = position ? position.getAs<ArrayAttr>("axes") : ArrayAttr();
   if (axes)
     for (auto axis : axes.getAsRange<StringAttr>()) {
       Value coordinate = argument(scalars.axisIndex(axis));
-      if (shard) {
+      members *= scalars.axisSize(axis);
+      if (member) {
         Value size = builder.create<arith::ConstantIndexOp>(loc, scalars.axisSize(axis));
-        shard = builder.create<arith::MulIOp>(loc, shard, size);
-        shard = builder.create<arith::AddIOp>(loc, shard, coordinate);
+        member = builder.create<arith::MulIOp>(loc, member, size);
+        member = builder.create<arith::AddIOp>(loc, member, coordinate);
       } else {
-        shard = coordinate;
+        member = coordinate;
       }
     }
-  if (!shard)
-    return builder.create<arith::ConstantIndexOp>(loc, 0);
-  if (auto blocks = position.getAs<DenseI64ArrayAttr>("blocks"))
-    shard = blockOf(builder, loc, shard, blocks);
-  return builder.create<arith::MulIOp>(loc, shard, builder.create<arith::ConstantIndexOp>(loc, local));
+  if (!member)
+    return {builder.create<arith::ConstantIndexOp>(loc, 0)};
+  auto blocks = position.getAs<DenseI64ArrayAttr>("blocks");
+  int64_t each = blocks ? blocks.size() / members : 1;
+  llvm::SmallVector<Value, 2> firsts;
+  for (int64_t i = 0; i < each; ++i) {
+    Value block = member;
+    if (blocks) {
+      llvm::SmallVector<int64_t> numbers;
+      for (int64_t m = 0; m < members; ++m)
+        numbers.push_back(blocks[m * each + i]);
+      block = rt::buildLookup(builder, loc, member, numbers);
+    }
+    Value size = builder.create<arith::ConstantIndexOp>(loc, local / each);
+    firsts.push_back(builder.create<arith::MulIOp>(loc, block, size));
+  }
+  return firsts;
+}
+
+Value KernelSignature::firstPosition(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim,
+                                     int64_t local) {
+  llvm::SmallVector<Value, 2> firsts = blockPositions(builder, loc, positions, dim, local);
+  assert(firsts.size() == 1 && "the part is not contiguous");
+  return firsts.front();
+}
+
+Value KernelSignature::position(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim, int64_t local,
+                                Value index) {
+  llvm::SmallVector<Value, 2> firsts = blockPositions(builder, loc, positions, dim, local);
+  int64_t size = local / static_cast<int64_t>(firsts.size());
+  // What is added to the index: the first position of its block less the elements before the block.
+  Value shift = firsts.front();
+  for (auto [i, first] : llvm::drop_begin(llvm::enumerate(firsts))) {
+    Value before = builder.create<arith::ConstantIndexOp>(loc, static_cast<int64_t>(i) * size);
+    Value isHere = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::uge, index, before);
+    Value moved = builder.create<arith::SubIOp>(loc, first, before);
+    shift = builder.create<arith::SelectOp>(loc, isHere, moved, shift);
+  }
+  return builder.create<arith::AddIOp>(loc, shift, index);
 }
 
 void colo::buildScatterKernel(EmbeddingGradOp op, func::FuncOp kernel, KernelSignature &signature) {

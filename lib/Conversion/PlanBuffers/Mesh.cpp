@@ -15,7 +15,7 @@ Mesh colo::getMesh(ModuleOp module) {
   Mesh mesh;
   for (dist::MeshOp op : module.getOps<dist::MeshOp>())
     for (auto [name, size] : llvm::zip(op.getAxes().getAsRange<StringAttr>(), op.getSizes()))
-      mesh.push_back({name.getValue(), size});
+      mesh.push_back({name.getValue(), size, op.getZigzag() && llvm::is_contained(*op.getZigzag(), name)});
   return mesh;
 }
 

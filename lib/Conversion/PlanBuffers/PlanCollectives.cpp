@@ -153,9 +153,11 @@ LogicalResult FunctionPlanner::planCollective(Operation *op) {
       })
       .Case<dist::AllSliceOp>([&](dist::AllSliceOp keep) {
         Place place = placeOf(keep.getInput());
-        int64_t dim = keep.getDim(), size = place.shape[dim] / groupSize(mesh, keep.getAxes());
-        Value step = constant(size * place.strides[dim]);
-        Value shift = builder.create<arith::MulIOp>(loc, groupIndex(builder, loc, mesh, keep.getAxes()), step);
+        int64_t dim = keep.getDim(), size = keep.getResult().getType().getDimSize(dim);
+        Value step = constant(size * place.strides[dim]), block = groupIndex(builder, loc, mesh, keep.getAxes());
+        if (keep.getBlocks())
+          block = rt::buildLookup(builder, loc, block, *keep.getBlocks());
+        Value shift = builder.create<arith::MulIOp>(loc, block, step);
         place.dynamic = place.dynamic ? builder.create<arith::AddIOp>(loc, place.dynamic, shift).getResult() : shift;
         place.shape[dim] = size;
         places[keep.getResult()] = place;

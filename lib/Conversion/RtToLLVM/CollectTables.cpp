@@ -30,7 +30,7 @@ public:
     llvm::raw_string_ostream os(tables.plan);
     printPlanText(plan, os);
     for (const MeshAxis &axis : mesh)
-      tables.axes.push_back({axis.name.str(), {nullptr, axis.size}});
+      tables.axes.push_back({axis.name.str(), {nullptr, axis.size, axis.zigzag}});
     collectParams();
     collectSegments();
     collectInputs();

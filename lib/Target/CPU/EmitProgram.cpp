@@ -19,7 +19,7 @@ using namespace mlir;
 using Data = ConstantData;
 
 // A struct that grows without its function below growing is an error here.
-static_assert(sizeof(ColoAxis) == 16 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32);
+static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32);
 static_assert(sizeof(ColoParam) == 632 && sizeof(ColoComm) == 56 && sizeof(ColoGemm) == 224);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 40);
 static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 400);
@@ -39,7 +39,7 @@ static Data dimAxes(const ColoDimAxes &axes) {
 }
 
 static Data axisRow(const Named<ColoAxis> &axis, ConstantModule &constants) {
-  return Data::structure({constants.string(axis.name), Data::i64(axis.fields.size)});
+  return Data::structure({constants.string(axis.name), Data::i64(axis.fields.size), Data::i32(axis.fields.zigzag)});
 }
 
 static Data paramRow(const Named<ColoParam> &param, ConstantModule &constants) {

@@ -37,7 +37,7 @@ func.func @masked(%q: tensor<2x3x4x5xf32>, %k: tensor<2x3x2x5xf32>, %mask: tenso
   return %o : tensor<2x3x4x5xf32>
 }
 func.func @masked_backward(%q: tensor<2x3x4x5xf32>, %k: tensor<2x3x2x5xf32>, %lse: tensor<2x4x3xf32>, %mask: tensor<2x3xi1>) -> tensor<2x3x4x5xf32> {
-  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %q, %lse, %q mask %mask {scale = 0.5 : f64} : (tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>, tensor<2x3xi1>) -> (tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32>)
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %lse, %q mask %mask {scale = 0.5 : f64} : (tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>, tensor<2x3xi1>) -> (tensor<2x3x4x5xf32>, tensor<2x3x2x5xf32>, tensor<2x3x2x5xf32>)
   return %dq : tensor<2x3x4x5xf32>
 }
 
@@ -48,6 +48,18 @@ func.func @masked_backward(%q: tensor<2x3x4x5xf32>, %k: tensor<2x3x2x5xf32>, %ls
 // CHECK-DAG:     colo.iota {dim = 0 : i64, positions = [{axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}]} : tensor<3x6xi32>
 // CHECK-COUNT-2: colo.dropout {{.*}} {id = 3 : i64, positions = [{}, {axes = ["tp"], global = 8 : i64, padded = 8 : i64}, {axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}], rate = 1.000000e-01 : f64} : tensor<2x4x3x6xf32>
 func.func @positions_are_handed_on(%q: tensor<2x3x4x5xf32>, %k: tensor<2x6x4x5xf32>, %lse: tensor<2x4x3xf32>) -> tensor<2x3x4x5xf32> {
-  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %q, %lse, %q {scale = 0.5 : f64, causal, dropout = 0.1 : f64, id = 3 : i64, positions = [{}, {axes = ["tp"], global = 8 : i64, padded = 8 : i64}, {axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}]} : (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>) -> (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>)
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %lse, %q delta %lse {scale = 0.5 : f64, causal, dropout = 0.1 : f64, id = 3 : i64, positions = [{}, {axes = ["tp"], global = 8 : i64, padded = 8 : i64}, {axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {}]} : (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>) -> (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>)
+  return %dq : tensor<2x3x4x5xf32>
+}
+
+// Without delta the sum is taken over the probabilities.
+
+// CHECK-LABEL: func.func @delta_of_probabilities
+// CHECK:         %[[P:.*]] = colo.exp
+// CHECK:         %[[DP:.*]] = colo.einsum "bscd,btcd->bcst"
+// CHECK:         %[[PRODUCT:.*]] = colo.mul %[[P]], %[[DP]]
+// CHECK:         colo.reduce %[[PRODUCT]] {dims = array<i64: 3>, kind = 0 : i32}
+func.func @delta_of_probabilities(%q: tensor<2x3x4x5xf32>, %k: tensor<2x6x4x5xf32>, %lse: tensor<2x4x3xf32>) -> tensor<2x3x4x5xf32> {
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %lse, %q {scale = 0.5 : f64} : (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>) -> (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>)
   return %dq : tensor<2x3x4x5xf32>
 }

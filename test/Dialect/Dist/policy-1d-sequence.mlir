@@ -16,7 +16,7 @@
 // RUN: colo-opt %t.global --dist-shard="mode=1d size=1 sequence-size=1" | diff %t.global -
 
 // Values between layers are cut by the sequence over sp, parameters as in 1d over tp, the result of a column product by both.
-// CHECK: dist.mesh @mesh <["sp"=2, "tp"=2]>
+// CHECK: dist.mesh @mesh <["sp"=2, "tp"=2]> {zigzag = ["sp"]}
 // CHECK-LABEL: @Block.fwd(%arg0: tensor<4x24x72xf32, #s_x_sp_x_>
 // CHECK-SAME: tensor<3x12x6x72xf32, #s_x_tp_x_x_> {colo.param = "attn.qkv.weight"}
 // CHECK-SAME: tensor<72x12x6xf32, #s_x_tp_x_> {colo.param = "attn.proj.weight"}
@@ -63,8 +63,9 @@
 
 // What 1d has cut of the heads is cut once more.
 // HEADS-LABEL: @Block.fwd
-// HEADS-COUNT-3: dist.all_to_all {{.*}} from 1 dim 2 over @mesh ["sp"]
-// HEADS-NEXT: colo.attention {{.*}} : tensor<4x24x12x6xf32, #s_x_x_tpsp_x_>
+// HEADS: dist.all_to_all {{.*}} from 1 dim 3 over @mesh ["sp"]
+// HEADS-NOT: dist.
+// HEADS: colo.attention {{.*}} : tensor<4x24x12x6xf32, #s_x_x_tpsp_x_>
 // HEADS-NEXT: dist.all_to_all {{.*}} from 2 dim 1 over @mesh ["sp"]
 
 // ERROR: error: attention over 12 key and value heads cannot be divided into 8 equal parts, the size of mesh axes "tp", "sp"

@@ -8,24 +8,34 @@
 // RUN:   | FileCheck %s --check-prefix=ERROR
 
 // Everything is cut along the sequence, parameters are whole, and nothing but attention moves anything.
-// CHECK: dist.mesh @mesh <["sp"=4]>
+// Causal: the ring is zigzag, an exchange of heads is not.
+// RING: dist.mesh @mesh <["sp"=4]> {zigzag = ["sp"]}
+// HEADS: dist.mesh @mesh <["sp"=4]>{{$}}
 // CHECK-LABEL: @Block.fwd(%arg0: tensor<4x24x72xf32, #s_x_sp_x_>
 // CHECK-SAME: tensor<3x12x6x72xf32, #s_x_x_x_x_> {colo.param = "attn.qkv.weight"}
 // RING-NOT: dist.
 // RING: colo.attention {{.*}} : tensor<4x24x12x6xf32, #s_x_sp_x_x_>, tensor<4x24x12x6xf32, #s_x_sp_x_x_>, tensor<4x24x12x6xf32, #s_x_sp_x_x_> -> tensor<4x24x12x6xf32, #s_x_sp_x_x_>, tensor<4x12x24xf32, #s_x_x_sp_>
 // RING-NOT: dist.
 // HEADS-NOT: dist.
-// HEADS-COUNT-3: dist.all_to_all {{.*}} from 1 dim 2
-// HEADS-NEXT: colo.attention {{.*}} : tensor<4x24x12x6xf32, #s_x_x_sp_x_>
+// Queries, keys and values go over as one, which is saved so.
+// HEADS: %[[QKV:.*]] = dist.all_to_all {{.*}} from 1 dim 3
+// HEADS-NOT: dist.
+// HEADS: colo.attention {{.*}} : tensor<4x24x12x6xf32, #s_x_x_sp_x_>
 // HEADS-NEXT: dist.all_to_all {{.*}} from 2 dim 1
 // HEADS-NOT: dist.
-// CHECK: return
+// HEADS: return {{.*}}%[[QKV]]
+// RING: return
 
 // CHECK-LABEL: @Block.bwd
 // CHECK: colo.grad {{.*}} tensor<72x288xf32, #s_x_x_sum_sp_>, tensor<72x288xf32, #s_x_x_>
 // CHECK: colo.grad {{.*}} tensor<72x12x6xf32, #s_x_x_x_sum_sp_>
+// The gradient of the output goes over, those of queries, keys and values come back.
+// HEADS: dist.all_to_all {{.*}} from 1 dim 2
+// HEADS-NOT: dist.
 // CHECK: colo.attention_grad
 // RING-NOT: dist.
+// HEADS-COUNT-3: dist.all_to_all {{.*}} from 2 dim 1
+// HEADS-NOT: dist.
 // CHECK: colo.grad {{.*}} tensor<3x12x6x72xf32, #s_x_x_x_x_sum_sp_>
 // CHECK: return
 

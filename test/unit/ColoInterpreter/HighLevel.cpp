@@ -169,7 +169,7 @@ static std::vector<Tensor> attention(AttentionOp op, ArrayRef<Tensor> x, const M
 static std::vector<Tensor> attentionGrad(AttentionGradOp op, ArrayRef<Tensor> x, const Machine &machine,
                                          int64_t layer) {
   Probabilities<AttentionGradOp> p(op, x, machine, layer);
-  const Tensor &q = x[0], &k = x[1], &v = x[2], &lse = x[4], &gradient = x[5];
+  const Tensor &q = x[0], &k = x[1], &v = x[2], &lse = x[3], &gradient = x[4];
   double scale = op.getScale().convertToDouble();
   Tensor dq(q.shape), dk(k.shape), dv(v.shape);
   p.forEachRow([&](int64_t b, int64_t a, int64_t s) {

@@ -27,14 +27,20 @@ static DictionaryAttr entryOf(ArrayAttr positions, int64_t dim) {
 }
 
 int64_t test::globalPosition(ArrayAttr positions, int64_t dim, int64_t j, int64_t localSize, const Machine &machine) {
-  int64_t coordinate = 0;
-  if (DictionaryAttr entry = entryOf(positions, dim))
+  int64_t coordinate = 0, members = 1;
+  DictionaryAttr entry = entryOf(positions, dim);
+  if (entry)
     if (auto axes = entry.getAs<ArrayAttr>("axes"))
       for (Attribute axis : axes) {
         AxisPlace place = machine.axes.at(cast<StringAttr>(axis).getValue().str());
         coordinate = coordinate * place.size + place.index;
+        members *= place.size;
       }
-  return j + localSize * coordinate;
+  auto blocks = entry ? entry.getAs<DenseI64ArrayAttr>("blocks") : DenseI64ArrayAttr();
+  if (!blocks)
+    return j + localSize * coordinate;
+  int64_t each = blocks.size() / members, size = localSize / each;
+  return blocks[coordinate * each + j / size] * size + j % size;
 }
 
 static int64_t globalSize(ArrayAttr positions, int64_t dim, int64_t localSize) {

@@ -43,17 +43,16 @@ Part slice(const Part &part, int dim, int64_t count, int64_t index) {
   return result;
 }
 
-Part join(const std::vector<Part> &parts, int dim) {
-  int64_t size[2] = {parts[0].size[0], parts[0].size[1]};
-  size[dim] *= static_cast<int64_t>(parts.size());
+Part join(const Part &a, const Part &b, int dim) {
+  int64_t size[2] = {a.size[0], a.size[1]};
+  size[dim] += b.size[dim];
   Part result = makePart(size[0], size[1]);
-  for (size_t p = 0; p < parts.size(); ++p) {
-    int64_t offset[2] = {0, 0};
-    offset[dim] = static_cast<int64_t>(p) * parts[p].size[dim];
-    for (int64_t i = 0; i < parts[p].size[0]; ++i)
-      for (int64_t j = 0; j < parts[p].size[1]; ++j)
-        result.at(i + offset[0], j + offset[1]) = parts[p].at(i, j);
-  }
+  for (const Part *part : {&a, &b})
+    for (int64_t i = 0; i < part->size[0]; ++i)
+      for (int64_t j = 0; j < part->size[1]; ++j) {
+        int64_t offset = part == &a ? 0 : a.size[dim];
+        result.at(i + (dim == 0 ? offset : 0), j + (dim == 1 ? offset : 0)) = part->at(i, j);
+      }
   return result;
 }
 
@@ -98,6 +97,31 @@ public:
     return members;
   }
 
+  /// A rank's part of `dim` cut over `axes`, one axis after the other: a run, or of a zigzag axis two blocks.
+  Part cut(Part part, int dim, llvm::ArrayRef<int> axes, int64_t rank) const {
+    for (int axis : axes) {
+      int64_t n = mesh.sizes[axis], i = coordinate(rank, axis);
+      part = mesh.isZigzag(axis) ? join(slice(part, dim, 2 * n, i), slice(part, dim, 2 * n, 2 * n - 1 - i), dim)
+                                 : slice(part, dim, n, i);
+    }
+    return part;
+  }
+  /// Puts the parts of `members` together: an element lies where a cut of the whole takes it from.
+  Part gather(const std::vector<Part> &theirs, const std::vector<int64_t> &members, int dim,
+              llvm::ArrayRef<int> axes) const {
+    int64_t size[2] = {theirs[0].size[0], theirs[0].size[1]};
+    size[dim] *= static_cast<int64_t>(members.size());
+    Part result = makePart(size[0], size[1]), places = result;
+    for (size_t i = 0; i < places.values.size(); ++i)
+      places.values[i] = static_cast<double>(i);
+    for (size_t m = 0; m < members.size(); ++m) {
+      Part from = cut(places, dim, axes, members[m]);
+      for (size_t i = 0; i < from.values.size(); ++i)
+        result.values[static_cast<size_t>(from.values[i])] = theirs[m].values[i];
+    }
+    return result;
+  }
+
   /// What summand `summand` contributes to an element; small integers, so that sums are exact.
   static double contribution(int64_t element, int64_t summand) {
     return static_cast<double>((element * 37 + summand * 101 + element * summand * 13) % 251);
@@ -129,8 +153,7 @@ public:
       }
       Part whole = reduce(contributions, source.kind);
       for (size_t dim = 0; dim < sharding.dims.size(); ++dim)
-        whole =
-            slice(whole, static_cast<int>(dim), mesh.groupSize(sharding.dims[dim]), number(rank, sharding.dims[dim]));
+        whole = cut(whole, static_cast<int>(dim), sharding.dims[dim], rank);
       result.push_back(std::move(whole));
     }
     return result;
@@ -143,30 +166,29 @@ public:
     std::vector<Part> after;
     for (int64_t rank = 0; rank < count; ++rank) {
       std::vector<int64_t> members = group(rank, step.axes);
-      int64_t n = static_cast<int64_t>(members.size()), mine = number(rank, step.axes);
       std::vector<Part> theirs;
       for (int64_t member : members)
         theirs.push_back(before[member]);
       switch (step.kind) {
       case StepKind::AllGather:
-        after.push_back(join(theirs, step.dim));
+        after.push_back(gather(theirs, members, step.dim, step.axes));
         break;
       case StepKind::AllSlice:
-        after.push_back(slice(before[rank], step.dim, n, mine));
+        after.push_back(cut(before[rank], step.dim, step.axes, rank));
         break;
       case StepKind::AllReduce:
         after.push_back(reduce(theirs, state.kind));
         break;
       case StepKind::ReduceScatter:
-        after.push_back(slice(reduce(theirs, state.kind), step.dim, n, mine));
+        after.push_back(cut(reduce(theirs, state.kind), step.dim, step.axes, rank));
         break;
       case StepKind::AllToAll:
         for (Part &part : theirs)
-          part = slice(part, step.dim, n, mine);
-        after.push_back(join(theirs, step.from));
+          part = cut(part, step.dim, step.axes, rank);
+        after.push_back(gather(theirs, members, step.from, step.axes));
         break;
       case StepKind::Permute:
-        after.push_back(theirs[sources[mine]]);
+        after.push_back(theirs[sources[number(rank, step.axes)]]);
         break;
       }
     }
@@ -179,8 +201,9 @@ private:
   int64_t count = 1;
 };
 
-Mesh meshOf(std::vector<int64_t> sizes) {
+Mesh meshOf(std::vector<int64_t> sizes, llvm::ArrayRef<int> zigzag = {}) {
   Mesh mesh;
+  mesh.zigzag.assign(zigzag.begin(), zigzag.end());
   for (size_t i = 0; i < sizes.size(); ++i)
     mesh.names.push_back(std::string(1, static_cast<char>('a' + i)));
   mesh.sizes = std::move(sizes);
@@ -261,8 +284,23 @@ private:
               addEdge(i, {kind, selections[s], from, dim, *after});
     for (const Sharding &other : states)
       if (other.partial == states[i].partial && other != states[i] &&
-          localShape(shape, other, mesh) == localShape(shape, states[i], mesh))
+          localShape(shape, other, mesh) == localShape(shape, states[i], mesh) && !movesZigzag(states[i], other))
         addEdge(i, {StepKind::Permute, {}, -1, -1, other});
+  }
+  /// Whether a zigzag axis cuts another dim, or its parts have another size.
+  bool movesZigzag(const Sharding &a, const Sharding &b) const {
+    auto partOf = [&](const Sharding &sharding, int axis) {
+      int dim = sharding.dimOf(axis);
+      int64_t size = dim < 0 ? 0 : shape[dim];
+      if (dim >= 0)
+        for (int other : sharding.dims[dim]) {
+          size /= mesh.sizes[other];
+          if (other == axis)
+            break;
+        }
+      return std::pair(dim, size);
+    };
+    return llvm::any_of(mesh.zigzag, [&](int axis) { return partOf(a, axis) != partOf(b, axis); });
   }
   void addEdge(size_t i, const Step &step) {
     if (divides(step.result, shape, mesh))
@@ -280,9 +318,13 @@ struct Case {
   const char *name;
   std::vector<int64_t> mesh;
   int64_t scalars, vectors, matrices; ///< pairs of shardings
+  std::vector<int> zigzag = {};
 };
 
-class ReshardTest : public ::testing::TestWithParam<Case> {};
+class ReshardTest : public ::testing::TestWithParam<Case> {
+protected:
+  Mesh mesh = meshOf(GetParam().mesh, GetParam().zigzag);
+};
 
 /// Checks every pair of shardings that divide `shape`; returns how many could be reached.
 int64_t checkAllPairs(const Mesh &mesh, const std::vector<int64_t> &shape, ReduceKind kind) {
@@ -325,29 +367,24 @@ int64_t checkAllPairs(const Mesh &mesh, const std::vector<int64_t> &shape, Reduc
   return pairs;
 }
 
-int64_t ranksOf(const Mesh &mesh) {
-  return std::accumulate(mesh.sizes.begin(), mesh.sizes.end(), int64_t(1), std::multiplies());
+/// A size that every placement of axes divides.
+int64_t lengthFor(const Mesh &mesh) {
+  return std::accumulate(mesh.sizes.begin(), mesh.sizes.end(), int64_t(mesh.zigzag.empty() ? 1 : 2), std::multiplies());
 }
 
-TEST_P(ReshardTest, everyPairOfScalars) {
-  EXPECT_EQ(checkAllPairs(meshOf(GetParam().mesh), {}, ReduceKind::Sum), GetParam().scalars);
-}
+TEST_P(ReshardTest, everyPairOfScalars) { EXPECT_EQ(checkAllPairs(mesh, {}, ReduceKind::Sum), GetParam().scalars); }
 TEST_P(ReshardTest, everyPairOfVectors) {
-  Mesh mesh = meshOf(GetParam().mesh);
-  EXPECT_EQ(checkAllPairs(mesh, {ranksOf(mesh)}, ReduceKind::Sum), GetParam().vectors);
+  EXPECT_EQ(checkAllPairs(mesh, {lengthFor(mesh)}, ReduceKind::Sum), GetParam().vectors);
 }
 TEST_P(ReshardTest, everyPairOfMatrices) {
-  Mesh mesh = meshOf(GetParam().mesh);
-  EXPECT_EQ(checkAllPairs(mesh, {ranksOf(mesh), ranksOf(mesh)}, ReduceKind::Sum), GetParam().matrices);
+  EXPECT_EQ(checkAllPairs(mesh, {lengthFor(mesh), lengthFor(mesh)}, ReduceKind::Sum), GetParam().matrices);
 }
 TEST_P(ReshardTest, everyPairOfPartialMaxima) {
-  Mesh mesh = meshOf(GetParam().mesh);
-  EXPECT_EQ(checkAllPairs(mesh, {ranksOf(mesh)}, ReduceKind::Max), GetParam().vectors);
+  EXPECT_EQ(checkAllPairs(mesh, {lengthFor(mesh)}, ReduceKind::Max), GetParam().vectors);
 }
 /// Not every step may be taken: one dim has room for one axis only.
 TEST_P(ReshardTest, everyPairOfNarrowMatrices) {
-  Mesh mesh = meshOf(GetParam().mesh);
-  EXPECT_GT(checkAllPairs(mesh, {ranksOf(mesh), mesh.sizes[0]}, ReduceKind::Sum), 0);
+  EXPECT_GT(checkAllPairs(mesh, {lengthFor(mesh), mesh.sizes[0]}, ReduceKind::Sum), 0);
 }
 
 // The numbers are those of pairs of ordered placements of axes on dims, copies or sums, the target partial over no axis
@@ -355,7 +392,10 @@ TEST_P(ReshardTest, everyPairOfNarrowMatrices) {
 INSTANTIATE_TEST_SUITE_P(Meshes, ReshardTest,
                          ::testing::Values(Case{"m2", {2}, 3, 7, 13}, Case{"m4", {4}, 3, 7, 13},
                                            Case{"m2x2", {2, 2}, 9, 63, 223}, Case{"m2x4", {2, 4}, 9, 63, 223},
-                                           Case{"m3x3", {3, 3}, 9, 63, 223}, Case{"m2x2x2", {2, 2, 2}, 27, 777, 5139}),
+                                           Case{"m3x3", {3, 3}, 9, 63, 223}, Case{"m2x2x2", {2, 2, 2}, 27, 777, 5139},
+                                           Case{"zigzag4", {4}, 3, 7, 13, {0}},
+                                           Case{"zigzag3x2", {3, 2}, 9, 63, 223, {0}},
+                                           Case{"m3xzigzag2", {3, 2}, 9, 63, 223, {1}}),
                          [](const auto &info) { return info.param.name; });
 
 TEST(Reshard, partialBecomesCutInOneStep) {

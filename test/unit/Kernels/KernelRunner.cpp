@@ -76,6 +76,8 @@ void KernelRunner::compile() {
   PassManager lower(&context), toLLVM(&context);
   lowered = formed->clone();
   host(*lowered).erase();
+  for (auto mesh : llvm::make_early_inc_range(lowered->getOps<dist::MeshOp>()))
+    mesh.erase();
   for (auto kernel : lowered->getOps<func::FuncOp>())
     setLayouts(kernel, options);
   lower.addPass(createLowerKernels());

@@ -157,6 +157,16 @@ static const KernelCase kCases[] = {
 })",
      {{6, 9}, {2, 7, 9}},
      {{2, 7}}},
+    {"PartOfTwoBlocks",
+     R"(dist.mesh @mesh <["tp"=2]>
+func.func @f(%x: tensor<2x6x5xT>) -> (tensor<2x6x5xT>, tensor<2x6x5xT>) {
+  %d = colo.dropout %x {rate = 5.0e-1 : f64, id = 3 : i64, positions = [{global = 2, padded = 2, axes = []}, {global = 12, padded = 12, axes = ["tp"], blocks = array<i64: 0, 3, 1, 2>}, {global = 5, padded = 5, axes = []}]} : tensor<2x6x5xT>
+  %i = colo.iota {dim = 1 : i64, positions = [{}, {global = 12, padded = 12, axes = ["tp"], blocks = array<i64: 0, 3, 2, 1>}]} : tensor<2x6x5xT>
+  %y = colo.mul %x, %i : tensor<2x6x5xT>
+  return %d, %y : tensor<2x6x5xT>, tensor<2x6x5xT>
+})",
+     {{2, 6, 5}},
+     {}},
     {"SlicesAndTheirAdjoints",
      R"(func.func @f(%x: tensor<2x3x4x5xT>, %b: tensor<3x4x5xT>) -> (tensor<2x4x5xT>, tensor<2x5x4xT>, tensor<3x4x5xT>) {
   %bb = colo.broadcast %b {dims = array<i64: 1, 2, 3>} : tensor<3x4x5xT> -> tensor<2x3x4x5xT>

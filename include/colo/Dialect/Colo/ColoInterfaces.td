@@ -70,13 +70,16 @@ def PositionalOpInterface : OpInterface<"PositionalOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{
     An op that reads the global position of its elements (iota, dropout, embedding lookups, causal attention). Localizing
-    sets the attribute `positions`: for every dim of the positioned shape the global size and the mesh axes that cut it.
+    sets the attribute `positions`: for every dim of the positioned shape the global size and the mesh axes that cut it,
+    and, where parts are not contiguous, the numbers of the `blocks` that each member's part is made of.
   }];
   let methods = [
     InterfaceMethod<"The shape whose positions matter, as the types now show it.",
       "::llvm::SmallVector<int64_t>", "getPositionedShape">,
     InterfaceMethod<"The value whose dims are positioned: a result, or an operand for lookups.",
       "::mlir::Value", "getPositionedValue">,
+    InterfaceMethod<"Whether dim 0 of operand 0 or of the result is looked up by number, so that a rank must hold one run.",
+      "bool", "needsContiguousRows", (ins), [{}], [{ return false; }]>,
   ];
 }
 

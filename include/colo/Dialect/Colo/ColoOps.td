@@ -390,21 +390,25 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [DeclareOpInterfaceMethods<
     type($key) `,` type($value) `->` type($result) `,` type($lse)}];
   let hasVerifier = 1;
 }
-def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [DeclareOpInterfaceMethods<PositionalOpInterface>,
-    DeclareOpInterfaceMethods<CostOpInterface>]> {
+def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Gradients of attention's query, key and value; probabilities are computed again from lse.";
-  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, AnyRankedTensor:$output,
-    AnyRankedTensor:$lse, AnyRankedTensor:$gradient, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
-    UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout, DefaultValuedAttr<I64Attr, "0">:$id,
-    OptionalAttr<ArrayAttr>:$positions);
+  let description = [{
+    `gradient` is that of the result. `delta` [b,a,s], like lse, is the sum of gradient * result over each row and head (Dao,
+    2307.08691, section 3.1). Without it the sum is taken over the probabilities and their gradients, which needs all keys.
+  }];
+  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, AnyRankedTensor:$lse,
+    AnyRankedTensor:$gradient, Optional<AnyRankedTensor>:$delta, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
+    UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout, DefaultValuedAttr<I64Attr, "0">:$id, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$dquery, AnyRankedTensor:$dkey, AnyRankedTensor:$dvalue);
-  let assemblyFormat = [{$query `,` $key `,` $value `,` $output `,` $lse `,` $gradient (`mask` $mask^)? attr-dict `:`
+  let assemblyFormat = [{$query `,` $key `,` $value `,` $lse `,` $gradient (`delta` $delta^)? (`mask` $mask^)? attr-dict `:`
     functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 
 def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
-    DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>,
+    DeclareOpInterfaceMethods<PositionalOpInterface, ["needsContiguousRows"]>]> {
   let summary = "Rows of a table: table [V, …], ids [b, …] give [b, …, …]. An id outside the rank's rows gives 0.";
   let arguments = (ins AnyRankedTensor:$table, AnyRankedTensor:$ids, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$result);
@@ -412,7 +416,7 @@ def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, DeclareOpInterfaceMethods<Sha
   let hasVerifier = 1;
 }
 def Colo_EmbeddingGradOp : Colo_Op<"embedding_grad", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
-    DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+    DeclareOpInterfaceMethods<PositionalOpInterface, ["needsContiguousRows"]>]> {
   let summary = "Rows of the gradient added up by id, in the order of the ids.";
   let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$ids, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$result);

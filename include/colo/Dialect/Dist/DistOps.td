@@ -76,9 +76,13 @@ def Dist_MeshOp : Dist_Op<"mesh", [Symbol]> {
   let description = [{
     ```mlir
     dist.mesh @mesh <["row"=2, "col"=2]>
+    dist.mesh @mesh <["sp"=4]> {zigzag = ["sp"]}
     ```
+    The parts that an axis gives to its n members are contiguous. Those of a zigzag axis are two blocks of 2n: member i holds
+    block i, then block 2n-1-i.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$axes, DenseI64ArrayAttr:$sizes);
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$axes, DenseI64ArrayAttr:$sizes,
+    OptionalAttr<StrArrayAttr>:$zigzag);
   let assemblyFormat = "$sym_name custom<Axes>($axes, $sizes) attr-dict";
   let hasVerifier = 1;
 }
@@ -105,9 +109,11 @@ def Dist_AllSliceOp : Dist_CollectiveOp<"all_slice"> {
   let summary = "Keeps each member's part of `dim`; nothing is sent.";
   let description = [{
     Global: `axes` become the minor-most axes of `dim`. Local: the result's `dim` is the operand's divided by the size of the
-    group; member i keeps the i-th part.
+    group; member i keeps the i-th part. With `blocks`, a local form only, the result's `dim` is one block of the operand's, and
+    member i keeps block `blocks[i]`.
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dim, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dim, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes,
+    OptionalAttr<DenseI64ArrayAttr>:$blocks);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
 }

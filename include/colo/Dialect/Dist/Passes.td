@@ -160,7 +160,7 @@ def LocalizePass : Dist_Pass<"dist-localize"> {
   let summary = "Make shapes local.";
   let description = [{
     In: a verified program in global form. Out: no encoding; each type is the shape of one rank's part; collectives in local
-    form; ops with positions have `positions` where a dim is cut; `colo.param` has `sharding`, and as its type
+    form, with the blocks of zigzag axes put in order; ops with positions have `positions` where a dim is cut; `colo.param` has `sharding`, and as its type
     one rank's part of the padded shape. A
     program without a mesh stays as it is. Errors: none.
 
@@ -177,11 +177,13 @@ def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
   let summary = "Expand attention over a sequence that is cut into turns of a ring.";
   let description = [{
     Each rank keeps its rows; keys and values go round as one message, members - 1 hops, and what each turn attends to is
-    merged by log-sum-exps. Backward they go round again, and the gradients of a foreign part follow it and go home: 2 (members - 1)
-    messages. docs/sharding.md has the counts.
+    merged by log-sum-exps. Backward they go round again, or the rows do, whichever is less, and the gradient of a foreign part
+    follows it and goes home: 2 (members - 1) messages. On a zigzag axis causal attention computes only what the mask
+    leaves, which is as much on every rank. docs/sharding.md has the counts. `algorithm=reference` gathers keys and
+    values instead, for comparison.
 
     In: the local program, attention whole; its `positions` have axes on the keys where they are cut. Out: attention only on keys
-    that the rank holds, with `blocks` in their positions. Errors: none.
+    that the rank holds, with `blocks` in their positions. Errors: a gradient without delta.
 
     ```mlir
     %o, %lse = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], global = 24, padded = 24} ], ..}
@@ -191,6 +193,7 @@ def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
     %o1, %l1 = colo.attention %q, %k1, %v1 {positions = [.., {axes = ["sp"], blocks = array<i64: 1, 0>, ..} ], ..}
     ```
   }];
+  let options = [Option<"algorithm", "algorithm", "std::string", "\"loop\"", "loop or reference">];
 }
 
 #endif // DIST_PASSES_TD

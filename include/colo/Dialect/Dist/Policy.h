@@ -33,6 +33,8 @@ struct ShardingOptions {
   /// The largest number that divides the key and value heads of every attention whose query heads share them; 0
   /// without.
   int64_t keyHeads = 0;
+  /// How algorithms that stream their operands are computed: `loop`, or `reference`, which gathers them first.
+  std::string algorithm = "loop";
 };
 
 /// The first time that a product or a lookup meets a parameter whose layout is open.
@@ -63,7 +65,7 @@ enum class AttentionCut {
   Cheapest, ///< as any other product
   Local,    ///< heads are cut as the products before them have left them: nothing moves
   Heads,    ///< sequences become whole, heads are cut
-  Ring      ///< rows and keys stay cut alike, and keys and values go round
+  Ring      ///< rows and keys stay cut alike, and keys and values go round; the axis is zigzag if any is causal
 };
 
 /// Axes by factor of a FactorMap, major to minor.
@@ -154,8 +156,8 @@ bool isModeSupported(llvm::StringRef mode);
 std::string supportedModes();
 /// Null if a mode is not supported.
 std::unique_ptr<Policy> makePolicy(const ShardingOptions &options);
-/// The policy's axes without those of size 1, which cut nothing.
-Mesh makeMesh(const Policy &policy);
+/// The policy's axes without those of size 1, which cut nothing. Rings are zigzag where attention is causal.
+Mesh makeMesh(const Policy &policy, bool hasCausalAttention = false);
 
 /// Two modes at once, each over its own axes; neither fixes products as a whole.
 std::unique_ptr<Policy> composePolicies(std::unique_ptr<Policy> major, std::unique_ptr<Policy> minor);

@@ -26,10 +26,16 @@ namespace colo::dist {
 using Axes = llvm::SmallVector<int, 2>;
 
 /// The axes of the ranks of one tensor group, major to minor.
+///
+/// What an axis cuts is given to its n members in equal parts. They are
+/// contiguous, or, of a zigzag axis, two blocks of 2n: member i holds block i
+/// and, after it, block 2n-1-i. All members of a causal ring then have the same
+/// work (Brandon et al., 2311.09431). Axes more minor cut a member's part as it lies.
 struct Mesh {
   std::string symbol = "mesh";
   std::vector<std::string> names;
   std::vector<int64_t> sizes;
+  Axes zigzag;
 
   static Mesh of(MeshOp op);
 
@@ -37,10 +43,18 @@ struct Mesh {
   bool empty() const { return sizes.empty(); }
   /// Number of members of a group over `axes`.
   int64_t groupSize(llvm::ArrayRef<int> axes) const;
+  bool isZigzag(int axis) const { return llvm::is_contained(zigzag, axis); }
+  /// The least number of which a dim must be a multiple to be cut over `axes`, major to minor.
+  int64_t granule(llvm::ArrayRef<int> axes) const;
+  /// Of a dim cut over `axes` into blocks of equal size, the blocks that member 0 holds, in the order in which it holds
+  /// them, then those of member 1, and so on; all have equally many. Empty if parts are contiguous.
+  llvm::SmallVector<int64_t> blocks(llvm::ArrayRef<int> axes) const;
   /// Index of a name, or nullopt.
   std::optional<int> find(llvm::StringRef name) const;
   /// For messages: mesh axis "a", or mesh axes "a", "b".
   std::string describe(llvm::ArrayRef<int> axes) const;
+  /// For messages: a multiple of 4, the size of mesh axis "a".
+  std::string describeMultiple(llvm::ArrayRef<int> axes) const;
   mlir::ArrayAttr nameAttr(mlir::MLIRContext *context, llvm::ArrayRef<int> axes) const;
 };
 

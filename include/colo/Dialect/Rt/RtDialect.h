@@ -46,6 +46,10 @@ inline constexpr llvm::StringLiteral kLastMicroBatchAttr = "rt.last_micro_batch"
 /// On the slot of one layer's part of a stack of saved values: the bytes of the stack (i64).
 inline constexpr llvm::StringLiteral kStackAttr = "rt.stack_bytes";
 
+/// numbers[index]: a chain of selects, for what the members of a group differ by.
+mlir::Value buildLookup(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value index,
+                        llvm::ArrayRef<int64_t> numbers);
+
 } // namespace colo::rt
 
 #endif // COLO_DIALECT_RT_RTDIALECT_H

@@ -256,8 +256,10 @@ void AttentionOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange y, A
   if (!d[0])
     return;
   auto typeOf = [](Value v) { return withShape(v.getType(), TensorBuilder::shapeOf(v)); };
+  TensorBuilder b(builder, getLoc());
+  Value delta = b.transpose(b.reduceLast(ReduceKind::Sum, b.mul(d[0], y[0])), {0, 2, 1});
   auto op = builder.create<AttentionGradOp>(getLoc(), TypeRange{typeOf(x[0]), typeOf(x[1]), typeOf(x[2])}, x[0], x[1],
-                                            x[2], y[0], y[1], d[0], getMask() ? x[3] : Value(), getScaleAttr(),
+                                            x[2], y[1], d[0], delta, getMask() ? x[3] : Value(), getScaleAttr(),
                                             getCausalAttr(), getDropoutAttr(), getIdAttr(), getPositionsAttr());
   for (unsigned i = 0; i < 3; ++i)
     grads[i] = op->getResult(i);

@@ -12,8 +12,9 @@
 // gives 0: its exponentials are selected away and its sum is replaced by 1. Its
 // lse is so low that it counts for nothing beside another block of keys.
 //
-// The backward pass computes p = exp(score - lse) again and uses
-// delta = sum(gradient * output) for sum(p * dp) (Dao, 2307.08691, section 3.1).
+// The backward pass computes p = exp(score - lse) again, and takes sum(p * dp) over
+// the keys from delta = sum(gradient * output) where it is given (Dao,
+// 2307.08691, section 3.1).
 //
 //===----------------------------------------------------------------------===//
 
@@ -140,7 +141,7 @@ SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
 
   Value dkept = shapes.scores(getGradient(), getValue());
   Value dprobabilities = rate > 0.0 ? b.dropout(dkept, rate, id, getPositionsAttr()) : dkept;
-  Value delta = b.transpose(b.reduceLast(ReduceKind::Sum, b.mul(getGradient(), getOutput())), {0, 2, 1});
+  Value delta = getDelta() ? Value(getDelta()) : b.reduceLast(ReduceKind::Sum, b.mul(probabilities, dprobabilities));
   Value dscores = b.scale(b.mul(probabilities, b.sub(dprobabilities, shapes.perRow(delta))), scale);
   return {shapes.rowsFrom(dscores, getKey()), shapes.keysFrom(dscores, getQuery()), dvalue};
 }

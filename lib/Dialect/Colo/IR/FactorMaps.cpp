@@ -357,10 +357,13 @@ FactorMap AttentionGradOp::getFactorMap() {
   MapBuilder builder;
   AttentionFactors dims(builder, getQuery(), getKey(), FactorKind::Sum);
   builder.operand(dims.query).operand(dims.key).operand(dims.key);
-  builder.operand(dims.query).operand(dims.lse).operand(dims.query);
+  builder.operand(dims.lse).operand(dims.query);
+  if (getDelta())
+    builder.operand(dims.lse);
   if (getMask())
     builder.operand(dims.mask);
-  return builder.result(dims.query).result(dims.key).result(dims.key).linearInOneOf({5});
+  // Delta is linear in the gradient, but not its own part of a sum.
+  return builder.result(dims.query).result(dims.key).result(dims.key).nonlinear();
 }
 
 //===----------------------------------------------------------------------===//
@@ -428,6 +431,8 @@ Value RandomOp::getPositionedValue() { return getResult(); }
 Value DropoutOp::getPositionedValue() { return getResult(); }
 Value EmbeddingOp::getPositionedValue() { return getTable(); }
 Value EmbeddingGradOp::getPositionedValue() { return getResult(); }
+bool EmbeddingOp::needsContiguousRows() { return true; }
+bool EmbeddingGradOp::needsContiguousRows() { return true; }
 /// [b,a,s] of the probabilities; the keys, their last dim, are whole.
 Value AttentionOp::getPositionedValue() { return getLse(); }
 Value AttentionGradOp::getPositionedValue() { return getLse(); }

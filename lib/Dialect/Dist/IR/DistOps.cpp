@@ -199,6 +199,9 @@ LogicalResult MeshOp::verify() {
     if (size < 1)
       return emitOpError("axis ") << axis << " needs a size of at least 1, not " << size;
   }
+  for (StringAttr axis : getZigzag().value_or(ArrayAttr::get(getContext(), {})).getAsRange<StringAttr>())
+    if (!seen.contains(axis.getValue()))
+      return emitOpError("names axis ") << axis << ", which it does not have, as zigzag";
   return success();
 }
 
@@ -291,13 +294,32 @@ LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &symbols) {
                          : verifyLocal(*c, dim, c->group);
 }
 
+static LogicalResult verifyBlocks(AllSliceOp op, int64_t members) {
+  SmallVector<int64_t> shape(op.getInput().getType().getShape());
+  ArrayRef<int64_t> result = op.getResult().getType().getShape();
+  size_t dim = op.getDim();
+  if (dim >= shape.size() || result.size() != shape.size() || shape[dim] % result[dim] != 0)
+    return op.emitOpError("has a dim that is not there, or that its result's does not divide");
+  int64_t count = shape[dim] / result[dim];
+  shape[dim] = result[dim];
+  if (ArrayRef<int64_t>(shape) != result)
+    return op.emitOpError("keeps all dims but ") << dim;
+  if (static_cast<int64_t>(op.getBlocks()->size()) != members)
+    return op.emitOpError("names ") << op.getBlocks()->size() << " blocks for a group of " << members;
+  for (int64_t block : op.getBlocksAttr().asArrayRef())
+    if (block < 0 || block >= count)
+      return op.emitOpError("names block ") << block << " of " << count;
+  return success();
+}
+
 LogicalResult AllSliceOp::verifySymbolUses(SymbolTableCollection &symbols) {
   FailureOr<Collective> c = lookUp(*this, symbols, getMeshAttr(), getAxes());
   if (failed(c))
     return failure();
   int dim = static_cast<int>(getDim());
-  return isGlobal(*this) ? verifyGlobal(*c, {StepKind::AllSlice, c->axes, -1, dim, {}})
-                         : verifyLocal(*c, dim, -c->group);
+  if (isGlobal(*this))
+    return verifyGlobal(*c, {StepKind::AllSlice, c->axes, -1, dim, {}});
+  return getBlocks() ? verifyBlocks(*this, c->group) : verifyLocal(*c, dim, -c->group);
 }
 
 LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -360,6 +382,8 @@ LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return verifyLocal(*c, -1, 1);
   if (failed(verifyGlobal(*c, {StepKind::Permute, c->axes, -1, -1, {}})))
     return failure();
+  if (llvm::any_of(c->axes, [&](int axis) { return c->mesh.isZigzag(axis); }))
+    return emitOpError("cannot give the parts of a zigzag axis to another");
   Sharding from = *shardingOf(c->inputType(), c->mesh), to = *shardingOf(c->resultType(), c->mesh);
   if (permutedAxes(from, to, c->mesh) != c->axes ||
       permuteSources(from, to, c->axes, c->mesh) != SmallVector<int64_t>(getSources()))

@@ -96,8 +96,10 @@ std::vector<Step> ReshardPlanner::steps(const Sharding &state, const Sharding &t
   });
   if (mesh.rank() > 1)
     forEachRelabelling(state, mesh, [&](const Sharding &relabelled) {
-      if (relabelled != state)
-        add(StepKind::Permute, permutedAxes(state, relabelled, mesh), -1, -1, relabelled);
+      // Parts of a zigzag axis are no parts of another.
+      Axes moved = permutedAxes(state, relabelled, mesh);
+      if (relabelled != state && llvm::none_of(moved, [&](int axis) { return mesh.isZigzag(axis); }))
+        add(StepKind::Permute, moved, -1, -1, relabelled);
     });
   return result;
 }

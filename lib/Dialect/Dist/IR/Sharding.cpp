@@ -8,6 +8,7 @@
 #include "colo/Dialect/Dist/Sharding.h"
 #include "llvm/ADT/StringExtras.h"
 #include <algorithm>
+#include <numeric>
 
 using namespace mlir;
 using namespace colo;
@@ -23,6 +24,10 @@ Mesh Mesh::of(MeshOp op) {
   for (StringAttr name : op.getAxes().getAsRange<StringAttr>())
     mesh.names.push_back(name.str());
   mesh.sizes.assign(op.getSizes().begin(), op.getSizes().end());
+  if (ArrayAttr zigzag = op.getZigzagAttr())
+    for (StringAttr name : zigzag.getAsRange<StringAttr>())
+      if (std::optional<int> axis = mesh.find(name.getValue()))
+        mesh.zigzag.push_back(*axis);
   return mesh;
 }
 
@@ -31,6 +36,37 @@ int64_t Mesh::groupSize(ArrayRef<int> axes) const {
   for (int axis : axes)
     n *= sizes[axis];
   return n;
+}
+
+int64_t Mesh::granule(ArrayRef<int> axes) const {
+  int64_t units = 1;
+  for (int axis : llvm::reverse(axes))
+    units = (isZigzag(axis) ? std::lcm(units, int64_t(2)) : units) * sizes[axis];
+  return units;
+}
+
+SmallVector<int64_t> Mesh::blocks(ArrayRef<int> axes) const {
+  SmallVector<int64_t> result;
+  if (llvm::none_of(axes, [&](int axis) { return isZigzag(axis); }))
+    return result;
+  int64_t members = groupSize(axes), each = granule(axes) / members;
+  for (int64_t i = 0; i < members * each; ++i) {
+    // From the most minor axis outwards: where the block lies in the part of all axes but those more minor.
+    int64_t member = i / each, block = i % each, size = each;
+    for (int axis : llvm::reverse(axes)) {
+      int64_t n = sizes[axis], coordinate = member % n, half = size / 2;
+      member /= n;
+      if (!isZigzag(axis))
+        block += coordinate * size;
+      else if (block < half)
+        block += coordinate * half;
+      else
+        block += (2 * n - 2 - coordinate) * half;
+      size *= n;
+    }
+    result.push_back(block);
+  }
+  return result;
 }
 
 std::optional<int> Mesh::find(StringRef name) const {
@@ -43,6 +79,16 @@ std::optional<int> Mesh::find(StringRef name) const {
 std::string Mesh::describe(ArrayRef<int> axes) const {
   auto quoted = llvm::map_range(axes, [&](int axis) { return '"' + names[axis] + '"'; });
   return (axes.size() == 1 ? "mesh axis " : "mesh axes ") + llvm::join(quoted, ", ");
+}
+
+std::string Mesh::describeMultiple(ArrayRef<int> axes) const {
+  int64_t members = groupSize(axes), units = granule(axes);
+  std::string text = "a multiple of " + std::to_string(units);
+  if (units == members)
+    return text + ", the size of " + describe(axes);
+  if (units == 2 * members)
+    return text + ", twice the size of " + describe(axes) + ", over which causal attention is balanced";
+  return text + ", which the sizes of " + describe(axes) + " and the balance of causal attention require";
 }
 
 ArrayAttr Mesh::nameAttr(MLIRContext *context, ArrayRef<int> axes) const {
@@ -170,7 +216,7 @@ RankedTensorType dist::withoutEncoding(Type type) {
 
 bool dist::divides(const Sharding &sharding, ArrayRef<int64_t> shape, const Mesh &mesh) {
   for (auto [axes, size] : llvm::zip(sharding.dims, shape))
-    if (size % mesh.groupSize(axes) != 0)
+    if (size % mesh.granule(axes) != 0)
       return false;
   return true;
 }

@@ -154,10 +154,12 @@ std::string colo::dist::describeSizesThatDivide(int64_t size, llvm::ArrayRef<std
          " that divide it: " + llvm::join(numbers, ", ");
 }
 
-Mesh colo::dist::makeMesh(const Policy &policy) {
+Mesh colo::dist::makeMesh(const Policy &policy, bool hasCausalAttention) {
   Mesh mesh;
   for (auto &[name, size] : policy.axes())
     if (size > 1) {
+      if (hasCausalAttention && policy.attentionCut(name) == AttentionCut::Ring)
+        mesh.zigzag.push_back(mesh.rank());
       mesh.names.push_back(name);
       mesh.sizes.push_back(size);
     }

@@ -41,7 +41,7 @@ std::optional<Sharding> dist::shardingUnder(const Assignment &assignment, const 
     for (int factor : dim) {
       ArrayRef<int> cut = assignment.factors[factor];
       int64_t parts = mesh.groupSize(cut), size = map.factors[factor].size;
-      if (!cut.empty() && (!majorsAreCut || size % parts != 0))
+      if (!cut.empty() && (!majorsAreCut || size % mesh.granule(cut) != 0))
         return std::nullopt;
       majorsAreCut &= parts == size;
       axes.append(cut.begin(), cut.end());
@@ -93,10 +93,12 @@ std::optional<SmallVector<Axes, 6>> dist::factorAxes(const Sharding &sharding, c
         ++factor;
         parts = 1;
       }
-      if (factor == factors.end() || map.factors[*factor].size % (parts * mesh.sizes[axis]) != 0)
+      if (factor == factors.end())
         return std::nullopt;
       parts *= mesh.sizes[axis];
       result[*factor].push_back(axis);
+      if (map.factors[*factor].size % mesh.granule(result[*factor]) != 0)
+        return std::nullopt;
     }
   }
   return result;

@@ -16,8 +16,6 @@ using namespace mlir;
 using namespace colo;
 using namespace colo::dist;
 
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-
 /// Whether dim `dim` of a value becomes the heads of keys or values each of which several query heads read.
 bool Partitioner::isSharedHeads(Value value, int dim, int depth) {
   constexpr int kFarEnough = 64;
@@ -101,12 +99,13 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
       if (policy.attentionCut(mesh.names[other]) == AttentionCut::Local && options[other] == SmallVector<int>{factor})
         axes.push_back(other);
     axes.push_back(axis);
-    int64_t size = map.factors[factor].size, parts = mesh.groupSize(axes);
+    int64_t size = map.factors[factor].size, parts = mesh.granule(axes);
     if (size % parts == 0)
       return success();
     InFlightDiagnostic diagnostic = op->emitError("attention over ")
-                                    << size << ' ' << what << " cannot be divided into " << parts
-                                    << " equal parts, the size of " << mesh.describe(axes);
+                                    << size << ' ' << what << " cannot be divided into " << parts << " equal parts, "
+                                    << (parts == mesh.groupSize(axes) ? "the" : "twice the") << " size of "
+                                    << mesh.describe(axes);
     diagnostic.attachNote() << describeLegalSizes(size, axes);
     return failure();
   };
@@ -127,16 +126,64 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
 
 /// Attention over cut heads gives its results back to the sequence at once, so
 /// that what is made of them, the gradient of a bias for one, stays local.
-/// `homes` are the layouts that its operands came from.
-void Partitioner::bringHome(Operation *op, ArrayRef<std::optional<Sharding>> homes) {
-  for (auto [result, operand, home] : llvm::zip(op->getResults(), op->getOperands(), homes)) {
-    if (!home || typeOf(result).getShape() != typeOf(operand).getShape())
+/// Statistics of rows stay with their heads.
+void Partitioner::bringHome(Operation *op, const FactorMap &map, Assignment assignment) {
+  Ring ring = *ringOf(map);
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    if (policy.attentionCut(mesh.names[axis]) != AttentionCut::Heads)
       continue;
-    Sharding homeWithSums = home->complete();
+    for (Axes &cut : assignment.factors)
+      llvm::erase(cut, axis);
+    assignment.factors[ring.rows].push_back(axis);
+    assignment.factors[ring.keys].push_back(axis);
+  }
+  for (OpResult result : op->getResults()) {
+    const TensorFactors &dims = map.results[result.getResultNumber()];
+    std::optional<Sharding> home = shardingUnder(assignment, map, dims, mesh);
+    if (!home || dims.size() != map.operands[0].size())
+      continue;
     for (int axis : layouts[result].partial)
-      homeWithSums.addPartial(axis);
-    Value back = inLayout(result, homeWithSums);
+      home->addPartial(axis);
+    Value back = inLayout(result, *home);
     if (back != result)
       result.replaceAllUsesExcept(back, back.getDefiningOp());
   }
+}
+
+/// Where a value and its views are read by attention over cut heads only: the layout in which it takes them, given how
+/// the value is held. A value that is saved is then saved so, and goes over once.
+std::optional<Sharding> Partitioner::headsLayout(Value value, const Sharding &held) {
+  std::optional<Sharding> found;
+  for (OpOperand &use : value.getUses()) {
+    Operation *user = use.getOwner();
+    if (isa<func::ReturnOp>(user) && use.getOperandNumber() >= signatures[user->getParentOp()].carried)
+      continue;
+    auto rule = dyn_cast<ShardingRuleOpInterface>(user);
+    if (!rule)
+      return std::nullopt;
+    FactorMap map = rule.getFactorMap();
+    auto axes = factorAxes(held, map, map.operands[use.getOperandNumber()], mesh);
+    if (!axes)
+      return std::nullopt;
+    if (ringOf(map)) {
+      for (int axis = 0; axis < mesh.rank(); ++axis) {
+        if (policy.attentionCut(mesh.names[axis]) != AttentionCut::Heads)
+          continue;
+        for (Axes &cut : *axes)
+          llvm::erase(cut, axis);
+        (*axes)[ringOf(map)->heads].push_back(axis);
+      }
+    } else {
+      std::optional<Sharding> view =
+          isa<SliceOp, ReshapeOp, TransposeOp>(user) ? resultSharding({*axes, {}, 0}, map, 0, mesh) : std::nullopt;
+      std::optional<Sharding> wanted = view ? headsLayout(user->getResult(0), *view) : std::nullopt;
+      axes = wanted ? factorAxes(*wanted, map, map.results[0], mesh) : std::nullopt;
+    }
+    std::optional<Sharding> wanted =
+        axes ? operandSharding({*axes, {}, 0}, map, use.getOperandNumber(), mesh) : std::nullopt;
+    if (!wanted || (found && *found != *wanted))
+      return std::nullopt;
+    found = wanted;
+  }
+  return found;
 }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Blocks.h"
 #include "colo/Dialect/Dist/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -41,6 +42,7 @@ public:
       func.setFunctionType(
           builder.getFunctionType(localTypes(func.getArgumentTypes()), localTypes(func.getResultTypes())));
     }
+    orderBlocks();
   }
 
 private:
@@ -61,6 +63,63 @@ private:
     param.setType(localType(param.getType()));
   }
 
+  //===--------------------------------------------------------------------===//
+  // Zigzag axes: collectives cut and join dims in the order of the members
+  //===--------------------------------------------------------------------===//
+
+  void orderBlocks() {
+    SmallVector<Operation *> collectives;
+    module.walk([&](Operation *op) {
+      if (isa<AllGatherOp, AllSliceOp, ReduceScatterOp, AllToAllOp>(op))
+        collectives.push_back(op);
+    });
+    for (Operation *op : collectives) {
+      Axes axes;
+      for (StringAttr name : op->getAttrOfType<ArrayAttr>("axes").getAsRange<StringAttr>())
+        axes.push_back(*mesh.find(name.getValue()));
+      if (SmallVector<int64_t> blocks = mesh.blocks(axes); !blocks.empty())
+        orderBlocks(op, axes, blocks);
+    }
+  }
+
+  void orderBlocks(Operation *op, const Axes &axes, ArrayRef<int64_t> blocks) {
+    OpBuilder at(op);
+    if (auto keep = dyn_cast<AllSliceOp>(op)) {
+      keep.replaceAllUsesWith(keepBlocks(at, keep, mesh.groupSize(axes), blocks));
+      return keep.erase();
+    }
+    auto gather = dyn_cast<AllGatherOp>(op);
+    auto exchange = dyn_cast<AllToAllOp>(op);
+    if (!gather)
+      op->setOperand(0,
+                     dist::orderBlocks(at, op->getOperand(0), op->getAttrOfType<IntegerAttr>("dim").getInt(), blocks));
+    if (!gather && !exchange)
+      return;
+    at.setInsertionPointAfter(op);
+    // The uses so far read the dim in its own order.
+    Value joined = op->getResult(0);
+    SmallVector<OpOperand *> uses = llvm::map_to_vector(joined.getUses(), [](OpOperand &use) { return &use; });
+    Value ordered = dist::orderBlocks(at, joined, gather ? gather.getDim() : exchange.getFrom(), inverseOrder(blocks));
+    for (OpOperand *use : uses)
+      use->set(ordered);
+  }
+
+  /// The blocks of a member one after the other, each a view.
+  static Value keepBlocks(OpBuilder &at, AllSliceOp keep, int64_t members, ArrayRef<int64_t> blocks) {
+    int64_t each = static_cast<int64_t>(blocks.size()) / members, dim = keep.getDim();
+    SmallVector<int64_t> shape(keep.getResult().getType().getShape());
+    shape[dim] /= each;
+    SmallVector<Value> kept;
+    for (int64_t i = 0; i < each; ++i) {
+      SmallVector<int64_t> numbers;
+      for (int64_t member = 0; member < members; ++member)
+        numbers.push_back(blocks[member * each + i]);
+      kept.push_back(at.create<AllSliceOp>(keep.getLoc(), withShape(keep.getInput().getType(), shape), keep.getInput(),
+                                           dim, keep.getMesh(), keep.getAxes(), at.getDenseI64ArrayAttr(numbers)));
+    }
+    return joinBlocks(at, kept, dim);
+  }
+
   /// The dim past those of the positioned value is that of attention's keys.
   void setPositions(PositionalOpInterface op) {
     Sharding sharding = shardingIn(op.getPositionedValue().getType());
@@ -70,10 +129,13 @@ private:
     for (auto [dim, size] : llvm::enumerate(op.getPositionedShape())) {
       const Axes axes =
           dim < sharding.dims.size() ? sharding.dims[dim] : shardingIn(op->getOperand(1).getType()).dims[1];
-      positions.push_back(builder.getDictionaryAttr(
-          {builder.getNamedAttr("global", builder.getI64IntegerAttr(logicalSize(op, dim, size))),
-           builder.getNamedAttr("padded", builder.getI64IntegerAttr(size)),
-           builder.getNamedAttr("axes", mesh.nameAttr(module.getContext(), axes))}));
+      SmallVector<NamedAttribute> entry{
+          builder.getNamedAttr("global", builder.getI64IntegerAttr(logicalSize(op, dim, size))),
+          builder.getNamedAttr("padded", builder.getI64IntegerAttr(size)),
+          builder.getNamedAttr("axes", mesh.nameAttr(module.getContext(), axes))};
+      if (SmallVector<int64_t> blocks = mesh.blocks(axes); !blocks.empty())
+        entry.push_back(builder.getNamedAttr("blocks", builder.getDenseI64ArrayAttr(blocks)));
+      positions.push_back(builder.getDictionaryAttr(entry));
     }
     op->setAttr("positions", builder.getArrayAttr(positions));
   }

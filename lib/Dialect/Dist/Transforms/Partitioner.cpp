@@ -31,8 +31,9 @@ static Sharding withLeadingDim(Sharding sharding) {
 LogicalResult Partitioner::run() {
   OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
   SmallVector<StringRef> names(mesh.names.begin(), mesh.names.end());
+  ArrayAttr zigzag = mesh.zigzag.empty() ? ArrayAttr() : mesh.nameAttr(builder.getContext(), mesh.zigzag);
   auto meshOp = builder.create<MeshOp>(module.getLoc(), mesh.symbol, builder.getStrArrayAttr(names),
-                                       builder.getDenseI64ArrayAttr(mesh.sizes));
+                                       builder.getDenseI64ArrayAttr(mesh.sizes), zigzag);
   symbols.insert(meshOp);
   if (failed(checkSharedHeads()))
     return failure();

@@ -83,6 +83,7 @@ private:
   void settle(mlir::Value value, const Sharding &sharding);
   mlir::Value inLayout(mlir::Value value, const Sharding &sharding);
   mlir::Value compute(mlir::Operation *op, const Sharding &sharding);
+  void moveTo(mlir::Value value, const Sharding &sharding);
   mlir::LogicalResult setOperand(mlir::OpOperand &operand, const Sharding &sharding);
   mlir::FailureOr<Sharding> boundary(mlir::Operation *at, mlir::Type type);
 
@@ -113,7 +114,8 @@ private:
   mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
   mlir::LogicalResult checkSharedHeads();
   mlir::LogicalResult keepHeads(mlir::Operation *op, const FactorMap &map, Options &options);
-  void bringHome(mlir::Operation *op, llvm::ArrayRef<std::optional<Sharding>> homes);
+  std::optional<Sharding> headsLayout(mlir::Value value, const Sharding &held);
+  void bringHome(mlir::Operation *op, const FactorMap &map, Assignment assignment);
 
   // Products that the mode fixes (Products.cpp).
   mlir::FailureOr<std::optional<ProductPlan>> planProduct(mlir::Operation *op, const FactorMap &map);

@@ -28,7 +28,7 @@ void dist::buildShardPipeline(OpPassManager &pm, const ShardingOptions &options)
   pm.addPass(createVerifyPass());
 }
 
-void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &) {
+void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &options) {
   pm.addPass(createLocalizePass());
-  pm.addPass(createExpandRingPass());
+  pm.addPass(createExpandRingPass({options.algorithm}));
 }

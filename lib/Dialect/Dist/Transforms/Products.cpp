@@ -59,8 +59,8 @@ LogicalResult Partitioner::checkDivides(Operation *op, const FactorMap &map, con
   Value parameter = use.isGradient() ? Value() : op->getOperand(use.operand);
   for (const FactorAxes *cuts : {&plan.parameter, &plan.result, &plan.work})
     for (auto [factor, axes] : llvm::enumerate(*cuts)) {
-      int64_t size = map.factors[factor].size, parts = mesh.groupSize(axes);
-      if (size % parts == 0)
+      int64_t size = map.factors[factor].size;
+      if (size % mesh.granule(axes) == 0)
         continue;
       int index = static_cast<int>(factor);
       if (parameter && use.isInParameter(index))
@@ -69,7 +69,7 @@ LogicalResult Partitioner::checkDivides(Operation *op, const FactorMap &map, con
       int64_t dim = dimOfFactor(has(map.results[0], index) ? map.results[0] : map.operands[0], index);
       InFlightDiagnostic diagnostic = op->emitError("dim ")
                                       << dim << " of " << withoutEncoding(tensor.getType()) << ", " << size
-                                      << ", must be a multiple of " << parts << ", the size of " << mesh.describe(axes);
+                                      << ", must be " << mesh.describeMultiple(axes);
       diagnostic.attachNote() << describeLegalSizes(size, axes);
       return diagnostic;
     }
@@ -121,9 +121,6 @@ LogicalResult Partitioner::partitionAsPlanned(Operation *op, const FactorMap &ma
   std::optional<Sharding> home = shardingUnder({plan.result, {}, 0}, map, map.results[0], mesh);
   if (!home || *home == candidate->results[0])
     return success();
-  // From here on the value is what has arrived; the product itself has no other user.
-  Value arrived = inLayout(result, *home);
-  result.replaceAllUsesExcept(arrived, arrived.getDefiningOp());
-  originals.erase(arrived);
+  moveTo(result, *home);
   return success();
 }

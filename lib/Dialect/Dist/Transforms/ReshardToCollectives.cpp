@@ -39,7 +39,7 @@ private:
     case StepKind::AllGather:
       return builder.create<AllGatherOp>(loc, type, value, step.dim, mesh.symbol, axes);
     case StepKind::AllSlice:
-      return builder.create<AllSliceOp>(loc, type, value, step.dim, mesh.symbol, axes);
+      return builder.create<AllSliceOp>(loc, type, value, step.dim, mesh.symbol, axes, DenseI64ArrayAttr());
     case StepKind::AllReduce:
       return builder.create<AllReduceOp>(loc, TypeRange(type), ValueRange(value), state.kind, mesh.symbol, axes)
           .getOutputs()

@@ -263,6 +263,12 @@ std::string dist::sizesThatDivide(int64_t limit, llvm::function_ref<bool(int64_t
 }
 
 std::string Partitioner::describeLegalSizes(int64_t size, ArrayRef<int> axes) const {
+  // A zigzag axis cuts each part in two once more, so that other group sizes say nothing of this mode's.
+  if (int64_t unit = mesh.granule(axes); unit != mesh.groupSize(axes)) {
+    int64_t below = size / unit * unit;
+    return "legal are " + (below ? std::to_string(below) + ", " : "") + std::to_string(below + unit) +
+           " and other multiples of " + std::to_string(unit);
+  }
   std::vector<std::string> names;
   for (int axis : axes)
     names.push_back(mesh.names[axis]);
@@ -272,8 +278,7 @@ std::string Partitioner::describeLegalSizes(int64_t size, ArrayRef<int> axes) co
 InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size,
                                                 ArrayRef<int> axes) {
   InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
-                                                        << ", must be a multiple of " << mesh.groupSize(axes)
-                                                        << ", the size of " << mesh.describe(axes);
+                                                        << ", must be " << mesh.describeMultiple(axes);
   diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType()) << "; "
                                          << describeLegalSizes(size, axes);
   return diagnostic;
@@ -394,6 +399,11 @@ std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const
   orderAxes(op, map, assignment);
   Candidate candidate{assignment, {}, {}, {}};
   Cost &cost = candidate.cost;
+  if (auto positional = dyn_cast<PositionalOpInterface>(op); positional && positional.needsContiguousRows()) {
+    const TensorFactors &rows = positional.getPositionedValue() == op->getResult(0) ? map.results[0] : map.operands[0];
+    if (llvm::any_of(assignment.factors[rows.front().front()], [&](int axis) { return mesh.isZigzag(axis); }))
+      return std::nullopt;
+  }
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     std::optional<Sharding> sharding = operandSharding(assignment, map, i, mesh);
     if (!sharding)
@@ -456,16 +466,21 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
   std::optional<Candidate> best = search(op, map, options, start);
   if (!best)
     return op->emitError("cannot be cut as its parameters are");
-  auto homes = llvm::map_to_vector(op->getOperands(), [&](Value operand) { return layoutOf(operand); });
   for (OpOperand &operand : op->getOpOperands())
     if (failed(setOperand(operand, best->operands[operand.getOperandNumber()])))
       return failure();
   for (auto [result, sharding] : llvm::zip(op->getResults(), best->results))
     settle(result, sharding);
   noteRepeated(op, map, best->assignment);
-  if (ringOf(map) &&
-      llvm::any_of(mesh.names, [&](StringRef axis) { return policy.attentionCut(axis) == AttentionCut::Heads; }))
-    bringHome(op, homes);
+  if (llvm::none_of(mesh.names, [&](StringRef axis) { return policy.attentionCut(axis) == AttentionCut::Heads; }))
+    return success();
+  if (ringOf(map)) {
+    bringHome(op, map, best->assignment);
+  } else if (op->getNumResults() == 1) {
+    Value result = op->getResult(0);
+    if (std::optional<Sharding> heads = headsLayout(result, best->results[0]); heads && *heads != best->results[0])
+      moveTo(result, *heads);
+  }
   return success();
 }
 

@@ -7,6 +7,7 @@
 
 #include "Partitioner.h"
 #include "colo/Dialect/Dist/Passes.h"
+#include "llvm/ADT/SetVector.h"
 #include <numeric>
 
 namespace colo::dist {
@@ -29,6 +30,24 @@ static int64_t keyHeadsOf(ModuleOp module) {
   return heads;
 }
 
+/// Where a rank has all keys of its heads it sums delta over the probabilities: neither the output nor delta goes over.
+static void dropDeltas(ModuleOp module) {
+  llvm::SmallSetVector<Operation *, 8> unused;
+  module.walk([&](AttentionGradOp op) {
+    if (op.getDelta())
+      unused.insert(op.getDelta().getDefiningOp());
+    op.getDeltaMutable().clear();
+  });
+  while (!unused.empty()) {
+    Operation *op = unused.pop_back_val();
+    if (!op || !isOpTriviallyDead(op))
+      continue;
+    for (Value operand : op->getOperands())
+      unused.insert(operand.getDefiningOp());
+    op->erase();
+  }
+}
+
 namespace {
 struct ShardPass : public dist::impl::ShardPassBase<ShardPass> {
   using ShardPassBase::ShardPassBase;
@@ -40,7 +59,11 @@ struct ShardPass : public dist::impl::ShardPassBase<ShardPass> {
       getOperation().emitError("unknown parallel mode '") << mode << "'; there are " << supportedModes();
       return signalPassFailure();
     }
-    Mesh mesh = makeMesh(*policy);
+    WalkResult causal = getOperation().walk(
+        [](AttentionOp op) { return op.getCausal() ? WalkResult::interrupt() : WalkResult::advance(); });
+    Mesh mesh = makeMesh(*policy, causal.wasInterrupted());
+    if (llvm::any_of(mesh.names, [&](StringRef axis) { return policy->attentionCut(axis) == AttentionCut::Heads; }))
+      dropDeltas(getOperation());
     if (!mesh.empty() && failed(Partitioner(getOperation(), mesh, *policy).run()))
       signalPassFailure();
   }

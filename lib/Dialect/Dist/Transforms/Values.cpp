@@ -199,6 +199,13 @@ Value Partitioner::inLayout(Value value, const Sharding &sharding) {
   return reshard;
 }
 
+/// From here on the value is what has arrived; what was settled has no other user.
+void Partitioner::moveTo(Value value, const Sharding &sharding) {
+  Value arrived = inLayout(value, sharding);
+  value.replaceAllUsesExcept(arrived, arrived.getDefiningOp());
+  originals.erase(arrived);
+}
+
 LogicalResult Partitioner::setOperand(OpOperand &operand, const Sharding &sharding) {
   Value value = operand.get();
   operand.set(inLayout(value, sharding));
@@ -216,12 +223,12 @@ FailureOr<Sharding> Partitioner::boundary(Operation *at, Type type) {
   auto tensor = cast<RankedTensorType>(type);
   Sharding sharding = policy.boundary(tensor.getShape(), mesh);
   for (auto [dim, axes] : llvm::enumerate(sharding.dims)) {
-    int64_t parts = mesh.groupSize(axes), size = tensor.getDimSize(dim);
-    if (size % parts == 0)
+    int64_t size = tensor.getDimSize(dim);
+    if (size % mesh.granule(axes) == 0)
       continue;
     InFlightDiagnostic diagnostic = at->emitError("dim ")
-                                    << dim << " of a value between layers, " << withoutEncoding(type)
-                                    << ", must be a multiple of " << parts << ", the size of " << mesh.describe(axes);
+                                    << dim << " of a value between layers, " << withoutEncoding(type) << ", must be "
+                                    << mesh.describeMultiple(axes);
     diagnostic.attachNote() << "it is " << size << "; " << describeLegalSizes(size, axes);
     return failure();
   }

@@ -50,7 +50,7 @@ private:
     if (!sharding)
       return op->emitOpError("names an axis that the mesh does not have: ") << type;
     for (auto [dim, axes] : llvm::enumerate(sharding->dims))
-      if (tensor.getDimSize(dim) % mesh.groupSize(axes) != 0)
+      if (tensor.getDimSize(dim) % mesh.granule(axes) != 0)
         return op->emitOpError("cuts dim ")
                << dim << " of " << type << " into " << mesh.groupSize(axes) << " parts of unequal size";
     return success();

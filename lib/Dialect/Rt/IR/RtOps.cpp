@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Rt/RtDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
@@ -19,6 +20,16 @@ using namespace colo::rt;
 
 #define GET_OP_CLASSES
 #include "colo/Dialect/Rt/RtOps.cpp.inc"
+
+Value colo::rt::buildLookup(OpBuilder &builder, Location loc, Value index, ArrayRef<int64_t> numbers) {
+  auto constant = [&](int64_t number) { return builder.create<arith::ConstantIndexOp>(loc, number); };
+  Value chosen = constant(numbers.front());
+  for (auto [i, number] : llvm::drop_begin(llvm::enumerate(numbers))) {
+    Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, index, constant(i));
+    chosen = builder.create<arith::SelectOp>(loc, here, constant(number), chosen);
+  }
+  return chosen;
+}
 
 void RtDialect::initialize() {
   addOperations<
