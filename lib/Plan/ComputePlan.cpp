@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace colo;
@@ -20,12 +21,12 @@ using namespace colo;
 namespace {
 
 /// How the replicas are named among the axes of a collective.
-constexpr llvm::StringLiteral kReplicas = "dp";
+constexpr llvm::StringLiteral kReplicas = "dp", kStages = "pp";
 
 class StepWalker {
 public:
-  StepWalker(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit, int64_t given)
-      : symbols(module), visit(visit), given(given) {}
+  StepWalker(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit, int64_t given, int64_t rank)
+      : symbols(module), visit(visit), given(given), rank(rank) {}
 
   void walk(Region &region, int64_t times) {
     for (Block &block : region)
@@ -43,7 +44,8 @@ private:
     }
     if (auto loop = dyn_cast<scf::ForOp>(op)) {
       if (auto batches = loop->getAttrOfType<IntegerAttr>(rt::kMicroBatchesAttr)) {
-        microBatches = given ? given : batches.getInt();
+        auto round = loop->getAttrOfType<IntegerAttr>(rt::kRoundAttr);
+        microBatches = given ? given / (round ? round.getInt() : 1) : batches.getInt();
         times *= microBatches;
       } else if (auto count = getConstantIntValue(loop.getUpperBound())) {
         times *= *count;
@@ -51,13 +53,27 @@ private:
     }
     if (op.hasAttr(rt::kLastMicroBatchAttr))
       times /= microBatches;
+    if (auto executions = op.getAttrOfType<DenseI64ArrayAttr>(rt::kExecutionsAttr))
+      return walkCases(op, executions, times);
+    if (op.hasAttr(rt::kRankSwitchAttr) && rank >= 0)
+      return walk(op.getRegion(static_cast<unsigned>(rank) + 1), times);
     for (Region &region : op.getRegions())
       walk(region, times);
   }
 
+  /// Cases of a switch over the rows of a table, which the loop around it runs through once.
+  void walkCases(Operation &op, ArrayRef<int64_t> executions, int64_t times) {
+    int64_t rows = std::accumulate(executions.begin(), executions.end(), int64_t(0)), outer = microBatches;
+    for (auto [region, count] : llvm::zip(op.getRegions().drop_front(), executions)) {
+      microBatches = outer * count;
+      walk(region, times / rows * count);
+    }
+    microBatches = outer;
+  }
+
   SymbolTable symbols;
   llvm::function_ref<void(Operation *, int64_t)> visit;
-  int64_t given, microBatches = 1;
+  int64_t given, rank, microBatches = 1;
 };
 
 int64_t elementBytes(Type type) { return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8); }
@@ -67,16 +83,39 @@ int64_t bytesOf(Value memref) {
   return type.getNumElements() * elementBytes(type.getElementType());
 }
 
-PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t replicas, int64_t times) {
+/// "pp" for all pipeline ranks, "pp:0:3" for some.
+std::string nameOfStages(ArrayRef<int64_t> stages, int64_t all) {
+  std::string name = kStages.str();
+  if (static_cast<int64_t>(stages.size()) != all)
+    for (int64_t stage : stages)
+      name += ":" + std::to_string(stage);
+  return name;
+}
+
+/// The place of a pipeline rank among those that a name of `nameOfStages` names; -1 if it is none of them.
+int64_t placeAmongStages(StringRef name, int64_t stage) {
+  SmallVector<StringRef> parts;
+  name.split(parts, ':');
+  if (parts.size() == 1)
+    return stage;
+  auto it = llvm::find(parts, std::to_string(stage));
+  return it == parts.end() ? -1 : it - parts.begin() - 1;
+}
+
+PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t pipeline, int64_t replicas,
+                                     int64_t times) {
   PlannedCollective use{op->getName().stripDialect().str(), describe(op->getLoc()), {}, {}, times, payloadOf(op)};
   auto axes = op->getAttrOfType<ArrayAttr>("axes");
+  auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
+  if (stages)
+    use.axes.push_back(nameOfStages(stages, pipeline));
   for (StringAttr axis : axes.getAsRange<StringAttr>())
     use.axes.push_back(axis.getValue().str());
   bool overReplicas = op->hasAttr("data_parallel");
   if (overReplicas)
     use.axes.push_back(kReplicas.str());
   if (!overReplicas || replicas)
-    use.sent = trafficOf(op, groupSize(mesh, axes) * (overReplicas ? replicas : 1));
+    use.sent = trafficOf(op, groupSize(mesh, axes) * (stages ? stages.size() : 1) * (overReplicas ? replicas : 1));
   return use;
 }
 
@@ -97,11 +136,19 @@ std::vector<AxesTotal> totalsOf(ArrayRef<PlannedCollective> collectives) {
   return totals;
 }
 
-/// The replicas come first in a rank's number and in a member's.
+/// The replicas come first in a rank's number and in a member's, then pipeline ranks; -1 if the rank is not in the
+/// group.
 int64_t memberOf(const Plan &plan, ArrayRef<std::string> axes, int64_t rank) {
   int64_t tensorRank = rank % plan.ranks;
-  int64_t member = !axes.empty() && axes.back() == kReplicas ? rank / plan.ranks : 0;
+  int64_t member = !axes.empty() && axes.back() == kReplicas ? rank / plan.ranks / plan.stages() : 0;
   for (const std::string &name : axes) {
+    if (StringRef(name).starts_with(kStages)) {
+      int64_t place = placeAmongStages(name, rank / plan.ranks % plan.stages()), colons = StringRef(name).count(':');
+      if (place < 0)
+        return -1;
+      member = member * (colons ? colons : plan.stages()) + place;
+      continue;
+    }
     int64_t minor = 1, coordinate = 0, size = 1;
     for (const auto &[axis, length] : llvm::reverse(plan.mesh)) {
       if (axis == name) {
@@ -136,11 +183,12 @@ int64_t savedBytes(func::FuncOp entry) {
 
 } // namespace
 
-void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit, int64_t microBatches) {
+void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_t)> visit, int64_t microBatches,
+                    int64_t rank) {
   for (func::FuncOp func : module.getOps<func::FuncOp>()) {
     auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
     if (role && role.getValue() == "step")
-      StepWalker(module, visit, microBatches).walk(func.getBody(), 1);
+      StepWalker(module, visit, microBatches, rank).walk(func.getBody(), 1);
   }
 }
 
@@ -149,7 +197,7 @@ std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module
   llvm::DenseMap<Operation *, size_t> index;
   auto add = [&](Operation *op, int64_t times) {
     if (!isa<rt::AllReduceOp, rt::AllGatherOp, rt::ReduceScatterOp, rt::AllToAllOp, rt::PermuteOp, rt::BroadcastOp,
-             rt::ReduceOp>(op))
+             rt::ReduceOp, rt::SendOp, rt::ReceiveOp>(op))
       return;
     auto [it, fresh] = index.insert({op, uses.size()});
     if (fresh)
@@ -218,13 +266,24 @@ Plan colo::computePlan(ModuleOp module, int64_t replicas) {
   plan.replicas = replicas ? replicas : settings.data;
   plan.microBatches = microBatchesOf(settings, plan.replicas);
   planMemory(module, settings, plan);
-  auto addFlops = [&](Operation *op, int64_t times) {
-    if (auto gemm = dyn_cast<rt::GemmOp>(op))
-      plan.flops += flopsOf(gemm) * times;
-  };
-  walkStep(module, addFlops, plan.microBatches);
+  plan.pipeline.resize(settings.pipeline);
+  auto elements = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_elements");
+  auto workspaces = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_workspace_bytes");
+  auto whole = module->getAttrOfType<IntegerAttr>("colo.param_elements");
+  for (auto [rank, row] : llvm::enumerate(plan.pipeline)) {
+    bool known = elements && workspaces && rank < static_cast<size_t>(elements.size());
+    int64_t bytes = whole && whole.getInt() ? plan.parameters / whole.getInt() : 0;
+    row.parameters = known ? elements[rank] * bytes : plan.parameters;
+    row.workspace = known ? workspaces[rank] : plan.workspace;
+    auto addFlops = [&row = row](Operation *op, int64_t times) {
+      if (auto gemm = dyn_cast<rt::GemmOp>(op))
+        row.flops += flopsOf(gemm) * times;
+    };
+    walkStep(module, addFlops, plan.microBatches, static_cast<int64_t>(rank));
+    plan.flops = std::max(plan.flops, row.flops);
+  }
   for (auto [op, times] : collectivesOf(module, plan.microBatches))
-    plan.collectives.push_back(describeCollective(op, mesh, plan.replicas, times));
+    plan.collectives.push_back(describeCollective(op, mesh, settings.pipeline, plan.replicas, times));
   plan.totals = totalsOf(plan.collectives);
   return plan;
 }
@@ -232,14 +291,14 @@ Plan colo::computePlan(ModuleOp module, int64_t replicas) {
 Traffic Plan::sentBy(int64_t rank) const {
   Traffic sum;
   for (const AxesTotal &total : totals)
-    if (total.sent)
-      sum = sum + total.sent->of(memberOf(*this, total.axes, rank));
+    if (int64_t member = memberOf(*this, total.axes, rank); total.sent && member >= 0)
+      sum = sum + total.sent->of(member);
   return sum;
 }
 
 Traffic Plan::mostSent() const {
   Traffic most;
-  for (int64_t rank = 0, world = ranks * std::max<int64_t>(replicas, 1); rank < world; ++rank) {
+  for (int64_t rank = 0, world = ranks * stages() * std::max<int64_t>(replicas, 1); rank < world; ++rank) {
     Traffic sent = sentBy(rank);
     most = {std::max(most.bytes, sent.bytes), std::max(most.messages, sent.messages)};
   }

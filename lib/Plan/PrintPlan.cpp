@@ -33,6 +33,10 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   row("  of it saved", plan.activations);
   row("inputs", plan.inputs);
   row("total", plan.total());
+  if (plan.pipeline.size() > 1)
+    for (auto [rank, stage] : llvm::enumerate(plan.pipeline))
+      os << llvm::formatv("  pipeline rank {0,-4} {1,14} bytes of parameters {2,14} of workspace  {3:e3} flop\n", rank,
+                          stage.parameters, stage.workspace, static_cast<double>(stage.flops));
   os << llvm::formatv("work of one rank and step ({0} micro-batches)\n  products           {1:e3} flop\n",
                       plan.microBatches, static_cast<double>(plan.flops));
   os << "communication of one step, of the rank that sends most\n";

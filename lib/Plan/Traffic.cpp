@@ -147,6 +147,8 @@ GroupTraffic colo::trafficOf(Operation *collective, int64_t ranks) {
       .Case<rt::BroadcastOp>(
           [&](rt::BroadcastOp op) { return rooted(ranks, op.getRoot(), {others * bytesOf(op.getSend()), others}, {}); })
       .Case<rt::ReduceOp>([&](rt::ReduceOp op) { return rooted(ranks, op.getRoot(), {}, {bytesOf(op.getSend()), 1}); })
+      .Case<rt::SendOp>([&](rt::SendOp op) { return rooted(ranks, op.getRank(), {bytesOf(op.getBuffer()), 1}, {}); })
+      .Case<rt::ReceiveOp>([&](rt::ReceiveOp) { return alike(ranks, {}); })
       .Case<rt::PermuteOp>([&](rt::PermuteOp op) { return permute(op, ranks); });
 }
 

@@ -26,6 +26,8 @@ static std::string makeHeader(const Rank &rank) {
   std::string header = "{";
   int64_t offset = 0;
   for (const Tensor &tensor : rank.tensors()) {
+    if (tensor.param->copy)
+      continue;
     int64_t end = offset + tensor.logicalElements() * typeSize(rank.program().dtype);
     std::string shape;
     for (int32_t i = 0; i < tensor.param->fileRank; ++i)
@@ -60,7 +62,8 @@ static Status gatherTensor(Rank &rank, const Tensor &tensor, const char *buffer,
   ncclDataType_t type = program.dtype == COLO_F64 ? ncclFloat64 : ncclFloat32;
   const char *own = rank.shard(tensor, buffer);
   int64_t elements = tensor.localElements();
-  for (int64_t r = 0; r < world.tensor; ++r) { // the first replica
+  int64_t first = tensor.param->stage * world.tensor;
+  for (int64_t r = first; r < first + world.tensor; ++r) { // the first replica
     Coordinates from = coordinatesOf(program, world, r);
     if (!ownsShard(program, *tensor.param, from.axes.data()) || (r != rank.index() && rank.index() != 0))
       continue;
@@ -100,6 +103,8 @@ Status exportModel(Rank &rank, const char *buffer, const std::string &path) {
   }
   std::vector<char> staging, whole;
   for (const Tensor &tensor : rank.tensors()) {
+    if (tensor.param->copy)
+      continue;
     if (writes)
       whole.assign(tensor.logicalElements() * typeSize(rank.program().dtype), 0);
     if (Status status = gatherTensor(rank, tensor, buffer, staging, whole); status.failed())

@@ -43,7 +43,8 @@ Status Rank::setUp() {
     return status;
   setUpFrame();
   for (const Tensor &tensor : tensorList)
-    initialize(*run.program, tensor, run.seed, at.axes.data(), shard(tensor, colo.params));
+    if (holds(tensor))
+      initialize(*run.program, tensor, run.seed, at.axes.data(), shard(tensor, colo.params));
   if (run.init)
     return run.init->load(*this);
   return Status::ok();
@@ -73,13 +74,19 @@ Status Rank::setUpComms() {
   return Status::ok();
 }
 
+ColoStage Rank::stage() const {
+  const ColoProgram &p = *run.program;
+  return p.stages ? p.stages[at.stage] : ColoStage{p.paramElements, p.workspaceBytes};
+}
+
 Status Rank::setUpMemory() {
   const ColoProgram &p = *run.program;
-  int64_t flat = p.paramElements * typeSize(p.dtype), inputs = 0;
+  int64_t flat = stage().paramElements * typeSize(p.dtype), inputs = 0;
   for (int64_t i = 0; i < p.inputCount; ++i)
     inputs += roundTo64(rowElements(p.inputs[i]) * typeSize(p.inputs[i].dtype) * run.world.rowsPerReplica);
   int64_t small = roundTo64(p.termCount * 8) * 2 + roundTo64(p.metricCount * 8);
-  int64_t sizes[Arena::RegionCount] = {flat, flat, roundTo64(flat) * p.stateBuffers, p.workspaceBytes, inputs, small};
+  int64_t sizes[Arena::RegionCount] = {flat,   flat, roundTo64(flat) * p.stateBuffers, stage().workspaceBytes,
+                                       inputs, small};
   if (Status status = memory.allocate(sizes); status.failed())
     return status;
   painted = !run.options.stats.empty();
@@ -93,7 +100,7 @@ void Rank::setUpFrame() {
   colo.params = memory.begin(Arena::Params);
   colo.grads = memory.begin(Arena::Grads);
   for (int64_t i = 0; i < p.stateBuffers && i < 2; ++i)
-    colo.state[i] = memory.begin(Arena::State) + i * roundTo64(p.paramElements * typeSize(p.dtype));
+    colo.state[i] = memory.begin(Arena::State) + i * roundTo64(stage().paramElements * typeSize(p.dtype));
   colo.workspace = memory.begin(Arena::Workspace);
   char *input = memory.begin(Arena::Inputs);
   for (int64_t i = 0; i < p.inputCount; ++i) {
@@ -110,6 +117,7 @@ void Rank::setUpFrame() {
   colo.firstRow = at.replica * run.world.rowsPerReplica;
   colo.dp = run.world.dp;
   colo.replica = at.replica;
+  colo.stage = at.stage;
   colo.coords = at.axes.data();
   colo.comms = reinterpret_cast<void **>(comms.data());
   colo.streams = streamHandles.data();

@@ -58,6 +58,8 @@ public:
   Run &shared() const { return run; }
   ncclComm_t worldComm() const { return world; }
   const std::vector<Tensor> &tensors() const { return tensorList; }
+  /// Whether the tensor lies on this pipeline rank.
+  bool holds(const Tensor &tensor) const { return tensor.param->stage == at.stage; }
   char *shard(const Tensor &tensor, const char *buffer) const {
     return const_cast<char *>(buffer) + tensor.offset * typeSize(run.program->dtype);
   }
@@ -75,6 +77,7 @@ private:
   Status setUpComms();
   Status setUpMemory();
   void setUpFrame();
+  ColoStage stage() const;
   Status loadRows(const Dataset &data, int64_t position, bool shuffled);
   Status trainStep(int64_t step);
   Status evaluate(int64_t step);

@@ -36,10 +36,8 @@ static uint64_t hashBytes(const char *bytes, int64_t count) {
   return hash;
 }
 
-/// True if both ranks hold the same shard of `param`.
-static bool sameShard(const ColoParam &param, const Coordinates &a, const Coordinates &b) {
-  if (a.stage != b.stage)
-    return false;
+/// True if the tensor coordinates of both ranks name the same shard of `param`.
+static bool sameCut(const ColoParam &param, const Coordinates &a, const Coordinates &b) {
   for (int32_t d = 0; d < param.rank; ++d)
     for (int32_t i = 0; i < param.dims[d].count; ++i)
       if (a.axes[param.dims[d].axis[i]] != b.axes[param.dims[d].axis[i]])
@@ -48,24 +46,33 @@ static bool sameShard(const ColoParam &param, const Coordinates &a, const Coordi
 }
 
 Status ReplicaCheck::compareTensor(size_t index, int64_t step) const {
-  const Tensor &tensor = rank.tensors()[index];
-  for (size_t a = 0; a < places.size(); ++a)
-    for (size_t b = a + 1; b < places.size(); ++b) {
-      if (!sameShard(*tensor.param, places[a], places[b]))
-        continue;
-      for (size_t which = 0; which < 2; ++which)
-        if (all[a * own.size() + 2 * index + which] != all[b * own.size() + 2 * index + which])
-          return Status::internal("step %lld: %s %s differs between rank %zu (%s) and rank %zu (%s)",
-                                  static_cast<long long>(step) + 1, which ? "the gradient of" : "parameter",
-                                  tensor.name.c_str(), a, describeCoordinates(rank.program(), places[a]).c_str(), b,
-                                  describeCoordinates(rank.program(), places[b]).c_str());
-    }
+  const std::vector<Tensor> &tensors = rank.tensors();
+  const Tensor &tensor = tensors[index];
+  // Against the same tensor of other ranks, and against its copies on other pipeline ranks.
+  for (size_t other = index; other < tensors.size(); ++other) {
+    if (tensors[other].name != tensor.name)
+      continue;
+    for (size_t a = 0; a < places.size(); ++a)
+      for (size_t b = other == index ? a + 1 : 0; b < places.size(); ++b) {
+        if (places[a].stage != tensor.param->stage || places[b].stage != tensors[other].param->stage ||
+            !sameCut(*tensor.param, places[a], places[b]))
+          continue;
+        for (size_t which = 0; which < 2; ++which)
+          if (all[a * own.size() + 2 * index + which] != all[b * own.size() + 2 * other + which])
+            return Status::internal("step %lld: %s %s differs between rank %zu (%s) and rank %zu (%s)",
+                                    static_cast<long long>(step) + 1, which ? "the gradient of" : "parameter",
+                                    tensor.name.c_str(), a, describeCoordinates(rank.program(), places[a]).c_str(), b,
+                                    describeCoordinates(rank.program(), places[b]).c_str());
+      }
+  }
   return Status::ok();
 }
 
 Status ReplicaCheck::compare(int64_t step) {
   const std::vector<Tensor> &tensors = rank.tensors();
   for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!rank.holds(tensors[i]))
+      continue;
     int64_t bytes = tensors[i].localElements() * typeSize(rank.program().dtype);
     own[2 * i] = hashBytes(rank.shard(tensors[i], rank.frame().params), bytes);
     own[2 * i + 1] = hashBytes(rank.shard(tensors[i], rank.frame().grads), bytes);

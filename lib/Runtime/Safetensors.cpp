@@ -176,6 +176,8 @@ static double readElement(const FileTensor &tensor, int64_t index) {
 Status SafetensorsFile::load(Rank &rank) const {
   const ColoProgram &program = rank.program();
   for (const Tensor &tensor : rank.tensors()) {
+    if (!rank.holds(tensor))
+      continue;
     const FileTensor &from = entries.at(tensor.name);
     char *shard = rank.shard(tensor, rank.frame().params);
     auto copyRow = [&](int64_t local, int64_t logical, int64_t valid, int64_t length) {

@@ -48,6 +48,7 @@ static std::string entryOf(const Rank &rank) {
   Json entry;
   entry["rank"] = rank.index();
   entry["replica"] = rank.coordinates().replica;
+  entry["stage"] = rank.coordinates().stage;
   entry["coordinates"] = rank.coordinates().axes;
   Json sites = sitesOf(rank, total);
   entry["calls"] = total.calls;

@@ -79,6 +79,9 @@ static Status planBatches(const ColoProgram &program, World &world) {
   } else {
     world.microBatches = program.batchSize / micro * program.accumulation;
   }
+  if (program.stepMultiple > 1 && world.microBatches % program.stepMultiple)
+    return Status::usage("a step of %lld micro-batches is not a multiple of the %lld that the pipeline's schedule runs",
+                         static_cast<long long>(world.microBatches), static_cast<long long>(program.stepMultiple));
   world.rowsPerReplica = world.microBatches * micro;
   world.globalRows = world.rowsPerReplica * world.dp;
   return Status::ok();
@@ -126,14 +129,21 @@ Coordinates coordinatesOf(const ColoProgram &program, const World &world, int64_
 
 SplitKey splitKey(const ColoProgram &program, const ColoComm &comm, const Coordinates &at, const World &world) {
   std::vector<bool> inside(program.axisCount, false);
+  bool joined = at.stage < 64 && (comm.stages >> at.stage & 1);
   int64_t key = comm.dataParallel ? at.replica : 0;
+  key = joined ? key * world.pipeline + at.stage : key;
   for (int32_t i = 0; i < comm.axes.count; ++i) {
     int32_t axis = comm.axes.axis[i];
     inside[axis] = true;
     key = key * program.axes[axis].size + at.axes[axis];
   }
   int64_t color = comm.dataParallel ? 0 : at.replica;
-  color = color * world.pipeline + at.stage;
+  // Stages that join take the color of the first of them; the others keep theirs.
+  int64_t first = at.stage;
+  for (int64_t stage = 0; joined && stage < first; ++stage)
+    if (comm.stages >> stage & 1)
+      first = stage;
+  color = color * world.pipeline + first;
   for (int64_t i = 0; i < program.axisCount; ++i)
     if (!inside[i])
       color = color * program.axes[i].size + at.axes[i];
@@ -142,6 +152,8 @@ SplitKey splitKey(const ColoProgram &program, const ColoComm &comm, const Coordi
 
 std::string describeCoordinates(const ColoProgram &program, const Coordinates &at) {
   std::string text = formatString("replica %lld", static_cast<long long>(at.replica));
+  if (program.pipeline > 1)
+    text += formatString(", stage %lld", static_cast<long long>(at.stage));
   for (int64_t i = 0; i < program.axisCount; ++i)
     text += formatString(", %s %lld", program.axes[i].name, static_cast<long long>(at.axes[i]));
   return text;

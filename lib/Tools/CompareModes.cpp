@@ -63,7 +63,7 @@ void ModeComparison::plan(const ParallelConfig &changed, ModeRow &row) {
   OwningOpRef<ModuleOp> module = import(changed, row.reason);
   if (!module)
     return;
-  for (int i = static_cast<int>(Phase::Autodiff); i <= static_cast<int>(Phase::Rt); ++i) {
+  for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(Phase::Rt); ++i) {
     auto phase = static_cast<Phase>(i);
     PassManager pm(&context);
     buildPhasePipeline(pm, phase, changed, algorithm);

@@ -14,6 +14,7 @@
 #include "colo/Conversion/Training.h"
 #include "colo/Dialect/Colo/Passes.h"
 #include "colo/Dialect/Dist/Passes.h"
+#include "colo/Dialect/Pipe/Passes.h"
 #include "colo/Frontend/Config.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -54,6 +55,16 @@ std::string colo::describeBatchError(const ParallelConfig &config) {
       config.microBatch(), config.tensorMode.value, parts, mesh.describe(axes), parts * config.numMicroBatches);
 }
 
+static pipe::StagePassOptions stageOptions(const ParallelConfig &config) {
+  pipe::StagePassOptions options;
+  options.stages = config.pipeline;
+  options.chunks = config.pipelineChunks;
+  options.schedule = config.pipelineSchedule.value;
+  options.microBatches = config.numMicroBatches;
+  options.partition = config.pipelinePartition.value;
+  return options;
+}
+
 Training colo::trainingSettings(const ParallelConfig &config) {
   Training training;
   training.optimizer = config.optimizer.type.value;
@@ -84,8 +95,12 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   dist::ShardingOptions sharding = shardingOptions(config);
   sharding.algorithm = algorithm.str();
   switch (phase) {
-  case Phase::Autodiff:
+  case Phase::Staged:
     pm.addPass(createVerifyBatchPass());
+    pm.addPass(pipe::createStagePass(stageOptions(config)));
+    pm.addPass(pipe::createVerifySchedulePass());
+    break;
+  case Phase::Autodiff:
     pm.addPass(createAutodiffPass());
     break;
   case Phase::Sharded:
@@ -99,6 +114,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     pm.addPass(dist::createExpandSummaPass({algorithm.str()}));
     break;
   case Phase::Linalg:
+    pm.addPass(pipe::createCutPass());
     pm.addPass(createFormKernels());
     break;
   case Phase::Buffers:

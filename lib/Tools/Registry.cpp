@@ -11,6 +11,7 @@
 #include "colo/Dialect/Colo/Passes.h"
 #include "colo/Dialect/Dist/DistDialect.h"
 #include "colo/Dialect/Dist/Passes.h"
+#include "colo/Dialect/Pipe/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,14 +30,16 @@
 using namespace mlir;
 
 void colo::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<ColoDialect, dist::DistDialect, rt::RtDialect, affine::AffineDialect, arith::ArithDialect,
-                  cf::ControlFlowDialect, DLTIDialect, func::FuncDialect, LLVM::LLVMDialect, linalg::LinalgDialect,
-                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect>();
+  registry.insert<ColoDialect, dist::DistDialect, pipe::PipeDialect, rt::RtDialect, affine::AffineDialect,
+                  arith::ArithDialect, cf::ControlFlowDialect, DLTIDialect, func::FuncDialect, LLVM::LLVMDialect,
+                  linalg::LinalgDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  tensor::TensorDialect>();
 }
 
 void colo::registerAllPasses() {
   registerTransformsPasses();
   registerColoPasses();
   dist::registerColoDistPasses();
+  pipe::registerColoPipePasses();
   registerColoConversionPasses();
 }

@@ -19,8 +19,9 @@ def define : JoinedOrSeparate<["-"], "D">, MetaVarName<"<name>=<value>">,
   HelpText<"set a size or option of the Model, or dtype=f64">;
 def model_eq : J<"model", "<name>", "the Model class to compile, where the file has several">;
 def world_size_eq : J<"world-size", "<n>", "the number of ranks: the configuration is checked against it, and the plan knows the replicas">;
-def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, autodiff, sharded, spmd, linalg, buffers, rt, llvm, obj, exe">;
+def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, staged, autodiff, sharded, spmd, linalg, buffers, rt, llvm, obj, exe">;
 def dump_phases_eq : J<"dump-phases", "<dir>", "write one numbered file per phase">;
+def schedule_svg_eq : J<"schedule-svg", "<file>", "draw the pipeline's schedule as it would run">;
 def plan : F<"plan", "print memory, flops and communication per rank and stop">;
 def plan_eq : J<"plan", "text|json", "the same, in this format">;
 def compare_modes : F<"compare-modes", "print what each parallel mode would cost on --world-size ranks and stop">;

@@ -157,6 +157,7 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
   if (args.hasArg(OPT_output) && request.output.empty())
     return usageError("-o needs a file name");
   request.dumpDirectory = args.getLastArgValue(OPT_dump_phases_eq).str();
+  request.scheduleSvg = args.getLastArgValue(OPT_schedule_svg_eq).str();
   request.modelName = args.getLastArgValue(OPT_model_eq).str();
   request.check = args.hasArg(OPT_check);
   request.printConfig = args.hasArg(OPT_print_config);

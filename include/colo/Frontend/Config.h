@@ -66,6 +66,7 @@ struct ParallelConfig {
   Sourced<int64_t> pipeline{1};
   Sourced<std::string> pipelineSchedule{"1f1b"};
   Sourced<int64_t> pipelineChunks{1};
+  Sourced<std::string> pipelinePartition{"uniform"}; // uniform, balanced, or "2,3,3"
   Sourced<int64_t> tensorSize{1};
   Sourced<TensorMode> tensorMode{"none"};
   Sourced<int64_t> depth{1};             // 2.5d

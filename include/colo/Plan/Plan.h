@@ -78,6 +78,12 @@ struct AxesTotal {
   std::optional<GroupTraffic> sent; ///< nothing where an unknown number of replicas decides
 };
 
+/// What one pipeline rank holds and computes; where bytes differ, Plan's own are those of the largest.
+struct PlannedStage {
+  int64_t parameters = 0, workspace = 0; ///< bytes
+  int64_t flops = 0;                     ///< of one step's products
+};
+
 struct Plan {
   std::vector<std::pair<std::string, int64_t>> mesh;         ///< tensor axes and sizes, major to minor
   int64_t ranks = 1;                                         ///< of the tensor group
@@ -88,20 +94,23 @@ struct Plan {
   int64_t inputs = 0;                                        ///< of one step
   int64_t flops = 0;                                         ///< of one step's products
   int64_t microBatches = 1;                                  ///< per step and replica
+  std::vector<PlannedStage> pipeline;                        ///< one a pipeline rank
   std::vector<PlannedCollective> collectives;                ///< in the order of collectivesOf
   std::vector<AxesTotal> totals;                             ///< in the order of first use in a step
 
   int64_t total() const { return parameters + gradients + optimizerState + workspace + inputs; }
-  /// What one rank of the world sends in a step. What unknown replicas decide is left out.
+  int64_t stages() const { return std::max<int64_t>(1, static_cast<int64_t>(pipeline.size())); }
+  /// What one rank of the world sends in a step. What unknown replicas decide is left out. In a pipeline, what one
+  /// stage's tensor group sends counts for all of them.
   Traffic sentBy(int64_t rank) const;
   /// The largest number of bytes and the largest number of messages of any rank.
   Traffic mostSent() const;
 };
 
 /// Calls `visit(op, executions)` for each op of the step in the order of the program; a function that is called from
-/// two places is visited twice. `microBatches` of a step, 0: as compiled.
+/// two places is visited twice. `microBatches` of a step, 0: as compiled; `rank` of the pipeline, -1: all of them.
 void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, int64_t)> visit,
-              int64_t microBatches = 0);
+              int64_t microBatches = 0, int64_t rank = -1);
 
 /// The places that communicate, each with its executions in a step: first those of the step in its order, then those
 /// that only evaluation reaches, with 0. The order of Plan::collectives and of the program's sites.

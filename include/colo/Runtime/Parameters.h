@@ -31,7 +31,7 @@ struct Tensor {
   int64_t logicalElements() const;
 };
 
-/// All tensors of a program, in table order, layers rising.
+/// All tensors of a program, of all pipeline ranks, in table order, layers rising; copies (ColoParam.copy) included.
 std::vector<Tensor> listTensors(const ColoProgram &program);
 
 /// Calls row(local, logical, valid, length) for every run of the shard along its

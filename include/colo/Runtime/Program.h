@@ -77,6 +77,9 @@ typedef struct {
   int64_t layers, firstLayer;
   int64_t offset, layerStride;
   int32_t segment; /* index into ColoProgram.segments */
+  int32_t stage;   /* pipeline rank that holds it */
+  int32_t copy;    /* 1: an earlier row of this name, on another pipeline rank,
+                      speaks for it in files */
 } ColoParam;
 
 /* A span of the flat buffers with one reduction set and one decay rule. Spans
@@ -89,17 +92,20 @@ typedef struct {
   int32_t decay;         /* 1 if weight decay applies */
   int32_t normOwnerAxes; /* bit a: counted in norms only where the coordinate
                             on axis a is 0 (replicated there) */
+  int32_t stage;         /* pipeline rank; spans of one rank are disjoint */
 } ColoSegment;
 
 /* A communicator: all ranks that agree on every coordinate but those of `axes`
- * (tensor axes, major to minor) and, if `dataParallel`, the replica index (most
- * major). Its ranks are ordered by those coordinates. Created at start, in
+ * (tensor axes, major to minor), the replica index (most major) if
+ * `dataParallel`, and the pipeline rank where that is in `stages`; others are in
+ * it with their own stage only. Its ranks are ordered by replica, stage, axes. Created at start, in
  * table order, by splitting the world. */
 typedef struct {
   const char *name; /* e.g. "tp", "dp", "dp,tp" */
   ColoDimAxes axes;
   int32_t dataParallel;
-  int32_t stream; /* the only stream it is used on */
+  int32_t stream;  /* the only stream it is used on */
+  uint64_t stages; /* bit s: joins pipeline rank s; 0: none */
 } ColoComm;
 
 /* C[batch, m, n] = A[batch, m, k] * B[batch, k, n] + beta * C. Strides count
@@ -138,6 +144,11 @@ typedef struct {
   int64_t perStep; /* executions per step */
 } ColoSite;
 
+/* What one pipeline rank holds. */
+typedef struct {
+  int64_t paramElements, workspaceBytes;
+} ColoStage;
+
 typedef struct ColoFrame ColoFrame;
 
 /* kernel: `args` are pointers (and 8-byte scalars by value in the slot); rows
@@ -170,9 +181,10 @@ typedef struct {
   int64_t microBatch;      /* rows */
   int64_t accumulation;    /* gradient accumulation steps */
   int64_t seed;            /* default */
-  int64_t paramElements;   /* of the flat buffers, per rank */
+  int64_t paramElements;   /* of the flat buffers, the largest of all pipeline ranks */
   int64_t stateBuffers;    /* optimizer buffers of that size: 0, 1, 2 */
-  int64_t workspaceBytes;  /* activations and temporaries, per rank */
+  int64_t workspaceBytes;  /* activations and temporaries, likewise */
+  int64_t stepMultiple;    /* divides the micro-batches of a step */
   int64_t inputBytesPerMicroBatch;
   int64_t termCount; /* denominators */
   int64_t streamCount, eventCount;
@@ -184,6 +196,7 @@ typedef struct {
   const ColoInput *inputs;
   const ColoMetric *metrics;
   const ColoSite *sites;
+  const ColoStage *stages; /* one per pipeline rank */
   ColoOptimizer optimizer;
   const char *plan; /* the text of --plan, printed by EXE --info */
   /* One optimizer step on one rank: counts, all micro-batches, reductions,
@@ -218,6 +231,7 @@ struct ColoFrame {
   int64_t site;  /* ColoSite of the next collective, written by the
                     emitted code before each nccl call */
   void *runtime; /* the runtime's own */
+  int64_t stage; /* this rank's pipeline rank */
 };
 
 /* Called by emitted code, provided by the runtime. */

@@ -45,6 +45,7 @@ struct ProgramTables {
   std::vector<Named<ColoInput>> inputs;
   std::vector<std::string> metrics;
   std::vector<SiteTable> sites;
+  std::vector<ColoStage> stages;
   /// Names of the emitted functions.
   std::string step, evaluate;
 };

@@ -26,7 +26,7 @@ namespace colo {
 enum ExitCode { ExitDone = 0, ExitInput = 1, ExitUsage = 2, ExitInternal = 70 };
 
 /// In the order of a compile.
-enum class Phase { AST, Colo, Autodiff, Sharded, SPMD, Linalg, Buffers, Rt, LLVM, Object, Executable };
+enum class Phase { AST, Colo, Staged, Autodiff, Sharded, SPMD, Linalg, Buffers, Rt, LLVM, Object, Executable };
 
 /// The names of --emit, in the order of Phase.
 llvm::ArrayRef<llvm::StringRef> phaseNames();
@@ -38,6 +38,7 @@ struct CompileRequest {
   std::string output;     ///< empty: standard output for text, the model's name for an executable
   Phase emit = Phase::Executable;
   std::string dumpDirectory; ///< empty: no dumps
+  std::string scheduleSvg;   ///< empty: the pipeline's schedule is not drawn
   enum class PlanFormat { None, Text, JSON } plan = PlanFormat::None;
   PlanFormat compareModes = PlanFormat::None; ///< needs a worldSize
   bool check = false, printConfig = false, saveTemps = false, verbose = false, verifyDiagnostics = false;

@@ -29,7 +29,7 @@ void setTensorGroup(ParallelConfig &config, const dist::ShardingOptions &group);
 std::string describeBatchError(const ParallelConfig &config);
 Training trainingSettings(const ParallelConfig &config);
 
-/// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Autodiff
+/// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Staged
 /// and LLVM; `algorithm` as in CompileRequest.
 void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm);
 

@@ -12,13 +12,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StepKernels.h"
-#include "colo/Conversion/Mesh.h"
+#include "StepBuilder.h"
 #include "colo/Conversion/Passes.h"
-#include "colo/Dialect/Colo/ColoDialect.h"
-#include "colo/Dialect/Rt/RtDialect.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -36,94 +31,58 @@ using namespace colo;
 static constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1;
 static constexpr int64_t kCommunication = 1;
 
-namespace {
-
-/// Elements [begin, end) of the flat buffers and what is done with them alike.
-struct Segment {
-  int64_t begin, end;
-  bool decay;
-  ArrayAttr reduce, owners;
-};
-
-class StepBuilder {
-public:
-  StepBuilder(ModuleOp module, const Training &settings)
-      : module(module), settings(settings), mesh(getMesh(module)), b(module.getContext()), loc(module.getLoc()) {}
-
-  LogicalResult run() {
-    if (failed(collect()))
-      return failure();
-    startReductions();
-    expandCounts();
-    buildStep();
-    if (evaluate)
-      buildEvaluate();
-    return success();
-  }
-
-private:
-  LogicalResult collect();
-  void collectNames();
-  /// Turns `rt.gradients_ready` into reductions that run in the last micro-batch.
-  void startReductions();
-  /// Turns `rt.count` into a loop that adds weights to the denominators.
-  void expandCounts();
-  void buildStep();
-  void buildEvaluate();
-
-  func::FuncOp createFunction(StringRef name, StringRef role);
-  void clear(StringRef name, int64_t elements, Type element);
-  void buildCounts();
-  void buildMicroBatches(func::FuncOp microBatch);
-  void reduceGradients(Value span, ArrayAttr axes);
-  void reduceRest();
-  void reduceOverReplicas(Value buffer);
-  Value buildGradientNorm();
-  Value buildClip(Value norm);
-  void buildUpdate(Value clip);
-  /// Runs `body` where this rank's coordinate is 0 on each of these axes.
-  void whereOwner(ArrayAttr axes, llvm::function_ref<void()> body);
-
-  /// Names what is built from now on in traces, counters and errors.
-  void name(StringRef what) { loc = NameLoc::get(b.getStringAttr(what)); }
-  Value index(int64_t value) { return b.create<arith::ConstantIndexOp>(loc, value); }
-  Value real(double value) { return b.create<arith::ConstantOp>(loc, b.getF64FloatAttr(value)); }
-  Value buffer(StringRef name, MemRefType type, int64_t input = 0) {
-    return b.create<rt::BufferOp>(loc, type, b.getStringAttr(name), b.getI64IntegerAttr(input));
-  }
-  Value slot(Value base, int64_t offset, MemRefType type, Value dynamic = nullptr) {
-    return b.create<rt::SlotOp>(loc, type, base, b.getI64IntegerAttr(offset), dynamic);
-  }
-  Value scalar(StringRef name, Type type) { return b.create<rt::ScalarOp>(loc, type, b.getStringAttr(name)); }
-  MemRefType flatType() { return MemRefType::get({elements}, element); }
-
-  ModuleOp module;
-  Training settings;
-  Mesh mesh;
-  OpBuilder b;
-  Location loc;
-  func::FuncOp entry, count, evaluate;
-  int64_t elements = 0, workspaceBytes = 0, terms = 0, metrics = 0;
-  Type element;
-  SmallVector<Segment> segments;
-  /// Spans that entry reduces itself, rising.
-  SmallVector<std::pair<int64_t, int64_t>> reduced;
-};
-
-} // namespace
-
 //===----------------------------------------------------------------------===//
 // What there is
 //===----------------------------------------------------------------------===//
 
-LogicalResult StepBuilder::collect() {
-  for (func::FuncOp func : module.getOps<func::FuncOp>()) {
-    auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
-    if (!role)
-      continue;
-    (role.getValue() == "entry" ? entry : role.getValue() == "count" ? count : evaluate) = func;
-    workspaceBytes = std::max(workspaceBytes, cast<MemRefType>(func.getArgument(0).getType()).getNumElements());
+/// A function of a micro-batch: of the whole model, or of a virtual stage.
+void StepBuilder::collectFunction(func::FuncOp func, StringRef role) {
+  int64_t bytes = cast<MemRefType>(func.getArgument(0).getType()).getNumElements();
+  auto stage = func->getAttrOfType<IntegerAttr>(pipe::kStageAttr);
+  if (!stage) {
+    (role == "entry" ? entry : role == "count" ? count : evaluate) = func;
+    for (RankLayout &layout : ranks)
+      layout.workspaceBytes = std::max(layout.workspaceBytes, bytes);
+    return;
   }
+  StringRef task = func->getAttrOfType<StringAttr>(pipe::kTaskAttr).getValue();
+  auto kind = schedule::ActionKind::Forward;
+  for (unsigned i = 0; i < schedule::numActionKinds; ++i)
+    if (schedule::mnemonic(static_cast<schedule::ActionKind>(i)) == task)
+      kind = static_cast<schedule::ActionKind>(i);
+  (role == pipe::kStageRole ? trainStages : evaluateStages)[{stage.getInt(), kind}] = func;
+  RankLayout &layout = ranks[problem.rankOf(stage.getInt())];
+  layout.workspaceBytes = std::max(layout.workspaceBytes, bytes);
+}
+
+void StepBuilder::collectSegments(ArrayAttr table) {
+  for (DictionaryAttr entries : table.getAsRange<DictionaryAttr>()) {
+    auto rank = entries.getAs<IntegerAttr>("rank");
+    auto shared = entries.getAs<DenseI64ArrayAttr>("shared");
+    RankLayout &layout = ranks[rank ? rank.getInt() : 0];
+    layout.segments.push_back({entries.getAs<IntegerAttr>("begin").getInt(), entries.getAs<IntegerAttr>("end").getInt(),
+                               entries.getAs<BoolAttr>("decay").getValue(), entries.getAs<ArrayAttr>("reduce"),
+                               entries.getAs<ArrayAttr>("owner_axes"),
+                               shared ? shared.asArrayRef() : ArrayRef<int64_t>(), entries.contains("copy")});
+    layout.elements = layout.segments.back().end;
+  }
+  for (RankLayout &layout : ranks) {
+    int64_t partials = 0;
+    for (const Segment &segment : layout.segments)
+      partials += llvm::divideCeil(segment.end - segment.begin, kNormBlock);
+    // Partial sums of the norm lie in the workspace, which is free by then.
+    layout.workspaceBytes = std::max(layout.workspaceBytes, partials * 8);
+  }
+}
+
+LogicalResult StepBuilder::collect() {
+  schedule = pipe::findSchedule(module);
+  if (schedule)
+    problem = pipe::problemOf(schedule);
+  ranks.resize(problem.stages);
+  for (func::FuncOp func : module.getOps<func::FuncOp>())
+    if (auto role = func->getAttrOfType<StringAttr>(kRoleAttr))
+      collectFunction(func, role.getValue());
   auto size = module->getAttrOfType<IntegerAttr>("colo.param_elements");
   auto table = module->getAttrOfType<ArrayAttr>("colo.segments");
   if (!entry || !size || !table)
@@ -132,16 +91,7 @@ LogicalResult StepBuilder::collect() {
   element = b.getF32Type();
   for (ParamOp param : module.getOps<ParamOp>())
     element = cast<RankedTensorType>(param.getType()).getElementType();
-  int64_t partials = 0;
-  for (DictionaryAttr entries : table.getAsRange<DictionaryAttr>()) {
-    Segment segment{entries.getAs<IntegerAttr>("begin").getInt(), entries.getAs<IntegerAttr>("end").getInt(),
-                    entries.getAs<BoolAttr>("decay").getValue(), entries.getAs<ArrayAttr>("reduce"),
-                    entries.getAs<ArrayAttr>("owner_axes")};
-    segments.push_back(segment);
-    partials += llvm::divideCeil(segment.end - segment.begin, kNormBlock);
-  }
-  // Partial sums of the norm lie in the workspace, which is free by then.
-  workspaceBytes = std::max(workspaceBytes, partials * 8);
+  collectSegments(table);
   collectNames();
   return success();
 }
@@ -154,18 +104,19 @@ void StepBuilder::collectNames() {
   metrics = names.size();
   module->setAttr("colo.metrics", b.getArrayAttr(names.getArrayRef()));
   module->setAttr("colo.term_count", b.getI64IntegerAttr(terms));
-  module->setAttr("colo.workspace_bytes", b.getI64IntegerAttr(workspaceBytes));
 }
 
 //===----------------------------------------------------------------------===//
 // Reductions
 //===----------------------------------------------------------------------===//
 
-void StepBuilder::reduceGradients(Value span, ArrayAttr axes) {
+void StepBuilder::reduceGradients(Value span, ArrayAttr axes, ArrayRef<int64_t> shared) {
   b.create<rt::RecordOp>(loc, kCompleteEvent, 0);
   b.create<rt::WaitOp>(loc, kCompleteEvent, kCommunication);
-  b.create<rt::AllReduceOp>(loc, span, span, axes, b.getUnitAttr(), b.getI64IntegerAttr(kCommunication), IntegerAttr(),
-                            IntegerAttr(), b.getStringAttr("sum"));
+  auto reduce = b.create<rt::AllReduceOp>(loc, span, span, axes, b.getUnitAttr(), b.getI64IntegerAttr(kCommunication),
+                                          IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
+  if (!shared.empty())
+    reduce->setAttr(rt::kStagesAttr, b.getDenseI64ArrayAttr(shared));
 }
 
 /// Elements that one `rt.gradients_ready` covers over all iterations of the loop around it.
@@ -179,46 +130,82 @@ static std::pair<int64_t, int64_t> coveredSpan(rt::GradientsReadyOp op) {
 }
 
 void StepBuilder::startReductions() {
+  if (!schedule)
+    return startReductions(entry, ranks.front());
+  for (auto &[key, func] : trainStages)
+    startReductions(func, ranks[problem.rankOf(key.first)]);
+}
+
+void StepBuilder::startReductions(func::FuncOp func, RankLayout &layout) {
   SmallVector<rt::GradientsReadyOp> marks;
-  entry.walk([&](rt::GradientsReadyOp op) { marks.push_back(op); });
-  Value last = entry.getArguments().back();
+  func.walk([&](rt::GradientsReadyOp op) { marks.push_back(op); });
+  Value last = func.getArguments().back();
   for (rt::GradientsReadyOp mark : marks) {
-    reduced.push_back(coveredSpan(mark));
+    layout.reduced.push_back(coveredSpan(mark));
     b.setInsertionPoint(mark);
     loc = mark.getLoc();
     auto guard = b.create<scf::IfOp>(loc, last);
     guard->setAttr(rt::kLastMicroBatchAttr, b.getUnitAttr());
     b.setInsertionPointToStart(guard.thenBlock());
-    reduceGradients(mark.getGradients(), mark.getAxes());
+    reduceGradients(mark.getGradients(), mark.getAxes(), {});
     mark.erase();
   }
   loc = module.getLoc();
-  llvm::sort(reduced);
+  llvm::sort(layout.reduced);
 }
 
-/// All of the gradients that entry does not reduce.
-void StepBuilder::reduceRest() {
+/// All of the gradients that micro-batches do not reduce.
+void StepBuilder::reduceRest(const RankLayout &layout) {
   Value gradients = buffer("grads", flatType());
-  for (const Segment &segment : segments) {
+  for (const Segment &segment : layout.segments) {
     int64_t begin = segment.begin;
     auto reduce = [&](int64_t end) {
       if (begin < end)
-        reduceGradients(slot(gradients, begin, MemRefType::get({end - begin}, element)), segment.reduce);
+        reduceGradients(slot(gradients, begin, MemRefType::get({end - begin}, element)), segment.reduce,
+                        segment.shared);
     };
-    for (auto [from, to] : reduced)
+    for (auto [from, to] : layout.reduced)
       if (from >= segment.begin && to <= segment.end) {
         reduce(from);
         begin = to;
       }
     reduce(segment.end);
   }
-  b.create<rt::RecordOp>(loc, kReducedEvent, kCommunication);
-  b.create<rt::WaitOp>(loc, kReducedEvent, 0);
 }
 
-void StepBuilder::reduceOverReplicas(Value values) {
-  b.create<rt::AllReduceOp>(loc, values, values, b.getArrayAttr({}), b.getUnitAttr(), b.getI64IntegerAttr(0),
-                            IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
+void StepBuilder::sumOver(Value values, ArrayRef<StringRef> axes, bool replicas, bool stages) {
+  stages &= ranks.size() > 1;
+  if (axes.empty() && !replicas && !stages)
+    return;
+  auto reduce =
+      b.create<rt::AllReduceOp>(loc, values, values, b.getStrArrayAttr(axes), replicas ? b.getUnitAttr() : UnitAttr(),
+                                b.getI64IntegerAttr(0), IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
+  if (stages)
+    reduce->setAttr(rt::kStagesAttr, b.getDenseI64ArrayAttr(llvm::to_vector(llvm::seq<int64_t>(0, ranks.size()))));
+}
+
+/// Stages that have no metric add zeros.
+void StepBuilder::reduceMetrics() {
+  name("metrics");
+  if (metrics)
+    sumOver(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())), {}, /*replicas=*/true, /*stages=*/true);
+}
+
+void StepBuilder::onEachRank(llvm::function_ref<void(int64_t, RankLayout &)> body) {
+  if (ranks.size() == 1)
+    return body(0, ranks.front());
+  Value stage = b.create<arith::IndexCastOp>(loc, b.getIndexType(), scalar("stage", b.getI64Type()));
+  auto cases = llvm::to_vector(llvm::seq<int64_t>(0, ranks.size()));
+  auto branch = b.create<scf::IndexSwitchOp>(loc, TypeRange{}, stage, cases, cases.size());
+  branch->setAttr(rt::kRankSwitchAttr, b.getUnitAttr());
+  OpBuilder::InsertionGuard guard(b);
+  b.createBlock(&branch.getDefaultRegion());
+  b.create<scf::YieldOp>(loc);
+  for (auto [rank, region] : llvm::enumerate(branch.getCaseRegions())) {
+    b.createBlock(&region);
+    body(rank, ranks[rank]);
+    b.create<scf::YieldOp>(loc);
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -298,7 +285,7 @@ void StepBuilder::buildCounts() {
     buildMicroBatches(count);
   Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
   Value inverses = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
-  reduceOverReplicas(counts);
+  sumOver(counts, {}, /*replicas=*/true, /*stages=*/false);
   auto loop = b.create<scf::ForOp>(loc, index(0), index(terms), index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(loop.getBody()->getTerminator());
@@ -312,17 +299,20 @@ void StepBuilder::buildCounts() {
 void StepBuilder::buildStep() {
   func::FuncOp step = createFunction("colo_step", "step");
   b.setInsertionPointToEnd(&step.getBody().front());
-  clear("grads", elements, element);
+  onEachRank([&](int64_t, RankLayout &layout) { clear("grads", layout.elements, element); });
   clear("metrics", metrics, b.getF64Type());
   name("denominators");
   buildCounts();
   name("micro-batches");
-  buildMicroBatches(entry);
+  if (schedule)
+    onEachRank([&](int64_t rank, RankLayout &) { buildActions(*trainPrograms[rank]); });
+  else
+    buildMicroBatches(entry);
   name("gradients");
-  reduceRest();
-  name("metrics");
-  if (metrics)
-    reduceOverReplicas(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())));
+  onEachRank([&](int64_t, RankLayout &layout) { reduceRest(layout); });
+  b.create<rt::RecordOp>(loc, kReducedEvent, kCommunication);
+  b.create<rt::WaitOp>(loc, kReducedEvent, 0);
+  reduceMetrics();
   name("optimizer");
   if (elements)
     buildUpdate(buildClip(buildGradientNorm()));
@@ -335,10 +325,11 @@ void StepBuilder::buildEvaluate() {
   name("denominators");
   buildCounts();
   name("micro-batches");
-  buildMicroBatches(evaluate);
-  name("metrics");
-  if (metrics)
-    reduceOverReplicas(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())));
+  if (schedule)
+    onEachRank([&](int64_t rank, RankLayout &) { buildActions(*evaluatePrograms[rank]); });
+  else
+    buildMicroBatches(evaluate);
+  reduceMetrics();
   b.create<func::ReturnOp>(loc);
 }
 
@@ -361,20 +352,14 @@ void StepBuilder::whereOwner(ArrayAttr axes, llvm::function_ref<void()> body) {
   body();
 }
 
-/// The norm of the summed gradient over the tensor group, each parameter counted once; stored for the log.
-Value StepBuilder::buildGradientNorm() {
-  int64_t blocks = 0;
-  for (const Segment &segment : segments)
-    blocks += llvm::divideCeil(segment.end - segment.begin, kNormBlock);
-  auto scalarType = MemRefType::get({1}, b.getF64Type());
-  func::FuncOp kernel = createNormKernel(module, flatType(), blocks);
-  Value gradients = buffer("grads", flatType()), total = buffer("grad_norm", scalarType);
-  Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
-  Value partials = slot(workspace, 0, MemRefType::get({blocks}, b.getF64Type()));
-  b.create<rt::FillOp>(loc, total);
+/// Adds the squares of this rank's part of the gradient to `total`, each parameter counted once.
+void StepBuilder::buildSquares(const RankLayout &layout, func::FuncOp kernel, Value partials, Value total) {
+  Value gradients = buffer("grads", flatType());
   int64_t first = 0;
-  for (const Segment &segment : segments) {
+  for (const Segment &segment : layout.segments) {
     int64_t rows = llvm::divideCeil(segment.end - segment.begin, kNormBlock);
+    if (segment.copy)
+      continue;
     whereOwner(segment.owners, [&] {
       SmallVector<Value> inputs{gradients, index(segment.begin), index(segment.end), index(first)};
       b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs, ValueRange{partials},
@@ -388,12 +373,27 @@ Value StepBuilder::buildGradientNorm() {
     });
     first += rows;
   }
+}
+
+/// The norm of the summed gradient over tensor group and pipeline; stored for the log.
+Value StepBuilder::buildGradientNorm() {
+  int64_t blocks = 0;
+  for (const RankLayout &layout : ranks) {
+    int64_t own = 0;
+    for (const Segment &segment : layout.segments)
+      own += llvm::divideCeil(segment.end - segment.begin, kNormBlock);
+    blocks = std::max(blocks, own);
+  }
+  func::FuncOp kernel = createNormKernel(module, flatType(), blocks);
+  Value total = buffer("grad_norm", MemRefType::get({1}, b.getF64Type()));
+  b.create<rt::FillOp>(loc, total);
+  Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
+  Value partials = slot(workspace, 0, MemRefType::get({blocks}, b.getF64Type()));
+  onEachRank([&](int64_t, RankLayout &layout) { buildSquares(layout, kernel, partials, total); });
   SmallVector<StringRef> axes;
   for (const MeshAxis &axis : mesh)
     axes.push_back(axis.name);
-  if (!axes.empty())
-    b.create<rt::AllReduceOp>(loc, total, total, b.getStrArrayAttr(axes), UnitAttr(), b.getI64IntegerAttr(0),
-                              IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
+  sumOver(total, axes, /*replicas=*/false, /*stages=*/true);
   Value norm = b.create<math::SqrtOp>(loc, b.create<memref::LoadOp>(loc, total, index(0)));
   b.create<memref::StoreOp>(loc, norm, total, index(0));
   return norm;
@@ -410,6 +410,11 @@ Value StepBuilder::buildClip(Value norm) {
 
 void StepBuilder::buildUpdate(Value clip) {
   func::FuncOp kernel = createUpdateKernel(module, flatType(), settings);
+  onEachRank([&](int64_t, RankLayout &layout) { buildUpdate(layout, kernel, clip); });
+}
+
+void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Value clip) {
+  ArrayRef<Segment> segments = layout.segments;
   Type f64 = b.getF64Type();
   Value lr = scalar("lr", f64), rate = lr, extra = real(1);
   bool sgd = settings.optimizer == "SGD", decoupled = settings.optimizer == "AdamW";

@@ -8,6 +8,7 @@
 #include "ParameterLayout.h"
 #include "Places.h"
 #include "colo/Conversion/Mesh.h"
+#include "colo/Dialect/Pipe/PipeDialect.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -42,8 +43,20 @@ namespace {
 struct ParameterClass {
   SmallVector<StringRef> reduce, owners;
   bool decay;
+  ArrayRef<int64_t> shared; ///< pipeline ranks that hold the same parameters
+  bool copies;              ///< whether another of them speaks for these
   SmallVector<ParamOp> params;
 };
+
+int64_t rankOf(ParamOp param) {
+  auto rank = param->getAttrOfType<IntegerAttr>(pipe::kRankAttr);
+  return rank ? rank.getInt() : 0;
+}
+
+ArrayRef<int64_t> sharedBy(ParamOp param) {
+  auto ranks = param->getAttrOfType<DenseI64ArrayAttr>(pipe::kSharedAttr);
+  return ranks ? ranks.asArrayRef() : ArrayRef<int64_t>();
+}
 
 /// Parameters of a run of layers agree on what precedes the layer number and on the layers.
 std::string runOf(ParamOp param) {
@@ -61,36 +74,57 @@ public:
   }
 
   ParameterLayout run() {
-    std::vector<ParameterClass> classes = classify();
-    SmallVector<Attribute> segments;
-    for (const ParameterClass &cls : classes) {
-      int64_t begin = layout.elements;
-      place(cls, static_cast<int>(segments.size()));
-      segments.push_back(
-          builder.getDictionaryAttr({builder.getNamedAttr("begin", builder.getI64IntegerAttr(begin)),
-                                     builder.getNamedAttr("end", builder.getI64IntegerAttr(layout.elements)),
-                                     builder.getNamedAttr("decay", builder.getBoolAttr(cls.decay)),
-                                     builder.getNamedAttr("reduce", builder.getStrArrayAttr(cls.reduce)),
-                                     builder.getNamedAttr("owner_axes", builder.getStrArrayAttr(cls.owners))}));
+    pipe::ScheduleOp schedule = pipe::findSchedule(module);
+    int64_t ranks = schedule ? static_cast<int64_t>(schedule.getStages()) : 1;
+    SmallVector<int64_t> sizes;
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      layout.elements = 0;
+      for (const ParameterClass &cls : classify(rank))
+        addSegment(cls, rank);
+      sizes.push_back(layout.elements);
     }
+    layout.elements = *llvm::max_element(sizes);
     module->setAttr("colo.segments", builder.getArrayAttr(segments));
     module->setAttr("colo.param_elements", builder.getI64IntegerAttr(layout.elements));
+    if (schedule)
+      module->setAttr("colo.rank_elements", builder.getDenseI64ArrayAttr(sizes));
     return std::move(layout);
   }
 
 private:
-  /// In the order in which their first parameters come.
-  std::vector<ParameterClass> classify() {
+  void addSegment(const ParameterClass &cls, int64_t rank) {
+    int64_t begin = layout.elements;
+    place(cls, static_cast<int>(segments.size()));
+    SmallVector<NamedAttribute> entries{builder.getNamedAttr("begin", builder.getI64IntegerAttr(begin)),
+                                        builder.getNamedAttr("end", builder.getI64IntegerAttr(layout.elements)),
+                                        builder.getNamedAttr("decay", builder.getBoolAttr(cls.decay)),
+                                        builder.getNamedAttr("reduce", builder.getStrArrayAttr(cls.reduce)),
+                                        builder.getNamedAttr("owner_axes", builder.getStrArrayAttr(cls.owners))};
+    if (rank != 0)
+      entries.push_back(builder.getNamedAttr("rank", builder.getI64IntegerAttr(rank)));
+    if (!cls.shared.empty())
+      entries.push_back(builder.getNamedAttr("shared", builder.getDenseI64ArrayAttr(cls.shared)));
+    if (cls.copies)
+      entries.push_back(builder.getNamedAttr("copy", builder.getUnitAttr()));
+    segments.push_back(builder.getDictionaryAttr(entries));
+  }
+
+  /// Of one pipeline rank, in the order in which their first parameters come.
+  std::vector<ParameterClass> classify(int64_t rank) {
     Mesh mesh = getMesh(module);
     std::vector<ParameterClass> classes;
     for (ParamOp param : module.getOps<ParamOp>()) {
       layout.element = cast<RankedTensorType>(param.getType()).getElementType();
+      if (rankOf(param) != rank)
+        continue;
+      bool copy = param->hasAttr(pipe::kCopyOfAttr);
       SmallVector<StringRef> reduce = reduceAxes(param), owners = ownerAxes(param, mesh);
       auto it = llvm::find_if(classes, [&](const ParameterClass &cls) {
-        return cls.reduce == reduce && cls.owners == owners && cls.decay == param.getDecay();
+        return cls.reduce == reduce && cls.owners == owners && cls.decay == param.getDecay() &&
+               cls.shared == sharedBy(param) && cls.copies == copy;
       });
       if (it == classes.end())
-        it = classes.insert(it, {reduce, owners, param.getDecay(), {}});
+        it = classes.insert(it, {reduce, owners, param.getDecay(), sharedBy(param), copy, {}});
       it->params.push_back(param);
     }
     return classes;
@@ -133,6 +167,7 @@ private:
   ModuleOp module;
   Builder builder;
   ParameterLayout layout;
+  SmallVector<Attribute> segments;
 };
 
 } // namespace

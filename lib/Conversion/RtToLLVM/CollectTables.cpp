@@ -9,6 +9,7 @@
 #include "colo/Conversion/Mesh.h"
 #include "colo/Conversion/Training.h"
 #include "colo/Dialect/Colo/ColoDialect.h"
+#include "colo/Dialect/Pipe/PipeDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "colo/Plan/Plan.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -51,7 +52,8 @@ private:
   void collectScalars();
   ColoOptimizer optimizer() const;
   void number(rt::GemmOp gemm);
-  int32_t commFor(ArrayAttr axes, bool dataParallel, int64_t stream);
+  int32_t commFor(ArrayAttr axes, bool dataParallel, int64_t stream, ArrayRef<int64_t> stages);
+  void collectStages();
   ColoDimAxes dimAxes(ArrayAttr axes) const;
   std::string hash();
 
@@ -114,7 +116,10 @@ void TableCollector::collectParams() {
     p.offset = param->getAttrOfType<IntegerAttr>("offset").getInt();
     p.layerStride = param->getAttrOfType<IntegerAttr>("layer_stride").getInt();
     p.segment = static_cast<int32_t>(param->getAttrOfType<IntegerAttr>("segment").getInt());
-    tables.params.push_back({param.getSymName().str(), p});
+    if (auto rank = param->getAttrOfType<IntegerAttr>(pipe::kRankAttr))
+      p.stage = static_cast<int32_t>(rank.getInt());
+    p.copy = param->hasAttr(pipe::kCopyOfAttr);
+    tables.params.push_back({pipe::nameOf(param).str(), p});
   }
 }
 
@@ -127,7 +132,11 @@ void TableCollector::collectSegments() {
     ColoDimAxes owners = dimAxes(entries.getAs<ArrayAttr>("owner_axes"));
     for (int32_t i = 0; i < owners.count; ++i)
       segment.normOwnerAxes |= 1 << owners.axis[i];
-    segment.reduceComm = commFor(entries.getAs<ArrayAttr>("reduce"), /*dataParallel=*/true, /*stream=*/1);
+    if (auto rank = entries.getAs<IntegerAttr>("rank"))
+      segment.stage = static_cast<int32_t>(rank.getInt());
+    auto shared = entries.getAs<DenseI64ArrayAttr>("shared");
+    segment.reduceComm = commFor(entries.getAs<ArrayAttr>("reduce"), /*dataParallel=*/true, /*stream=*/1,
+                                 shared ? shared.asArrayRef() : ArrayRef<int64_t>());
     tables.segments.push_back(segment);
   }
 }
@@ -175,8 +184,17 @@ void TableCollector::number(rt::GemmOp gemm) {
   tables.gemms.push_back({describe(gemm.getLoc()), g});
 }
 
-int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t stream) {
+int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t stream, ArrayRef<int64_t> stages) {
   std::string name = dataParallel ? "dp" : "";
+  uint64_t joined = 0;
+  for (int64_t stage : stages)
+    joined |= uint64_t(1) << stage;
+  if (joined) {
+    name += name.empty() ? "pp" : ",pp";
+    if (static_cast<int64_t>(stages.size()) != training.pipeline)
+      for (int64_t stage : stages)
+        name += ":" + std::to_string(stage);
+  }
   for (StringAttr axis : axes.getAsRange<StringAttr>())
     name += (name.empty() ? "" : ",") + axis.getValue().str();
   for (auto [i, comm] : llvm::enumerate(tables.comms))
@@ -186,6 +204,7 @@ int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t strea
   comm.axes = dimAxes(axes);
   comm.dataParallel = dataParallel;
   comm.stream = static_cast<int32_t>(stream);
+  comm.stages = joined;
   tables.comms.push_back({name, comm});
   return static_cast<int32_t>(tables.comms.size()) - 1;
 }
@@ -193,8 +212,10 @@ int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t strea
 void TableCollector::collectSites(const Plan &plan) {
   for (auto [place, use] : llvm::zip(collectivesOf(module), plan.collectives)) {
     Operation *op = place.first;
-    int32_t comm = commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
-                           op->getAttrOfType<IntegerAttr>("stream").getInt());
+    auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
+    int32_t comm =
+        commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
+                op->getAttrOfType<IntegerAttr>("stream").getInt(), stages ? stages.asArrayRef() : ArrayRef<int64_t>());
     op->setAttr("comm", builder.getI64IntegerAttr(comm));
     op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
     tables.sites.push_back({use.kind, use.source, comm, use.sent ? use.sent->most().bytes : -1, use.perStep});
@@ -215,6 +236,18 @@ ColoOptimizer TableCollector::optimizer() const {
   return o;
 }
 
+/// One row a pipeline rank: `colo.rank_elements` and `colo.rank_workspace_bytes`, where there are several.
+void TableCollector::collectStages() {
+  auto elements = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_elements");
+  auto bytes = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_workspace_bytes");
+  if (!elements || !bytes) {
+    tables.stages.push_back({tables.scalars.paramElements, tables.scalars.workspaceBytes});
+    return;
+  }
+  for (auto [own, workspace] : llvm::zip(elements.asArrayRef(), bytes.asArrayRef()))
+    tables.stages.push_back({own, workspace});
+}
+
 void TableCollector::collectScalars() {
   ColoProgram &s = tables.scalars;
   s.pipeline = training.pipeline, s.data = training.data;
@@ -225,6 +258,9 @@ void TableCollector::collectScalars() {
   s.workspaceBytes = moduleInt("colo.workspace_bytes");
   s.termCount = moduleInt("colo.term_count");
   s.streamCount = 2, s.eventCount = 2;
+  pipe::ScheduleOp schedule = pipe::findSchedule(module);
+  s.stepMultiple = schedule ? static_cast<int64_t>(schedule.getMicroBatches()) : 1;
+  collectStages();
   s.optimizer = optimizer();
   tables.step = "colo_step";
   tables.evaluate = "colo_evaluate";

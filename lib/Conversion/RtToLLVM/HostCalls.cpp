@@ -141,6 +141,24 @@ struct SlotLowering : HostPattern<rt::SlotOp> {
   }
 };
 
+struct TableLowering : HostPattern<rt::TableOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::TableOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+    auto module = op->getParentOfType<ModuleOp>();
+    auto type = LLVM::LLVMArrayType::get(rewriter.getI64Type(), op.getValues().size());
+    auto shape = RankedTensorType::get({static_cast<int64_t>(op.getValues().size())}, rewriter.getI64Type());
+    std::string name = "colo_table_" + std::to_string(host.tableCount++);
+    {
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(module.getBody());
+      rewriter.create<LLVM::GlobalOp>(op.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal, name,
+                                      DenseIntElementsAttr::get(shape, op.getValues()));
+    }
+    rewriter.replaceOpWithNewOp<LLVM::AddressOfOp>(op, LLVM::LLVMPointerType::get(op.getContext()), name);
+    return success();
+  }
+};
+
 struct FillLowering : HostPattern<rt::FillOp> {
   using HostPattern::HostPattern;
   LogicalResult matchAndRewrite(rt::FillOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
@@ -164,6 +182,7 @@ struct ScalarLowering : HostPattern<rt::ScalarOp> {
                         .Case("micro_batches", offsetof(ColoFrame, microBatches))
                         .Case("dp", offsetof(ColoFrame, dp))
                         .Case("replica", offsetof(ColoFrame, replica))
+                        .Case("stage", offsetof(ColoFrame, stage))
                         .Case("lr", offsetof(ColoFrame, lr))
                         .Case("bias_correction1", offsetof(ColoFrame, biasCorrection1))
                         .Case("bias_correction2", offsetof(ColoFrame, biasCorrection2))
@@ -340,6 +359,32 @@ Value memberOf(Emitter &e, ArrayRef<int64_t> members, ArrayRef<Value> coordinate
   return chosen;
 }
 
+template <typename Op> struct TransferLowering : HostPattern<Op> {
+  using HostPattern<Op>::HostPattern;
+  LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    rewriter.create<LLVM::StoreOp>(op.getLoc(), e.i64(*op.getSite()), e.fieldAddress(offsetof(ColoFrame, site)));
+    Value comm = e.entry(offsetof(ColoFrame, comms), e.pointer(), *op.getComm());
+    Value stream = e.entry(offsetof(ColoFrame, streams), e.pointer(), op.getStream());
+    auto type = cast<MemRefType>(op.getBuffer().getType());
+    e.call(std::is_same_v<Op, rt::SendOp> ? "ncclSend" : "ncclRecv",
+           {adaptor.getBuffer(), e.i64(type.getNumElements()), e.i32(ncclType(type.getElementType())),
+            e.i32(op.getPeer()), comm, stream});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+template <typename Op> struct GroupLowering : HostPattern<Op> {
+  using HostPattern<Op>::HostPattern;
+  LogicalResult matchAndRewrite(Op op, typename Op::Adaptor, ConversionPatternRewriter &rewriter) const override {
+    Emitter(rewriter, op).call(std::is_same_v<Op, rt::GroupStartOp> ? "ncclGroupStart" : "ncclGroupEnd", {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 template <typename Op> struct CollectiveLowering : HostPattern<Op> {
   using HostPattern<Op>::HostPattern;
   LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
@@ -415,4 +460,6 @@ void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet 
       CollectiveLowering<rt::AllGatherOp>, CollectiveLowering<rt::ReduceScatterOp>, CollectiveLowering<rt::AllToAllOp>,
       CollectiveLowering<rt::PermuteOp>, CollectiveLowering<rt::BroadcastOp>, CollectiveLowering<rt::ReduceOp>>(types,
                                                                                                                 host);
+  patterns.add<TableLowering, TransferLowering<rt::SendOp>, TransferLowering<rt::ReceiveOp>,
+               GroupLowering<rt::GroupStartOp>, GroupLowering<rt::GroupEndOp>>(types, host);
 }

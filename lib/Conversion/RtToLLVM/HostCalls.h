@@ -32,6 +32,7 @@ struct HostContext {
   llvm::StringMap<Kernel> kernels;
   /// Ranks of the group of each communicator, replicas aside, and its tensor axes with their sizes.
   std::vector<std::vector<std::pair<int64_t, int64_t>>> commAxes;
+  mutable int64_t tableCount = 0;
 };
 
 /// Declares the functions that host code calls.

@@ -15,6 +15,7 @@
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Colo/ColoDialect.h"
 #include "colo/Dialect/Dist/DistDialect.h"
+#include "colo/Dialect/Pipe/PipeDialect.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
@@ -146,7 +147,7 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
     HostContext host(module, *tables);
     populateHostCallPatterns(types, patterns, host);
     ConversionTarget target(*context);
-    target.addLegalDialect<LLVM::LLVMDialect, ColoDialect, dist::DistDialect>();
+    target.addLegalDialect<LLVM::LLVMDialect, ColoDialect, dist::DistDialect, pipe::PipeDialect>();
     target.addLegalOp<ModuleOp>();
     // Kernels have a pipeline of their own.
     target.addDynamicallyLegalOp<func::FuncOp>(isKernel);
@@ -155,7 +156,7 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
       return signalPassFailure();
 
     for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
-      if (!isa<LLVM::LLVMFuncOp, func::FuncOp>(op))
+      if (!isa<LLVM::LLVMFuncOp, LLVM::GlobalOp, func::FuncOp>(op))
         op.erase();
     emitProgram(module, *tables);
   }

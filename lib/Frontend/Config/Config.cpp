@@ -25,7 +25,7 @@ namespace colo {
 
 /// Features of the config that the compiler lacks.
 static const StringRef missingFeatures[] = {
-    "bf16", "experts", "fp16", "pipeline", "torch_ddp", "zero",
+    "bf16", "experts", "fp16", "torch_ddp", "zero",
 };
 
 /// Tensor modes, unless the caller asks the policies themselves.

@@ -76,6 +76,7 @@ static void addParallel(const ParallelConfig &config, Table &table) {
   table.add("parallel.pipeline.size", config.pipeline);
   table.add("parallel.pipeline.schedule", config.pipelineSchedule);
   table.add("parallel.pipeline.chunks", config.pipelineChunks);
+  table.add("parallel.pipeline.partition", config.pipelinePartition);
   table.add("parallel.tensor.size", config.tensorSize);
   if (config.tensorMode.value == "none")
     table.addText("parallel.tensor.mode", "None", config.tensorMode.loc);

@@ -22,7 +22,8 @@ static constexpr int64_t maxWorldSize = int64_t(1) << 20;
 
 static const StringRef modeNames[] = {"1d", "2d", "2.5d", "3d", "sequence", "ulysses"};
 static const StringRef sequenceModeNames[] = {"ring", "ulysses"};
-static const StringRef scheduleNames[] = {"gpipe", "1f1b", "interleaved", "zero_bubble"};
+static const StringRef scheduleNames[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zbv"};
+static const StringRef partitionNames[] = {"uniform", "balanced"};
 
 //===----------------------------------------------------------------------===//
 // Tensor
@@ -159,10 +160,32 @@ static void resolveTensor(Resolver &resolver, const Item &item) {
 // Pipeline, sequence, data
 //===----------------------------------------------------------------------===//
 
+/// `'uniform'`, `'balanced'`, or how many layers each virtual stage has.
+static void readPartition(Resolver &resolver, const Item &item) {
+  Sourced<std::string> &result = resolver.config.pipelinePartition;
+  const Sequence *list = item.value.asSequence();
+  if (!list) {
+    if (item.value.asString())
+      readName(resolver, item, "parallel.pipeline.partition", partitionNames, result);
+    else if (!item.value.isPoison())
+      resolver.error(item.range, describe("parallel.pipeline.partition", item.value) +
+                                     "; it must be 'uniform', 'balanced' or a list of layers, such as [3, 4, 5]");
+    return;
+  }
+  std::string text;
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    Sourced<int64_t> count;
+    if (!readCount(resolver, list->items[i], "parallel.pipeline.partition[" + std::to_string(i) + "]", 1, count))
+      return;
+    text += (text.empty() ? "" : ",") + std::to_string(count.value);
+  }
+  result = {text, item.range.Start};
+}
+
 static void resolvePipelineDict(Resolver &resolver, const Item &item) {
   ParallelConfig &config = resolver.config;
   bool unknown;
-  const Dict *pipeline = readDict(resolver, item, "parallel.pipeline", {"size", "schedule", "chunks"},
+  const Dict *pipeline = readDict(resolver, item, "parallel.pipeline", {"size", "schedule", "chunks", "partition"},
                                   "pipeline=dict(size=2), or an int", unknown);
   if (!pipeline)
     return;
@@ -174,6 +197,8 @@ static void resolvePipelineDict(Resolver &resolver, const Item &item) {
     readName(resolver, schedule->item, "parallel.pipeline.schedule", scheduleNames, config.pipelineSchedule);
   if (const Entry *chunks = pipeline->find("chunks"))
     readCount(resolver, chunks->item, "parallel.pipeline.chunks", 1, config.pipelineChunks);
+  if (const Entry *partition = pipeline->find("partition"))
+    readPartition(resolver, partition->item);
 }
 
 static void resolvePipeline(Resolver &resolver, const Item &item) {
@@ -184,6 +209,10 @@ static void resolvePipeline(Resolver &resolver, const Item &item) {
     resolvePipelineDict(resolver, item);
   if (ok && resolver.config.pipeline > 1)
     resolver.require("pipeline", item.range, "a pipeline of more than one stage");
+  constexpr int64_t maxStages = 64;
+  if (resolver.config.pipeline > maxStages)
+    resolver.error(item.range, "a pipeline of " + Twine(resolver.config.pipeline.value) +
+                                   " stages; it may have at most " + Twine(maxStages));
 }
 
 /// `key=N` or `key=dict(size=N)`, the latter with a mode if there are `modes`.

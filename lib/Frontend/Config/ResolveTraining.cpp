@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Keys.h"
+#include "colo/Schedule/Generators.h"
 
 using namespace llvm;
 
@@ -63,27 +64,47 @@ static void resolveBatches(Resolver &resolver) {
     checkGlobalBatch(resolver);
 }
 
-/// A pipeline needs micro-batches, and an interleaved one a multiple of its
-/// stages.
+/// A pipeline needs micro-batches, and a schedule that its sizes allow.
 static void checkPipeline(Resolver &resolver) {
   ParallelConfig &config = resolver.config;
   SMRange pipeline(config.pipeline.loc, config.pipeline.loc);
   if (config.pipelineChunks > 1 && config.pipelineSchedule.isDefault())
     config.pipelineSchedule = {"interleaved", config.pipelineChunks.loc};
-  bool interleaved = config.pipelineSchedule.value == "interleaved";
-  if (config.pipelineChunks > 1 && !interleaved)
+  const std::string &name = config.pipelineSchedule.value;
+  bool hasChunks = name == "interleaved" || name == "zbv";
+  if (config.pipelineChunks > 1 && !hasChunks)
     resolver.error(SMRange(config.pipelineChunks.loc, config.pipelineChunks.loc),
-                   "chunks belong to the schedule 'interleaved' only; the schedule is '" +
-                       config.pipelineSchedule.value + "'");
+                   "chunks belong to the schedules 'interleaved' and 'zbv' only; the schedule is '" + name + "'");
   if (config.pipeline == 1 || !resolver.supported.feature("pipeline"))
     return;
-  if (!resolver.scope.count("NUM_MICRO_BATCHES"))
+  if (name == "zbv" && config.pipelineChunks.isDefault())
+    config.pipelineChunks.value = 2;
+  if (!resolver.scope.count("NUM_MICRO_BATCHES")) {
     resolver.error(pipeline, "a pipeline of " + Twine(config.pipeline.value) +
                                  " stages needs NUM_MICRO_BATCHES, the number of micro-batches in BATCH_SIZE");
-  else if (interleaved && config.numMicroBatches % config.pipeline)
+    return;
+  }
+  if (name == "interleaved" && config.numMicroBatches % config.pipeline) {
     resolver.error(SMRange(config.numMicroBatches.loc, config.numMicroBatches.loc),
                    "NUM_MICRO_BATCHES " + Twine(config.numMicroBatches.value) + " is not a multiple of the " +
                        Twine(config.pipeline.value) + " stages, as the interleaved schedule needs");
+    return;
+  }
+  schedule::ScheduleProblem problem;
+  problem.stages = config.pipeline;
+  problem.chunks = config.pipelineChunks;
+  problem.microBatches = config.numMicroBatches;
+  SMRange where = config.pipelineSchedule.isDefault()
+                      ? pipeline
+                      : SMRange(config.pipelineSchedule.loc, config.pipelineSchedule.loc);
+  const schedule::Generator *generator = schedule::findGenerator(name);
+  std::optional<schedule::Diagnostic> wrong = generator ? generator->check(problem) : std::nullopt;
+  if (!wrong && generator) {
+    problem.placement = generator->placement;
+    wrong = problem.check();
+  }
+  if (wrong && resolver.diagnostics.numErrors() == 0)
+    resolver.error(where, wrong->message);
 }
 
 //===----------------------------------------------------------------------===//

@@ -19,10 +19,11 @@ using namespace mlir;
 using Data = ConstantData;
 
 // A struct that grows without its function below growing is an error here.
-static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32);
-static_assert(sizeof(ColoParam) == 632 && sizeof(ColoComm) == 56 && sizeof(ColoGemm) == 224);
+static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32 &&
+              sizeof(ColoStage) == 16);
+static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 224);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 40);
-static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 400);
+static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 416);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
   std::vector<Data> parts;
@@ -50,17 +51,22 @@ static Data paramRow(const Named<ColoParam> &param, ConstantModule &constants) {
   return Data::structure({constants.string(param.name), Data::i32(p.rank), i64s(p.shape), i64s(p.padded), i64s(p.local),
                           Data::array(std::move(dims)), Data::i32(p.fileRank), i64s(p.fileShape), Data::i32(p.init),
                           Data::f64(p.initA), Data::f64(p.initB), Data::i64(p.layers), Data::i64(p.firstLayer),
-                          Data::i64(p.offset), Data::i64(p.layerStride), Data::i32(p.segment)});
+                          Data::i64(p.offset), Data::i64(p.layerStride), Data::i32(p.segment), Data::i32(p.stage),
+                          Data::i32(p.copy)});
 }
 
 static Data segmentRow(const ColoSegment &segment) {
   return Data::structure({Data::i64(segment.begin), Data::i64(segment.end), Data::i32(segment.reduceComm),
-                          Data::i32(segment.decay), Data::i32(segment.normOwnerAxes)});
+                          Data::i32(segment.decay), Data::i32(segment.normOwnerAxes), Data::i32(segment.stage)});
 }
 
 static Data commRow(const Named<ColoComm> &comm, ConstantModule &constants) {
   return Data::structure({constants.string(comm.name), dimAxes(comm.fields.axes), Data::i32(comm.fields.dataParallel),
-                          Data::i32(comm.fields.stream)});
+                          Data::i32(comm.fields.stream), Data::i64(static_cast<int64_t>(comm.fields.stages))});
+}
+
+static Data stageRow(const ColoStage &stage) {
+  return Data::structure({Data::i64(stage.paramElements), Data::i64(stage.workspaceBytes)});
 }
 
 static Data gemmRow(const Named<ColoGemm> &gemm, ConstantModule &constants) {
@@ -119,6 +125,7 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   Data::i64(s.paramElements),
                                   Data::i64(s.stateBuffers),
                                   Data::i64(s.workspaceBytes),
+                                  Data::i64(s.stepMultiple),
                                   Data::i64(s.inputBytesPerMicroBatch),
                                   Data::i64(s.termCount),
                                   Data::i64(s.streamCount),
@@ -137,6 +144,7 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   constants.table("inputs", rowsOf(t.inputs, with(inputRow))),
                                   metrics,
                                   constants.table("sites", rowsOf(t.sites, with(siteRow))),
+                                  constants.table("stages", rowsOf(t.stages, stageRow)),
                                   optimizer(s.optimizer),
                                   constants.string(t.plan),
                                   Data::address(t.step),

@@ -53,7 +53,7 @@ def Rt_ScalarOp : Rt_Op<"scalar", [Pure]> {
   let description = [{
     Of type i64: `seed` (key of all random numbers), `step` (0-based optimizer step), `first_row` (global row of the first
     row of the current micro-batch), `layer` (number of the current execution of the enclosing module function),
-    `micro_batches` (of this step), `dp` and `replica`. Of type f64: `lr`, `bias_correction1`, `bias_correction2`.
+    `micro_batches` (of this step), `dp`, `replica` and `stage` (pipeline rank). Of type f64: `lr`, `bias_correction1`, `bias_correction2`.
 
     ```mlir
     %seed = rt.scalar "seed" : i64
@@ -150,6 +150,19 @@ def Rt_BufferOp : Rt_Op<"buffer", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Rt_TableOp : Rt_Op<"table", [Pure]> {
+  let summary = "Constant whole numbers, row after row.";
+  let description = [{
+    ```mlir
+    %t = rt.table array<i64: 0, 1, 2, 3> : memref<2x2xi64>
+    ```
+  }];
+  let arguments = (ins DenseI64ArrayAttr:$values);
+  let results = (outs MemRefOf<[I64]>:$result);
+  let assemblyFormat = "$values attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def Rt_SlotOp : Rt_Op<"slot", [Pure]> {
   let summary = "A place in a buffer, `offset` (+ `dynamic`) elements of the base from its start.";
   let description = [{
@@ -239,6 +252,28 @@ def Rt_BroadcastOp : Rt_CollectiveOp<"broadcast"> {
 def Rt_ReduceOp : Rt_ReducingOp<"reduce"> {
   let summary = "Element-wise sum or maximum over the group, on rank `root`; recv of the other ranks stays as it is.";
   let arguments = !con(common, kind, (ins I64Attr:$root));
+}
+
+/// `rank` is the pipeline rank that does it.
+class Rt_TransferOp<string mnemonic> : Rt_Op<mnemonic> {
+  let arguments = (ins AnyMemRef:$buffer, I64Attr:$peer, DefaultValuedAttr<I64Attr, "0">:$rank, DefaultValuedAttr<StrArrayAttr, "{}">:$axes,
+    DefaultValuedAttr<I64Attr, "0">:$stream, OptionalAttr<I64Attr>:$comm, OptionalAttr<I64Attr>:$site);
+}
+def Rt_SendOp : Rt_TransferOp<"send"> {
+  let summary = "Sends a contiguous buffer to pipeline rank `peer`, to its receive of the same turn.";
+  let assemblyFormat = "$buffer `to` $peer attr-dict `:` type($buffer)";
+}
+def Rt_ReceiveOp : Rt_TransferOp<"receive"> {
+  let summary = "Fills a contiguous buffer from pipeline rank `peer`, from its send of the same turn.";
+  let assemblyFormat = "$buffer `from` $peer attr-dict `:` type($buffer)";
+}
+def Rt_GroupStartOp : Rt_Op<"group_start", []> {
+  let summary = "Transfers up to `rt.group_end` advance together.";
+  let assemblyFormat = "attr-dict";
+}
+def Rt_GroupEndOp : Rt_Op<"group_end", []> {
+  let summary = "Ends when all transfers since `rt.group_start` have.";
+  let assemblyFormat = "attr-dict";
 }
 
 def Rt_RecordOp : Rt_Op<"record", []> {

@@ -39,7 +39,8 @@ void RtDialect::initialize() {
 }
 
 LogicalResult ScalarOp::verify() {
-  static constexpr StringLiteral integers[] = {"seed", "step", "first_row", "layer", "micro_batches", "dp", "replica"};
+  static constexpr StringLiteral integers[] = {"seed",          "step", "first_row", "layer",
+                                               "micro_batches", "dp",   "replica",   "stage"};
   static constexpr StringLiteral floats[] = {"lr", "bias_correction1", "bias_correction2"};
   if (llvm::is_contained(integers, getName()))
     return getResult().getType().isInteger(64) ? success() : emitOpError("'") << getName() << "' is an i64";
@@ -47,7 +48,7 @@ LogicalResult ScalarOp::verify() {
     return getResult().getType().isF64() ? success() : emitOpError("'") << getName() << "' is an f64";
   return emitOpError("unknown scalar '")
          << getName()
-         << "'; legal are seed, step, first_row, layer, micro_batches, dp, replica, lr, "
+         << "'; legal are seed, step, first_row, layer, micro_batches, dp, replica, stage, lr, "
             "bias_correction1 and bias_correction2";
 }
 
@@ -95,6 +96,12 @@ LogicalResult BufferOp::verify() {
   return success();
 }
 
+LogicalResult TableOp::verify() {
+  if (memrefOf(getResult()).getNumElements() != static_cast<int64_t>(getValues().size()))
+    return emitOpError("has ") << getValues().size() << " numbers for " << getResult().getType();
+  return success();
+}
+
 LogicalResult SlotOp::verify() {
   Type from = memrefOf(getBase()).getElementType(), to = memrefOf(getResult()).getElementType();
   if (from != to && !from.isInteger(8))
@@ -110,7 +117,7 @@ LogicalResult SlotOp::verify() {
 static LogicalResult verifyCollective(Operation *op, Value send, Value recv, ArrayAttr axes, bool dataParallel) {
   if (memrefOf(send).getElementType() != memrefOf(recv).getElementType())
     return op->emitOpError("element types differ: ") << send.getType() << " and " << recv.getType();
-  if (axes.empty() && !dataParallel)
+  if (axes.empty() && !dataParallel && !op->hasAttr(kStagesAttr))
     return op->emitOpError("communicates over no axis");
   return success();
 }

@@ -1,0 +1,227 @@
+//===- RankProgram.cpp - what one pipeline rank runs, as a table -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RankProgram.h"
+#include "llvm/Support/MathExtras.h"
+#include <set>
+
+using namespace mlir;
+using namespace colo;
+using schedule::ActionKind;
+
+static constexpr int64_t kSlotAlignment = 64; // bytes
+/// Arguments of a planned function before its tensors.
+static constexpr unsigned kFirstTensor = 3;
+
+static ArrayRef<int64_t> numbers(func::FuncOp func, StringRef attr) {
+  return func->getAttrOfType<DenseI64ArrayAttr>(attr).asArrayRef();
+}
+
+static int64_t bytesOf(MemRefType type) {
+  return type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+/// What another stage calls the pool that `pool` of a stage is sent to.
+static std::pair<Pool, int64_t> otherSide(Pool pool, int64_t stage) {
+  if (pool == Pool::Outputs)
+    return {Pool::Inputs, stage + 1};
+  if (pool == Pool::InputGradients)
+    return {Pool::OutputGradients, stage - 1};
+  return {pool, stage};
+}
+
+PipelineValues::PipelineValues(const StageFunctions &functions) {
+  for (const auto &[key, constFunc] : functions) {
+    auto [stage, kind] = key;
+    func::FuncOp func = constFunc;
+    ArrayRef<int64_t> written = numbers(func, pipe::kWritesAttr);
+    unsigned first = kFirstTensor + numbers(func, pipe::kReadsAttr).size();
+    auto leaving = func->getAttrOfType<IntegerAttr>(pipe::kLeavingAttr).getInt();
+    bool forward = kind == ActionKind::Forward;
+    for (auto [i, number] : llvm::enumerate(written)) {
+      bool leaves = static_cast<int64_t>(i) < leaving;
+      Pool pool = leaves ? (forward ? Pool::Outputs : Pool::InputGradients) : (forward ? Pool::Saved : Pool::Kept);
+      auto type = cast<MemRefType>(func.getArgument(first + i).getType());
+      int64_t &offset = bytes[{pool, stage}];
+      auto other = otherSide(pool, stage);
+      values[number] = {{pool, offset, type}, {other.first, offset, type}};
+      members[{pool, stage}].push_back(number);
+      if (other != std::make_pair(pool, stage))
+        members[other].push_back(number);
+      offset += llvm::alignTo(bytesOf(type), kSlotAlignment);
+      bytes[other] = offset;
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+RankProgram::RankProgram(const schedule::ScheduleProblem &problem, const StageFunctions &functions,
+                         const PipelineValues &values, int64_t rank, ArrayRef<schedule::Action> actions,
+                         int64_t firstByte)
+    : problem(problem), functions(functions), values(values), rank(rank) {
+  addRows(actions);
+  placeSlots(firstByte);
+}
+
+void RankProgram::addRow(const Case &which, int64_t microBatch, bool last) {
+  auto it = llvm::find(caseList, which);
+  if (it == caseList.end())
+    it = caseList.insert(it, which);
+  size_t start = table.size();
+  table.resize(start + kColumns, 0);
+  table[start + kCase] = it - caseList.begin();
+  table[start + kMicroBatch] = microBatch;
+  table[start + kLast] = last;
+}
+
+void RankProgram::addRows(ArrayRef<schedule::Action> actions) {
+  std::map<int32_t, size_t> lastOfChunk;
+  for (auto [i, action] : llvm::enumerate(actions))
+    if (action.kind == ActionKind::Backward || action.kind == ActionKind::WeightGradient)
+      lastOfChunk[action.chunk] = i;
+  bool open = false;
+  for (size_t i = 0; i < actions.size(); ++i) {
+    const schedule::Action &action = actions[i];
+    bool next = i + 1 < actions.size() && actions[i + 1].grouped;
+    if (next && !action.grouped) {
+      addRow({Case::GroupStart, ActionKind::Forward, 0}, 0, false);
+      open = true;
+    }
+    auto last = lastOfChunk.find(action.chunk);
+    addRow({Case::Act, action.kind, problem.virtualStageOf(rank, action.chunk)}, action.microBatch,
+           last != lastOfChunk.end() && last->second == i);
+    if (open && !next) {
+      addRow({Case::GroupEnd, ActionKind::Forward, 0}, 0, false);
+      open = false;
+    }
+  }
+}
+
+SmallVector<func::FuncOp, 2> RankProgram::functionsOf(ActionKind kind, int64_t stage) const {
+  SmallVector<ActionKind, 2> kinds{kind};
+  if (kind == ActionKind::Backward && !functions.count({stage, kind}))
+    kinds = {ActionKind::InputGradient, ActionKind::WeightGradient};
+  SmallVector<func::FuncOp, 2> found;
+  for (ActionKind each : kinds)
+    if (auto it = functions.find({stage, each}); it != functions.end())
+      found.push_back(it->second);
+  return found;
+}
+
+SmallVector<int64_t> RankProgram::executions() const {
+  SmallVector<int64_t> counts(caseList.size(), 0);
+  for (int64_t row = 0; row < numRows(); ++row)
+    ++counts[table[row * kColumns + kCase]];
+  return counts;
+}
+
+//===----------------------------------------------------------------------===//
+// Slots
+//===----------------------------------------------------------------------===//
+
+RankProgram::Key RankProgram::keyOf(Pool pool, int64_t stage) const {
+  auto other = otherSide(pool, stage);
+  bool exists = other.second >= 0 && other.second < problem.numVirtualStages();
+  return exists && problem.rankOf(other.second) == rank ? other : Key{pool, stage};
+}
+
+bool RankProgram::names(func::FuncOp func, StringRef attr, Pool pool, int64_t stage) const {
+  ArrayRef<int64_t> named = numbers(func, attr);
+  return llvm::any_of(values.numbersIn(pool, stage), [&](int64_t number) { return llvm::is_contained(named, number); });
+}
+
+SmallVector<std::pair<unsigned, RankProgram::Key>> RankProgram::touched(const Case &which) const {
+  SmallVector<std::pair<unsigned, Key>> pools;
+  if (which.what != Case::Act)
+    return pools;
+  auto add = [&](Pool pool) {
+    if (values.slotBytes(pool, which.stage))
+      pools.push_back({kPools + static_cast<unsigned>(pool), keyOf(pool, which.stage)});
+  };
+  switch (which.kind) {
+  case ActionKind::SendActivation:
+    add(Pool::Outputs);
+    return pools;
+  case ActionKind::ReceiveActivation:
+    add(Pool::Inputs);
+    return pools;
+  case ActionKind::SendGradient:
+    add(Pool::InputGradients);
+    return pools;
+  case ActionKind::ReceiveGradient:
+    add(Pool::OutputGradients);
+    return pools;
+  case ActionKind::Forward:
+  case ActionKind::Backward:
+  case ActionKind::InputGradient:
+  case ActionKind::WeightGradient:
+    break;
+  }
+  for (unsigned i = 0; i < numPools; ++i) {
+    Pool pool = static_cast<Pool>(i);
+    if (llvm::any_of(functionsOf(which.kind, which.stage), [&](func::FuncOp func) {
+          return names(func, pipe::kReadsAttr, pool, which.stage) || names(func, pipe::kWritesAttr, pool, which.stage);
+        }))
+      add(pool);
+  }
+  return pools;
+}
+
+void RankProgram::placeSlots(int64_t firstByte) {
+  // First and last row of each micro-batch in each pool.
+  std::map<std::pair<Key, int64_t>, std::pair<int64_t, int64_t>> lives;
+  for (int64_t row = 0; row < numRows(); ++row)
+    for (auto &[column, key] : touched(caseList[table[row * kColumns + kCase]])) {
+      auto [it, fresh] = lives.insert({{key, table[row * kColumns + kMicroBatch]}, {row, row}});
+      it->second.second = row;
+    }
+  struct Slots {
+    std::set<int64_t> unused;
+    int64_t count = 0, base = 0;
+    std::map<int64_t, int64_t> of; ///< micro-batch
+  };
+  std::map<Key, Slots> pools;
+  for (int64_t row = 0; row < numRows(); ++row) {
+    auto uses = touched(caseList[table[row * kColumns + kCase]]);
+    int64_t microBatch = table[row * kColumns + kMicroBatch];
+    for (auto &[column, key] : uses) {
+      Slots &slots = pools[key];
+      if (!slots.of.count(microBatch)) {
+        if (slots.unused.empty())
+          slots.unused.insert(slots.count++);
+        slots.of[microBatch] = *slots.unused.begin();
+        slots.unused.erase(slots.unused.begin());
+      }
+      table[row * kColumns + column] = slots.of[microBatch];
+    }
+    for (auto &[column, key] : uses)
+      if (lives[{key, microBatch}].second == row) {
+        Slots &slots = pools[key];
+        if (auto it = slots.of.find(microBatch); it != slots.of.end()) {
+          slots.unused.insert(it->second);
+          slots.of.erase(it);
+        }
+      }
+  }
+  end = llvm::alignTo(firstByte, kSlotAlignment);
+  for (auto &[key, slots] : pools) {
+    slots.base = end;
+    end += slots.count * values.slotBytes(key.first, key.second);
+  }
+  for (int64_t row = 0; row < numRows(); ++row)
+    for (auto &[column, key] : touched(caseList[table[row * kColumns + kCase]])) {
+      int64_t &entry = table[row * kColumns + column];
+      entry = pools[key].base + entry * values.slotBytes(key.first, key.second);
+    }
+}

@@ -1,0 +1,116 @@
+//===- RankProgram.h - what one pipeline rank runs, as a table -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A rank's list of actions becomes rows of numbers, which a loop reads and a
+// switch with one case an action of a virtual stage runs, so that code does not
+// grow with micro-batches. Values that outlive an action lie in pools of the
+// workspace. A pool holds what one virtual stage keeps for one micro-batch in
+// one slot; a micro-batch has its slot from the first to the last action that
+// touches it, and slots are given out again, lowest first.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_CONVERSION_BUILDSTEP_RANKPROGRAM_H
+#define COLO_CONVERSION_BUILDSTEP_RANKPROGRAM_H
+
+#include "StepBuilder.h"
+
+namespace colo {
+
+/// What a pool holds of a virtual stage, and the column of a row that names the slot.
+enum class Pool {
+  Inputs,          ///< activations that it reads
+  Outputs,         ///< activations that it makes for another rank
+  Saved,           ///< what its forward keeps for its backward
+  OutputGradients, ///< gradients that it reads
+  InputGradients,  ///< gradients that it makes for another rank
+  Kept             ///< what the gradient of its input keeps for that of its parameters
+};
+constexpr unsigned numPools = 6;
+
+/// Where a value lies in its pool's slots.
+struct PipelineValue {
+  Pool pool;
+  int64_t offset; ///< bytes from the start of the slot
+  mlir::MemRefType type;
+};
+
+/// The values of all stages' functions, by their numbers.
+class PipelineValues {
+public:
+  explicit PipelineValues(const StageFunctions &functions);
+
+  /// The value as a task of its maker or of its reader sees it.
+  const PipelineValue &made(int64_t number) const { return values.at(number).first; }
+  const PipelineValue &read(int64_t number) const { return values.at(number).second; }
+  /// Bytes of a slot; Outputs of a stage and Inputs of the next are alike, and so are gradients.
+  int64_t slotBytes(Pool pool, int64_t stage) const {
+    auto it = bytes.find({pool, stage});
+    return it == bytes.end() ? 0 : it->second;
+  }
+  llvm::ArrayRef<int64_t> numbersIn(Pool pool, int64_t stage) const {
+    auto it = members.find({pool, stage});
+    return it == members.end() ? llvm::ArrayRef<int64_t>() : llvm::ArrayRef<int64_t>(it->second);
+  }
+
+private:
+  std::map<int64_t, std::pair<PipelineValue, PipelineValue>> values; ///< for the maker, for another stage
+  std::map<std::pair<Pool, int64_t>, int64_t> bytes;
+  std::map<std::pair<Pool, int64_t>, llvm::SmallVector<int64_t>> members;
+};
+
+class RankProgram {
+public:
+  /// One branch of the switch.
+  struct Case {
+    enum Kind { Act, GroupStart, GroupEnd } what;
+    schedule::ActionKind kind;
+    int64_t stage; ///< virtual
+    bool operator==(const Case &other) const {
+      return what == other.what && kind == other.kind && stage == other.stage;
+    }
+  };
+  /// Columns of a row: case, micro-batch, whether it is the stage's last gradient of a run, and for each pool the byte
+  /// where the slot starts in the workspace.
+  static constexpr unsigned kCase = 0, kMicroBatch = 1, kLast = 2, kPools = 3, kColumns = kPools + numPools;
+
+  RankProgram(const schedule::ScheduleProblem &problem, const StageFunctions &functions, const PipelineValues &values,
+              int64_t rank, llvm::ArrayRef<schedule::Action> actions, int64_t firstByte);
+
+  int64_t numRows() const { return static_cast<int64_t>(table.size() / kColumns); }
+  llvm::ArrayRef<int64_t> rows() const { return table; }
+  llvm::ArrayRef<Case> cases() const { return caseList; }
+  /// How often each case runs.
+  llvm::SmallVector<int64_t> executions() const;
+  /// The end of the pools.
+  int64_t workspaceBytes() const { return end; }
+  /// What an action calls, in order: a backward whose halves are functions of their own calls both.
+  llvm::SmallVector<mlir::func::FuncOp, 2> functionsOf(schedule::ActionKind kind, int64_t stage) const;
+  const PipelineValues &pipelineValues() const { return values; }
+
+private:
+  using Key = std::pair<Pool, int64_t>;
+
+  void addRows(llvm::ArrayRef<schedule::Action> actions);
+  void addRow(const Case &which, int64_t microBatch, bool last);
+  /// The pools that a case touches: column and pool. Where the neighbour runs on this rank too, its pool.
+  llvm::SmallVector<std::pair<unsigned, Key>> touched(const Case &which) const;
+  bool names(mlir::func::FuncOp func, llvm::StringRef attr, Pool pool, int64_t stage) const;
+  Key keyOf(Pool pool, int64_t stage) const;
+  void placeSlots(int64_t firstByte);
+
+  const schedule::ScheduleProblem &problem;
+  const StageFunctions &functions;
+  const PipelineValues &values;
+  int64_t rank, end = 0;
+  std::vector<int64_t> table;
+  std::vector<Case> caseList;
+};
+
+} // namespace colo
+
+#endif // COLO_CONVERSION_BUILDSTEP_RANKPROGRAM_H

@@ -1,0 +1,409 @@
+//===- Stage.cpp - layers to virtual stages -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The entry function is read in program order, so an op never belongs to an
+// earlier stage than what it reads. A value that a later stage reads passes
+// through every stage in between, as pipelines have neighbours only.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Pipe/Passes.h"
+#include "colo/Schedule/Generators.h"
+#include "colo/Schedule/Partition.h"
+#include "colo/Schedule/ScheduleFile.h"
+#include "colo/Schedule/Transfers.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace colo::pipe {
+#define GEN_PASS_DEF_STAGEPASS
+#include "colo/Dialect/Pipe/Passes.h.inc"
+} // namespace colo::pipe
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::pipe;
+
+namespace {
+
+/// A run of layers, or a call, and its place among all layers of the model.
+struct Unit {
+  Operation *op;
+  int64_t first, count;
+};
+
+class Stager {
+public:
+  Stager(ModuleOp module, const StagePassOptions &options)
+      : module(module), options(options), symbols(module), builder(module.getContext()) {}
+
+  LogicalResult run();
+
+private:
+  FailureOr<schedule::Schedule> makeSchedule(schedule::ScheduleProblem &problem);
+  void addSchedule(const schedule::ScheduleProblem &problem, const schedule::Schedule &schedule,
+                   ArrayRef<double> costs);
+  LogicalResult collectUnits();
+  std::vector<int64_t> layerCosts();
+  int64_t flopsOf(Operation *op);
+  LogicalResult partitionLayers();
+  std::vector<double> stageCosts() const;
+  LogicalResult checkRun(LayersOp run);
+  void splitRun(const Unit &unit);
+  ArrayAttr splitParams(LayersOp run, int64_t begin, int64_t count);
+  void assignStages();
+  void connect();
+  Value valueIn(Value value, int64_t stage);
+  void classify();
+  /// Computed from inputs and constants alone.
+  bool isFree(Value value) const { return !value.getDefiningOp() || free.contains(value.getDefiningOp()); }
+  /// Cheap, and computed from parameters, inputs and constants alone: each stage computes it for itself.
+  bool isPortable(Value value) const { return !value.getDefiningOp() || portable.contains(value.getDefiningOp()); }
+  OpBuilder atStart(int64_t stage) { return OpBuilder(starts[stage]); }
+  void enterLoss();
+
+  int64_t numStages() const { return options.stages * options.chunks; }
+  int64_t stageOfLayer(int64_t layer) const {
+    for (auto [stage, range] : llvm::enumerate(partition))
+      if (layer < range.end)
+        return static_cast<int64_t>(stage);
+    return numStages() - 1;
+  }
+
+  bool isCut(const Unit &unit) const { return stageOfLayer(unit.first) != stageOfLayer(unit.first + unit.count - 1); }
+
+  ModuleOp module;
+  const StagePassOptions &options;
+  SymbolTable symbols;
+  OpBuilder builder;
+  func::FuncOp entry;
+  SmallVector<Unit> units;
+  int64_t layers = 0;
+  std::vector<int64_t> flops; ///< of each layer
+  schedule::Partition partition;
+  llvm::DenseSet<Operation *> free, portable;
+  /// The stage of each op that has one.
+  llvm::DenseMap<Operation *, int64_t> stages;
+  /// The first op of each stage.
+  SmallVector<Operation *> starts;
+  llvm::DenseMap<std::pair<Value, int64_t>, Value> known;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Schedule
+//===----------------------------------------------------------------------===//
+
+FailureOr<schedule::Schedule> Stager::makeSchedule(schedule::ScheduleProblem &problem) {
+  problem.stages = options.stages;
+  problem.chunks = options.chunks;
+  problem.microBatches = options.microBatches;
+  schedule::Diagnostic error;
+  std::optional<schedule::Schedule> schedule;
+  if (options.scheduleText.empty()) {
+    schedule = schedule::generate(options.schedule, problem, error);
+  } else {
+    schedule = schedule::readSchedule(options.scheduleText, error);
+    std::optional<schedule::Diagnostic> wrong = schedule ? problem.verify(*schedule) : std::nullopt;
+    if (wrong)
+      return module.emitError() << wrong->message;
+  }
+  if (!schedule)
+    return module.emitError() << error.message;
+  return schedule->hasTransfers() ? std::move(*schedule) : schedule::insertTransfers(problem, *schedule);
+}
+
+void Stager::addSchedule(const schedule::ScheduleProblem &problem, const schedule::Schedule &schedule,
+                         ArrayRef<double> costs) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  schedule::writeSchedule(schedule, os);
+  SmallVector<StringRef> rows;
+  StringRef(os.str()).split(rows, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  builder.setInsertionPointToStart(module.getBody());
+  builder.create<ScheduleOp>(module.getLoc(), "schedule", problem.stages, problem.chunks,
+                             problem.placement == schedule::Placement::Vee ? "vee" : "loop", problem.microBatches,
+                             builder.getStrArrayAttr(rows), builder.getDenseF64ArrayAttr(costs));
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+LogicalResult Stager::collectUnits() {
+  for (auto run : entry.getOps<LayersOp>()) {
+    units.push_back({run, layers, static_cast<int64_t>(run.getCount())});
+    layers += run.getCount();
+  }
+  if (!units.empty())
+    return success();
+  for (auto call : entry.getOps<CallOp>())
+    units.push_back({call, layers++, 1});
+  return success();
+}
+
+int64_t Stager::flopsOf(Operation *op) {
+  if (auto cost = dyn_cast<CostOpInterface>(op))
+    return cost.getFlops();
+  auto callee = op->getAttrOfType<FlatSymbolRefAttr>("callee");
+  auto func = callee ? symbols.lookup<func::FuncOp>(callee.getValue()) : func::FuncOp();
+  int64_t flops = 0;
+  if (func)
+    for (Operation &inner : func.front()) {
+      auto run = dyn_cast<LayersOp>(inner);
+      flops += flopsOf(&inner) * (run ? static_cast<int64_t>(run.getCount()) : 1);
+    }
+  return flops;
+}
+
+/// Flops of each layer, what lies around the layers included.
+std::vector<int64_t> Stager::layerCosts() {
+  std::vector<int64_t> costs(layers);
+  for (const Unit &unit : units)
+    std::fill_n(costs.begin() + unit.first, unit.count, flopsOf(unit.op));
+  int64_t current = 0;
+  const Unit *next = units.begin();
+  for (Operation &op : entry.front()) {
+    if (next != units.end() && next->op == &op) {
+      current = next->first + next->count - 1;
+      ++next;
+      continue;
+    }
+    costs[current] += flopsOf(&op);
+  }
+  return costs;
+}
+
+/// Flops of each virtual stage's forward, their mean being 1.
+std::vector<double> Stager::stageCosts() const {
+  std::vector<double> costs;
+  double total = 0;
+  for (const schedule::LayerRange &range : partition) {
+    costs.push_back(0);
+    for (int64_t layer = range.begin; layer < range.end; ++layer)
+      costs.back() += static_cast<double>(std::max<int64_t>(1, flops[layer]));
+    total += costs.back();
+  }
+  for (double &cost : costs)
+    cost *= static_cast<double>(costs.size()) / total;
+  return costs;
+}
+
+LogicalResult Stager::partitionLayers() {
+  flops = layerCosts();
+  schedule::Diagnostic error;
+  std::optional<schedule::Partition> result;
+  if (layers < numStages()) {
+    return entry.emitError() << "the model has " << layers << " layer" << (layers == 1 ? "" : "s") << ", too few for "
+                             << numStages() << (options.chunks > 1 ? " virtual" : "")
+                             << " pipeline stages: each needs at least one; layers are the elements of module lists "
+                                "that a loop runs through, or the submodules that forward calls";
+  } else if (options.partition == "uniform") {
+    result = schedule::partitionUniform(layers, options.stages, options.chunks, error);
+  } else if (options.partition == "balanced") {
+    result = schedule::partitionBalanced(flops, options.stages, options.chunks, error);
+  } else {
+    SmallVector<StringRef> words;
+    StringRef(options.partition).split(words, ',');
+    SmallVector<int64_t> counts;
+    for (StringRef word : words)
+      if (word.trim().getAsInteger(10, counts.emplace_back()))
+        return module.emitError() << "'" << options.partition
+                                  << "' is no partition; legal: uniform, balanced or a list";
+    result = schedule::partitionByList(layers, counts, options.stages, options.chunks, error);
+  }
+  if (!result)
+    return entry.emitError() << error.message;
+  partition = std::move(*result);
+  return success();
+}
+
+LogicalResult Stager::checkRun(LayersOp run) {
+  if (!run.getStacked().empty() || !run.getStackedOut().empty() || !run.getAccumulated().empty() || run.getReverse())
+    return run.emitError("a run of layers that reads or makes one value a layer cannot be cut into pipeline stages");
+  for (auto name : run.getParams().getAsRange<FlatSymbolRefAttr>())
+    for (const Unit &other : units)
+      if (other.op != run)
+        for (auto used : cast<ArrayAttr>(other.op->getAttr("params")).getAsRange<FlatSymbolRefAttr>())
+          if (used == name)
+            return run.emitError("these layers run more than once (")
+                   << name.getValue() << "); a pipeline cannot cut them yet";
+  return success();
+}
+
+/// Parameters of layers [begin, begin + count) of the run; the piece that starts the run keeps the names.
+ArrayAttr Stager::splitParams(LayersOp run, int64_t begin, int64_t count) {
+  SmallVector<Attribute> names;
+  for (auto name : run.getParams().getAsRange<FlatSymbolRefAttr>()) {
+    auto param = symbols.lookup<ParamOp>(name.getValue());
+    if (begin != 0) {
+      ParamOp piece = param.clone();
+      piece->setAttr(kNameAttr, builder.getStringAttr(nameOf(param)));
+      piece.setSymName((param.getSymName() + "@" + Twine(param.getFirstLayer() + begin)).str());
+      piece.setLayers(count);
+      piece.setFirstLayer(param.getFirstLayer() + begin);
+      symbols.insert(piece, std::next(Block::iterator(param)));
+      names.push_back(FlatSymbolRefAttr::get(piece));
+      continue;
+    }
+    names.push_back(name);
+  }
+  return builder.getArrayAttr(names);
+}
+
+void Stager::splitRun(const Unit &unit) {
+  auto run = cast<LayersOp>(unit.op);
+  int64_t end = unit.first + unit.count;
+  builder.setInsertionPoint(run);
+  SmallVector<Value> carried(run.getCarried());
+  // Later pieces are made first, so that a parameter's pieces stand in order behind it.
+  SmallVector<std::pair<int64_t, ArrayAttr>> pieces;
+  for (int64_t stop = end; stop > unit.first;) {
+    int64_t start = std::max(unit.first, partition[stageOfLayer(stop - 1)].begin);
+    pieces.push_back({stop - start, splitParams(run, start - unit.first, stop - start)});
+    stop = start;
+  }
+  int64_t done = 0;
+  for (auto [count, params] : llvm::reverse(pieces)) {
+    auto piece = builder.create<LayersOp>(run.getLoc(), run.getCarriedOut().getTypes(), TypeRange(), TypeRange(),
+                                          run.getCallee(), carried, run.getInvariants(), ValueRange(), params, count,
+                                          run.getFirstLayer() + done, /*reverse=*/false);
+    stages[piece] = stageOfLayer(unit.first + done);
+    carried.assign(piece.getCarriedOut().begin(), piece.getCarriedOut().end());
+    done += count;
+  }
+  for (auto name : run.getParams().getAsRange<FlatSymbolRefAttr>())
+    symbols.lookup<ParamOp>(name.getValue()).setLayers(pieces.back().first);
+  run.replaceAllUsesWith(carried);
+  run.erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Ops and values
+//===----------------------------------------------------------------------===//
+
+/// Reads its operands' answers, which stand before it.
+void Stager::classify() {
+  for (Operation &op : entry.front().without_terminator()) {
+    bool pure = isPure(&op);
+    bool cheap = pure && !isa<CostOpInterface, DecomposeOpInterface, EmbeddingOp>(op);
+    if (pure && !isa<ParamRefOp>(op) && llvm::all_of(op.getOperands(), [&](Value v) { return isFree(v); }))
+      free.insert(&op);
+    if (cheap && llvm::all_of(op.getOperands(), [&](Value v) { return isPortable(v); }))
+      portable.insert(&op);
+  }
+}
+
+void Stager::assignStages() {
+  classify();
+  int64_t current = 0;
+  starts.assign(numStages(), nullptr);
+  for (Operation &op : entry.front().without_terminator()) {
+    if (auto known = stages.find(&op); known != stages.end())
+      current = known->second;
+    if (free.contains(&op) || portable.contains(&op))
+      continue;
+    stages[&op] = current;
+    if (!starts[current])
+      starts[current] = &op;
+  }
+}
+
+Value Stager::valueIn(Value value, int64_t stage) {
+  if (isFree(value))
+    return value;
+  auto [it, fresh] = known.try_emplace({value, stage});
+  if (!fresh)
+    return it->second;
+  Operation *op = value.getDefiningOp();
+  Value result = value;
+  if (isPortable(value)) {
+    IRMapping mapping;
+    for (Value operand : op->getOperands())
+      mapping.map(operand, valueIn(operand, stage));
+    Operation *clone = atStart(stage).clone(*op, mapping);
+    if (isa<ParamRefOp>(op))
+      clone->setAttr(kStageAttr, builder.getI64IntegerAttr(stage));
+    result = clone->getResult(0);
+  } else if (stages.lookup(op) != stage) {
+    Value before = valueIn(value, stage - 1);
+    result = atStart(stage).create<EnterOp>(value.getLoc(), value.getType(), before, stage - 1, stage,
+                                            /*backward=*/false);
+  }
+  return known[{value, stage}] = result;
+}
+
+void Stager::connect() {
+  SmallVector<Operation *> ops;
+  for (Operation &op : entry.front())
+    ops.push_back(&op);
+  for (Operation *op : ops)
+    if (auto it = stages.find(op); it != stages.end())
+      for (OpOperand &operand : op->getOpOperands())
+        operand.set(valueIn(operand.get(), it->second));
+  // What a stage has a copy of, and what only such things read.
+  for (Operation *op : llvm::reverse(ArrayRef(ops).drop_back()))
+    if (!stages.count(op) && op->use_empty())
+      op->erase();
+}
+
+/// Autodiff turns this into the place where the last stage's backward starts.
+void Stager::enterLoss() {
+  for (auto metric : entry.getOps<MetricOp>()) {
+    if (metric.getName() != "loss")
+      continue;
+    builder.setInsertionPoint(metric);
+    int64_t stage = stages.lookup(metric);
+    metric.setOperand(builder.create<EnterOp>(metric.getLoc(), metric.getValue().getType(), metric.getValue(), stage,
+                                              stage, /*backward=*/false));
+  }
+}
+
+LogicalResult Stager::run() {
+  for (auto func : module.getOps<func::FuncOp>())
+    if (auto role = func->getAttrOfType<StringAttr>(kRoleAttr); role && role.getValue() == "entry")
+      entry = func;
+  if (!entry)
+    return module.emitError("no function has the role \"entry\"");
+  schedule::ScheduleProblem problem;
+  if (failed(collectUnits()) || failed(partitionLayers()))
+    return failure();
+  std::vector<double> costs = stageCosts();
+  for (double cost : costs)
+    problem.costs.push_back({cost, cost, cost, 1, 1});
+  FailureOr<schedule::Schedule> schedule = makeSchedule(problem);
+  if (failed(schedule))
+    return failure();
+  for (const Unit &unit : units)
+    if (isCut(unit) && failed(checkRun(cast<LayersOp>(unit.op))))
+      return failure();
+  for (const Unit &unit : units) {
+    if (isCut(unit))
+      splitRun(unit);
+    else
+      stages[unit.op] = stageOfLayer(unit.first);
+  }
+  assignStages();
+  connect();
+  enterLoss();
+  addSchedule(problem, *schedule, costs);
+  return success();
+}
+
+namespace {
+struct StagePass : public pipe::impl::StagePassBase<StagePass> {
+  using StagePassBase::StagePassBase;
+  void runOnOperation() override {
+    StagePassOptions options{stages, chunks, schedule, scheduleText, microBatches, partition};
+    if (stages > 1 && failed(Stager(getOperation(), options).run()))
+      signalPassFailure();
+  }
+};
+} // namespace

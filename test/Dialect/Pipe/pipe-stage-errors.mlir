@@ -1,0 +1,26 @@
+// RUN: colo-opt %s --pipe-stage="stages=4 micro-batches=4" -split-input-file -verify-diagnostics
+
+func.func private @Layer(%x: tensor<2x4xf32>, %w: tensor<4x4xf32> {colo.param = "w"}) -> tensor<2x4xf32> {
+  %y = colo.einsum "ab,cb->ac", %x, %w : tensor<2x4xf32>, tensor<4x4xf32> -> tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+colo.param @"h.#.w" : tensor<4x4xf32> {layers = 3, logical_shape = array<i64: 4, 4>, file_shape = array<i64: 4, 4>, init = #colo.init<zeros, 0.0 : f64, 0.0 : f64>}
+// expected-error @+1 {{the model has 3 layers, too few for 4 pipeline stages: each needs at least one}}
+func.func @too_few(%x: tensor<2x4xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
+  %y = colo.layers @Layer(%x) invariants() stacked() params [@"h.#.w"] {count = 3} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
+  return
+}
+
+// -----
+
+func.func private @Layer(%x: tensor<2x4xf32>, %w: tensor<4x4xf32> {colo.param = "w"}) -> tensor<2x4xf32> {
+  %y = colo.einsum "ab,cb->ac", %x, %w : tensor<2x4xf32>, tensor<4x4xf32> -> tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+colo.param @"h.#.w" : tensor<4x4xf32> {layers = 3, logical_shape = array<i64: 4, 4>, file_shape = array<i64: 4, 4>, init = #colo.init<zeros, 0.0 : f64, 0.0 : f64>}
+func.func @twice(%x: tensor<2x4xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
+  // expected-error @+1 {{these layers run more than once (h.#.w); a pipeline cannot cut them yet}}
+  %y = colo.layers @Layer(%x) invariants() stacked() params [@"h.#.w"] {count = 3} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
+  %z = colo.layers @Layer(%y) invariants() stacked() params [@"h.#.w"] {count = 3} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
+  return
+}

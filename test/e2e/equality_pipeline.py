@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Pipelines train the same model: f64 runs of stages x tensor modes x replicas against one rank with the same global batch.
+
+The comparison and its rules are equality.py's. Here a layout is a pipeline: its stages, schedule, chunks, micro-batches and
+how layers go to stages, with a tensor layout inside each stage.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+
+import equality
+from equality import Failure, Layout, ONE_RANK
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    stages: int
+    schedule: str = "1f1b"
+    micro_batches: int = 4  # of one replica and accumulation step
+    chunks: int = 1
+    partition: object = "uniform"
+    tensor: Layout = ONE_RANK
+    rows: int = 12  # of one replica and accumulation step
+    accumulation: int = 3
+
+    @property
+    def ranks(self):
+        return self.stages * self.tensor.ranks
+
+    def __str__(self):
+        text = f"pp={self.stages} {self.schedule} m={self.micro_batches}"
+        if self.chunks > 1:
+            text += f" v={self.chunks}"
+        if self.partition != "uniform":
+            text += " " + str(self.partition).strip("()").replace(", ", "+")
+        return text if self.tensor.mode == "none" else f"{text} {self.tensor}"
+
+    def config(self):
+        chunks = f", chunks={self.chunks}" if self.chunks > 1 else ""
+        pipeline = f"pipeline=dict(size={self.stages}, schedule='{self.schedule}'{chunks}, partition={self.partition!r})"
+        tensor = self.tensor.config() or "parallel = dict()\n"
+        return tensor.replace("parallel = dict(", f"parallel = dict({pipeline}, ", 1)
+
+
+class PipelineSuite(equality.Suite):
+    def check_flops(self, got, want, ranks, cell):
+        """Stages differ; together they do one rank's work, and ranks of one stage do the same."""
+        per_rank = [rank["flops"] for rank in got["stats"]["per_rank"]]
+        total = sum(rank["flops"] for rank in want["stats"]["per_rank"])
+        if len(per_rank) != ranks or min(per_rank) <= 0:
+            raise Failure(f"{cell}: flops of the ranks: {per_rank}")
+        by_stage = {}
+        for rank in got["stats"]["per_rank"]:
+            by_stage.setdefault(rank["stage"], set()).add(rank["flops"])
+        if any(len(flops) > 1 for flops in by_stage.values()):
+            raise Failure(f"{cell}: flops differ between ranks of one stage: {by_stage}")
+        if not total <= sum(per_rank) <= total * self.arguments.flop_slack:
+            raise Failure(f"{cell}: {sum(per_rank)} flops on all ranks, one rank does {total}")
+
+    def run_cells(self, cells):
+        for model, layout, optimizer, dp in cells:
+            self.cell(model, layout, optimizer, dp)
+
+
+def quick():
+    """A covering sample."""
+    return [
+        ("deep", Pipeline(2, "gpipe"), "sgd", 1),
+        ("deep", Pipeline(2), "adamw", 2),
+        ("deep", Pipeline(3, micro_batches=6, partition=(1, 2, 2)), "sgd", 1),
+        ("deep", Pipeline(4, micro_batches=4, partition="balanced"), "sgd", 1),
+        ("gpt2", Pipeline(2, micro_batches=6), "sgd", 2),
+        ("gpt2", Pipeline(3, "gpipe", micro_batches=3), "adamw", 1),
+        ("gpt2", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2)), "sgd", 1),
+        ("gpt2", Pipeline(2, tensor=Layout("3d", 8, rows=24), rows=48), "sgd", 1),
+        ("gpt2", Pipeline(2, tensor=Layout("sequence", 2)), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1", tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
+        ("deep", Pipeline(3, "zb-h2", 6), "adamw", 2),
+        ("gpt2", Pipeline(2, "zbv", chunks=2), "sgd", 2),
+    ]
+
+
+def hybrids():
+    """1f1b and interleaved with every tensor mode inside the stages."""
+    tensors = [
+        Layout("1d", 2),
+        Layout("1d", 2, ", sequence_parallel=True"),
+        Layout("2d", 4, rows=24),
+        Layout("2.5d", 8, ", depth=2", 24),
+        Layout("3d", 8, rows=24),
+        Layout("sequence", 2),
+        Layout("ulysses", 2),
+        Layout("1d", 2, parts=2),
+    ]
+    cells = [("gpt2", Pipeline(2, micro_batches=4, tensor=tensor, rows=4 * tensor.rows // 2), "sgd", 1) for tensor in tensors]
+    cells.append(("gpt2", Pipeline(2, micro_batches=4, tensor=Layout("1d", 2)), "adamw", 2))
+    cells.append(("gpt2", Pipeline(2, "interleaved", 4, chunks=2), "adamw", 2))
+    cells.append(("gpt2", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2)), "sgd", 1))
+    cells.append(("deep", Pipeline(2, "interleaved", 6, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1))
+    return cells
+
+
+def zero_bubble():
+    """Input and weight gradients apart, in loops and in a V."""
+    return [
+        ("deep", Pipeline(2, "zb-h1"), "sgd", 1),
+        ("deep", Pipeline(3, "zb-h2", 6), "adamw", 2),
+        ("deep", Pipeline(2, "zbv", 4, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1"), "adamw", 1),
+        ("gpt2", Pipeline(2, "zbv", 4, chunks=2), "sgd", 2),
+        ("gpt2", Pipeline(2, "zb-h2", 4, tensor=Layout("1d", 2)), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("1d", 2, ", sequence_parallel=True")), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "sgd", 1),
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble"], default="quick")
+    parser.add_argument("--only", default="", help="cells whose name holds this")
+    parser.add_argument("--dtype", default="f64")
+    parser.add_argument("--flop-slack", type=float, default=1.1)
+    parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
+    arguments = parser.parse_args()
+    here = os.path.dirname(os.path.abspath(__file__))
+    equality.MODELS["deep"] = dict(
+        data="synthetic:97", sizes=dict(hidden=72, layers=5), defines={}, source=os.path.join(here, "Inputs", "deep.colo")
+    )
+    equality.MODELS["gpt2"]["sizes"]["layers"] = 4
+    suite = PipelineSuite(arguments)
+    suite.run_cells(cell for cell in globals()[arguments.set]() if arguments.only in f"{cell[0]} dp={cell[3]} {cell[1]} {cell[2]}")
+    print(f"{suite.cells} cells equal, {len(suite.failures)} failed")
+    return 0 if not suite.failures and suite.cells == arguments.cells else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
