@@ -18,6 +18,7 @@
 #include "colo/Frontend/Diagnostics.h"
 #include "colo/Frontend/Model.h"
 #include "colo/Plan/Plan.h"
+#include "colo/Schedule/ScheduleFile.h"
 #include "colo/Target/CPU.h"
 #include "colo/Tools/Pipelines.h"
 #include "colo/Tools/Registry.h"
@@ -81,6 +82,7 @@ private:
   static void forwardToVerifier(const llvm::SMDiagnostic &diagnostic, void *self);
   int load(llvm::StringRef path, unsigned &bufferId);
   int loadInputs();
+  int loadSchedule();
   int importModule();
   int readDefines();
   int compareModes();
@@ -120,6 +122,31 @@ int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
   return ExitDone;
 }
 
+/// The schedule file that the config names, in the config's folder; what is no schedule is shown in it.
+int Compilation::loadSchedule() {
+  llvm::SmallString<128> path(llvm::sys::path::parent_path(request.configFile));
+  llvm::sys::path::append(path, config.pipelineSchedule.value);
+  auto file = llvm::MemoryBuffer::getFile(path);
+  if (std::error_code error = file.getError()) {
+    diagnostics.error(config.pipelineSchedule.loc, "cannot read '" + path + "': " + error.message());
+    return ExitInput;
+  }
+  config.pipelineActions = (*file)->getBuffer().str();
+  unsigned buffer = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
+  schedule::ScheduleProblem problem;
+  problem.stages = config.pipeline;
+  problem.chunks = config.pipelineChunks;
+  problem.microBatches = config.numMicroBatches;
+  schedule::Diagnostic error;
+  std::optional<schedule::Schedule> actions = schedule::readSchedule(config.pipelineActions, error);
+  std::optional<schedule::Diagnostic> wrong = actions ? problem.verify(*actions) : std::nullopt;
+  if (!actions)
+    diagnostics.error(sources.FindLocForLineAndColumn(buffer, error.line, std::max(1u, error.column)), error.message);
+  else if (wrong)
+    diagnostics.error(config.pipelineSchedule.loc, wrong->message);
+  return actions && !wrong ? ExitDone : ExitInput;
+}
+
 int Compilation::loadInputs() {
   unsigned configBuffer = 0;
   if (!request.modelFile.empty())
@@ -148,7 +175,8 @@ int Compilation::loadInputs() {
     diagnostics.error(config.batchSize.isDefault() ? config.tensorMode.loc : config.batchSize.loc, error);
     return ExitInput;
   }
-  return ExitDone;
+  bool isFile = llvm::StringRef(config.pipelineSchedule.value).ends_with(".csv");
+  return isFile && config.pipeline > 1 ? loadSchedule() : ExitDone;
 }
 
 /// The type a value on the command line has: int, float, bool or, failing these, str.

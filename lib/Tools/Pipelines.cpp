@@ -60,6 +60,7 @@ static pipe::StagePassOptions stageOptions(const ParallelConfig &config) {
   options.stages = config.pipeline;
   options.chunks = config.pipelineChunks;
   options.schedule = config.pipelineSchedule.value;
+  options.scheduleText = config.pipelineActions;
   options.microBatches = config.numMicroBatches;
   options.partition = config.pipelinePartition.value;
   return options;

@@ -160,6 +160,16 @@ static void resolveTensor(Resolver &resolver, const Item &item) {
 // Pipeline, sequence, data
 //===----------------------------------------------------------------------===//
 
+/// A name, or the user's own schedule in a file.
+static void readSchedule(Resolver &resolver, const Item &item) {
+  Sourced<std::string> &result = resolver.config.pipelineSchedule;
+  const std::string *text = item.value.asString();
+  if (text && StringRef(*text).ends_with(".csv"))
+    result = {*text, item.range.Start};
+  else
+    readName(resolver, item, "parallel.pipeline.schedule", scheduleNames, result);
+}
+
 /// `'uniform'`, `'balanced'`, or how many layers each virtual stage has.
 static void readPartition(Resolver &resolver, const Item &item) {
   Sourced<std::string> &result = resolver.config.pipelinePartition;
@@ -194,7 +204,7 @@ static void resolvePipelineDict(Resolver &resolver, const Item &item) {
   else if (!unknown)
     resolver.error(item.range, "parallel.pipeline has no size; write pipeline=2 or pipeline=dict(size=2)");
   if (const Entry *schedule = pipeline->find("schedule"))
-    readName(resolver, schedule->item, "parallel.pipeline.schedule", scheduleNames, config.pipelineSchedule);
+    readSchedule(resolver, schedule->item);
   if (const Entry *chunks = pipeline->find("chunks"))
     readCount(resolver, chunks->item, "parallel.pipeline.chunks", 1, config.pipelineChunks);
   if (const Entry *partition = pipeline->find("partition"))

@@ -71,7 +71,7 @@ static void checkPipeline(Resolver &resolver) {
   if (config.pipelineChunks > 1 && config.pipelineSchedule.isDefault())
     config.pipelineSchedule = {"interleaved", config.pipelineChunks.loc};
   const std::string &name = config.pipelineSchedule.value;
-  bool hasChunks = name == "interleaved" || name == "zbv";
+  bool hasChunks = name == "interleaved" || name == "zbv" || StringRef(name).ends_with(".csv");
   if (config.pipelineChunks > 1 && !hasChunks)
     resolver.error(SMRange(config.pipelineChunks.loc, config.pipelineChunks.loc),
                    "chunks belong to the schedules 'interleaved' and 'zbv' only; the schedule is '" + name + "'");
