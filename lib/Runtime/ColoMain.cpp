@@ -174,6 +174,10 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
     return Status::usage("--time-products needs one rank, not %lld", static_cast<long long>(run.world.ranks));
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
   run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
+  if (const std::string &when = run.options.overlap; when != "auto" && when != "on" && when != "off")
+    return Status::usage("--overlap=%s: expected auto, on or off", when.c_str());
+  bool hasSpareCores = availableCores() > run.threads * run.world.ranks;
+  run.overlap = run.options.overlap == "on" || (run.options.overlap == "auto" && hasSpareCores);
   constexpr int64_t maxThreads = 4096;
   if (run.threads * ranksHere(run.world) > maxThreads)
     return Status::usage("%lld ranks of %lld threads are more than %lld threads in one process; lower --threads",

@@ -68,6 +68,8 @@ static const std::vector<Flag> &flags() {
         textFlag("stats", "FILE", &Options::stats, "bytes, flops and memory per rank, as JSON, after the run"),
         textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi"),
         numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
+        textFlag("overlap", "WHEN", &Options::overlap,
+                 "run collectives beside work: on, off or auto (if there are more cores than threads)"),
         timeout,
         switchFlag("check-replicas", &Options::checkReplicas,
                    "after each step compare all replicas of parameters and gradients bit by bit"),

@@ -62,7 +62,8 @@ Status Rank::setUpComms() {
       return status;
   }
   for (int64_t i = 0; i < std::max<int64_t>(1, p.streamCount); ++i)
-    streams.push_back(std::make_unique<Stream>(i == 0));
+    streams.push_back(
+        std::make_unique<Stream>(i == COLO_STREAM_COMPUTE || (i == COLO_STREAM_TRANSFERS && !run.overlap)));
   for (int64_t i = 0; i < p.eventCount; ++i)
     events.push_back(std::make_unique<Event>());
   for (auto &stream : streams)

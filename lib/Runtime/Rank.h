@@ -35,7 +35,8 @@ struct Run {
   Options options;
   World world;
   uint64_t seed = 0;
-  int64_t threads = 1; ///< per rank
+  int64_t threads = 1;  ///< per rank
+  bool overlap = false; ///< collectives inside layers run on a thread of their own
   ncclUniqueId id = {};
   std::unique_ptr<Dataset> train, eval;
   std::unique_ptr<SafetensorsFile> init;

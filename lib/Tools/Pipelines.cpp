@@ -117,6 +117,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   case Phase::Linalg:
     pm.addPass(pipe::createCutPass());
     pm.addPass(createFormKernels());
+    pm.addPass(createOverlapCollectives());
     break;
   case Phase::Buffers:
     buildBuffersPipeline(pm);

@@ -14,8 +14,16 @@ module attributes {
     %c1 = arith.constant 1 : index
     %c2 = arith.constant 2 : index
     %c16 = arith.constant 16 : index
+    %n = rt.inverse_count {term = 0 : i64} : f64
     %l = rt.slot %ws at 0 : memref<64xi8> to memref<f32>
+    // The sum of denominators over replicas is waited for where the first is read.
+    // CHECK: rt.metric
+    // CHECK: rt.wait {event = 3 : i64, stream = 0 : i64}
+    // CHECK: memref.store
+    // CHECK: %[[N:.*]] = rt.inverse_count
+    // CHECK-NEXT: arith.mulf %[[N]], %[[N]]
     rt.metric "loss", %l : memref<f32>
+    %twice = arith.mulf %n, %n : f64
     scf.for %i = %c0 to %c2 step %c1 {
       %o = arith.muli %i, %c16 : index
       %s = rt.slot %g at 0 plus %o : memref<64xf32> to memref<16xf32>
@@ -41,7 +49,8 @@ module attributes {
   // Denominators come first: all micro-batches, then all replicas.
   // CHECK: func.call @M.count
   // CHECK: %[[COUNTS:.*]] = rt.buffer "counts"
-  // CHECK: rt.all_reduce %[[COUNTS]], %[[COUNTS]] over [] {data_parallel}
+  // CHECK: rt.all_reduce %[[COUNTS]], %[[COUNTS]] over [] {data_parallel, stream = 2 : i64}
+  // CHECK: rt.record {event = 3 : i64, stream = 2 : i64}
   // CHECK: scf.for
   // CHECK: func.call @M(
   // CHECK: } {rt.micro_batches = 2 : i64}

@@ -163,3 +163,31 @@ module {
     return
   }
 }
+
+// -----
+
+// What is in flight runs on a stream of its own between two events; its operand and result stay where they are until the wait,
+// and only then is what was received brought to its place.
+module {
+  dist.mesh @mesh <["tp"=2]>
+  // CHECK-LABEL: func.func @flight
+  func.func @flight(%x: tensor<4x16xf32>, %w: tensor<16x16xf32>) attributes {colo.role = "entry"} {
+    // CHECK: %[[A:.*]] = rt.slot %arg0 at [[AT:.*]] {rt.value = {{.*}}} : {{.*}} to memref<4x16xf32>
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %[[A]]
+    %a = colo.einsum "mk,kn->mn", %x, %w : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
+    // CHECK: rt.record {event = 2 : i64, stream = 0 : i64}
+    // CHECK-NEXT: rt.wait {event = 2 : i64, stream = 2 : i64}
+    // CHECK-NEXT: rt.all_gather %[[A]], %[[IN:.*]] over ["tp"] {stream = 2 : i64} : memref<4x16xf32>, memref<2x4x16xf32>
+    // CHECK-NEXT: rt.record {event = 4 : i64, stream = 2 : i64}
+    %g = dist.all_gather %a dim 1 over @mesh ["tp"] : tensor<4x16xf32> -> tensor<4x32xf32>
+    // CHECK-NOT: rt.slot %arg0 at [[AT]] {{.*}} to memref<4x16xf32>
+    // CHECK: rt.gemm
+    %b = colo.einsum "mk,kn->mn", %x, %w : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
+    // CHECK-NOT: rt.launch
+    // CHECK: rt.wait {event = 4 : i64, stream = 0 : i64}
+    // CHECK: rt.launch @copy.0
+    %h = dist.wait %g : (tensor<4x32xf32>) -> tensor<4x32xf32>
+    %c = colo.einsum "mk,mn->kn", %h, %b : tensor<4x32xf32>, tensor<4x16xf32> -> tensor<32x16xf32>
+    return
+  }
+}

@@ -38,3 +38,105 @@ func.func @outside(%ws: memref<512xi8>) {
   rt.fill %a : memref<64xf32>
   return
 }
+
+// -----
+
+func.func @reads_what_arrives(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  // expected-error @below {{uses value 1 while it is in flight}}
+  rt.launch @k(%b) outs(%ws) : (memref<64xf32>) -> () outs memref<1024xi8>
+  return
+}
+
+// -----
+
+func.func @writes_what_is_sent(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  // expected-error @below {{writes value 0 while it is in flight}}
+  rt.fill %a : memref<64xf32>
+  return
+}
+
+// -----
+
+func.func @gives_away_what_is_sent(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  // expected-error @below {{puts value 2 into the memory of value 0, which is in flight}}
+  rt.fill %c : memref<16xf32>
+  return
+}
+
+// -----
+
+func.func @event_before_the_start(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  rt.record {event = 3 : i64, stream = 2 : i64}
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  rt.wait {event = 3 : i64, stream = 0 : i64}
+  // expected-error @below {{uses value 1 while it is in flight}}
+  rt.fill %b : memref<64xf32>
+  return
+}
+
+// -----
+
+func.func @other_stream_waits(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  rt.record {event = 3 : i64, stream = 2 : i64}
+  rt.wait {event = 3 : i64, stream = 1 : i64}
+  // expected-error @below {{uses value 1 while it is in flight}}
+  rt.fill %b : memref<64xf32>
+  return
+}
+
+// -----
+
+func.func @in_flight_at_the_end(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  // expected-error @below {{is reached while a collective is in flight}}
+  return
+}
+
+// -----
+
+func.func @in_flight_across_a_call(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 128 {rt.value = array<i64: 2, 128, 192>} : memref<1024xi8> to memref<16xf32>
+  rt.fill %a : memref<64xf32>
+  // expected-note @below {{starts here}}
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  // expected-error @below {{is reached while a collective is in flight}}
+  func.call @f() : () -> ()
+  return
+}
+func.func private @f()

@@ -10,3 +10,19 @@ func.func @reuse_after_death(%ws: memref<512xi8>) {
   rt.all_reduce %b, %c over ["tp"] : memref<64xf32>, memref<64xf32>
   return
 }
+
+// Between start and wait others work; what is sent may be read.
+// CHECK-LABEL: func.func @flight
+func.func @flight(%ws: memref<1024xi8>) {
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %c = rt.slot %ws at 512 {rt.value = array<i64: 2, 512, 768>} : memref<1024xi8> to memref<64xf32>
+  %d = rt.slot %ws at 0 {rt.value = array<i64: 3, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  rt.fill %a : memref<64xf32>
+  rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+  rt.record {event = 3 : i64, stream = 2 : i64}
+  rt.launch @k(%a) outs(%c) : (memref<64xf32>) -> () outs memref<64xf32>
+  rt.wait {event = 3 : i64, stream = 0 : i64}
+  rt.launch @k(%b) outs(%d) : (memref<64xf32>) -> () outs memref<64xf32>
+  return
+}

@@ -3,7 +3,8 @@
 
 GPT-2 in f64 under 2d and 2.5d, once with --algorithm=loop and once with reference: losses and parameters agree to 1e-10, every
 rank sends the same bytes. In the loop no product gathers, a linear that keeps its result has 2q broadcasts forward and 2q
-broadcasts and 2q reductions backward; the one that keeps its input q and q forward, 2q and q backward. The loop's workspace is smaller.
+broadcasts and 2q reductions backward; the one that keeps its input q and q forward, 2q and q backward. The loop's workspace is smaller. Whether collectives run beside
+work or in order with it changes no bit.
 """
 
 import argparse
@@ -38,13 +39,16 @@ class Case:
         command = ["colo-compile", source, "--config", self.base + ".cfg", "-D", "dtype=f64", f"--algorithm={algorithm}"]
         execute([*command, "-o", self.base])
         self.plan = json.loads(execute([*command, "--plan=json"]))
-        run = [self.base, "--data=synthetic:200", "--steps=2", f"--ranks={size}", "--quiet", f"--export={self.base}.params"]
-        execute([*run, f"--log={self.base}.log", f"--stats={self.base}.stats"])
+        run = [self.base, "--data=synthetic:200", "--steps=2", f"--ranks={size}", "--quiet"]
+        for overlap in ("on", "off"):
+            execute([*run, f"--overlap={overlap}", f"--export={self.base}.{overlap}", f"--log={self.base}.log", f"--stats={self.base}.stats"])
         with open(self.base + ".log") as file:
             self.losses = [json.loads(line)["loss"] for line in file]
         with open(self.base + ".stats") as file:
             self.sent = [sum(site["bytes"] for site in rank["sites"]) for rank in json.load(file)["per_rank"]]
-        self.parameters = safetensors_io.load(self.base + ".params")
+        with open(self.base + ".on", "rb") as one, open(self.base + ".off", "rb") as other:
+            assert one.read() == other.read(), "--overlap changes results"
+        self.parameters = safetensors_io.load(self.base + ".off")
 
     def collectives(self):
         """Executions in a layer and micro-batch by the model's place and kind."""

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// In the order in which they run: form-kernels, plan-buffers, lower-kernels,
+// In the order in which they run: form-kernels, overlap-collectives, plan-buffers, lower-kernels,
 // build-step, rt-to-llvm.
 //
 //===----------------------------------------------------------------------===//
@@ -35,6 +35,30 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect", "::colo::rt::RtDialect"];
+}
+
+def OverlapCollectives : Pass<"overlap-collectives", "::mlir::ModuleOp"> {
+  let summary = "Start collectives early and wait for them late.";
+  let description = [{
+    A list schedule with two resources. Work keeps its order; a collective moves up past work that it does not need, but not past the first
+    work that needs an earlier collective, which bounds what is in flight to one set of results beside that in use. `dist.wait`
+    stands before the first op that needs the result, if there is work in between. Kernels that only add what a collective
+    brought to gradients run after the next product.
+
+    In: phase `linalg`. Out: the same in another order, with `dist.wait`. Errors: none.
+
+    ```mlir
+    %y0 = colo.einsum "mk,kn->mn", %x0, %w : ...
+    %x1 = dist.broadcast %x dim 1 root 1 over @mesh ["col"] : ...
+    %y1 = colo.einsum "mk,kn->mn", %x1, %w into %y0 : ...
+    // becomes, if %x0 was broadcast, too
+    %x1 = dist.broadcast %x dim 1 root 1 over @mesh ["col"] : ...
+    %y0 = colo.einsum "mk,kn->mn", %x0, %w : ...
+    %here = dist.wait %x1 : (tensor<4x2xf32>) -> tensor<4x2xf32>
+    %y1 = colo.einsum "mk,kn->mn", %here, %w into %y0 : ...
+    ```
+  }];
+  let dependentDialects = ["::colo::dist::DistDialect"];
 }
 
 def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
@@ -108,7 +132,8 @@ def RtVerifyBuffers : Pass<"rt-verify-buffers", "::mlir::ModuleOp"> {
   let description = [{
     In: phase `buffers`, slots of the workspace with `rt.value`. Out: the same.
     Errors: a value used after another was put into its bytes, two values of one op that overlap, a value that does not
-    start at a multiple of 64 bytes.
+    start at a multiple of 64 bytes; of a collective on a stream of its own, before the compute stream has waited for it: a use of what it
+    receives, a write to what it sends, another value in their bytes, a call, the end of the function.
 
     ```mlir
     %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<512xi8> to memref<64xf32>

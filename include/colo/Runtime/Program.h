@@ -95,6 +95,10 @@ typedef struct {
   int32_t stage;         /* pipeline rank; spans of one rank are disjoint */
 } ColoSegment;
 
+/* The rank's own thread; reductions of gradients; collectives inside layers,
+ * in order with the work where the runtime has no thread to spare. */
+enum { COLO_STREAM_COMPUTE = 0, COLO_STREAM_GRADIENTS = 1, COLO_STREAM_TRANSFERS = 2 };
+
 /* A communicator: all ranks that agree on every coordinate but those of `axes`
  * (tensor axes, major to minor), the replica index (most major) if
  * `dataParallel`, and the pipeline rank where that is in `stages`; others are in

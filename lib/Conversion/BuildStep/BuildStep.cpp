@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Stream 0 computes; stream 1 reduces gradients over replicas (and over the
+// Denominators are summed over replicas on stream 2 while the first micro-batch
+// starts. Stream 0 computes; stream 1 reduces gradients over replicas (and over the
 // tensor axes of their reduction set) as soon as the last micro-batch has
 // completed them. What no layer announced is reduced after the last
 // micro-batch. Norms, clipping and updates come after all reductions.
@@ -27,9 +28,8 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-/// Events: gradients are complete (compute to communication), reductions are done (back).
-static constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1;
-static constexpr int64_t kCommunication = 1;
+using rt::kCompleteEvent, rt::kReducedEvent;
+static constexpr int64_t kCommunication = rt::kGradientStream;
 
 //===----------------------------------------------------------------------===//
 // What there is
@@ -173,13 +173,13 @@ void StepBuilder::reduceRest(const RankLayout &layout) {
   }
 }
 
-void StepBuilder::sumOver(Value values, ArrayRef<StringRef> axes, bool replicas, bool stages) {
+void StepBuilder::sumOver(Value values, ArrayRef<StringRef> axes, bool replicas, bool stages, int64_t stream) {
   stages &= ranks.size() > 1;
   if (axes.empty() && !replicas && !stages)
     return;
   auto reduce =
       b.create<rt::AllReduceOp>(loc, values, values, b.getStrArrayAttr(axes), replicas ? b.getUnitAttr() : UnitAttr(),
-                                b.getI64IntegerAttr(0), IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
+                                b.getI64IntegerAttr(stream), IntegerAttr(), IntegerAttr(), b.getStringAttr("sum"));
   if (stages)
     reduce->setAttr(rt::kStagesAttr, b.getDenseI64ArrayAttr(llvm::to_vector(llvm::seq<int64_t>(0, ranks.size()))));
 }
@@ -253,49 +253,6 @@ void StepBuilder::buildMicroBatches(func::FuncOp microBatch) {
   b.create<func::CallOp>(loc, microBatch, arguments);
 }
 
-void StepBuilder::expandCounts() {
-  SmallVector<rt::CountOp> ops;
-  module.walk([&](rt::CountOp op) { ops.push_back(op); });
-  for (rt::CountOp op : ops) {
-    b.setInsertionPoint(op);
-    auto type = cast<MemRefType>(op.getWeights().getType());
-    Value weights = slot(op.getWeights(), 0, MemRefType::get({type.getNumElements()}, type.getElementType()));
-    auto loop = b.create<scf::ForOp>(loc, index(0), index(type.getNumElements()), index(1), ValueRange{real(0)},
-                                     [&](OpBuilder &nested, Location at, Value i, ValueRange carried) {
-                                       Value weight = nested.create<memref::LoadOp>(at, weights, i);
-                                       if (!type.getElementType().isF64())
-                                         weight = nested.create<arith::ExtFOp>(at, nested.getF64Type(), weight);
-                                       nested.create<scf::YieldOp>(
-                                           at, nested.create<arith::AddFOp>(at, carried.front(), weight).getResult());
-                                     });
-    Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type())), term = index(op.getTerm());
-    Value added = b.create<arith::FPToSIOp>(loc, b.getI64Type(), loop.getResult(0));
-    Value before = b.create<memref::LoadOp>(loc, counts, term);
-    b.create<memref::StoreOp>(loc, b.create<arith::AddIOp>(loc, before, added), counts, term);
-    op.erase();
-  }
-}
-
-/// Denominators of the global batch and their inverses, 0 where nothing was counted.
-void StepBuilder::buildCounts() {
-  if (!terms)
-    return;
-  clear("counts", terms, b.getI64Type());
-  if (count)
-    buildMicroBatches(count);
-  Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
-  Value inverses = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
-  sumOver(counts, {}, /*replicas=*/true, /*stages=*/false);
-  auto loop = b.create<scf::ForOp>(loc, index(0), index(terms), index(1));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(loop.getBody()->getTerminator());
-  Value n = b.create<memref::LoadOp>(loc, counts, loop.getInductionVar());
-  Value none = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, n, b.create<arith::ConstantIntOp>(loc, 0, 64));
-  Value inverse = b.create<arith::DivFOp>(loc, real(1), b.create<arith::SIToFPOp>(loc, b.getF64Type(), n));
-  b.create<memref::StoreOp>(loc, b.create<arith::SelectOp>(loc, none, real(0), inverse), inverses,
-                            loop.getInductionVar());
-}
-
 void StepBuilder::buildStep() {
   func::FuncOp step = createFunction("colo_step", "step");
   b.setInsertionPointToEnd(&step.getBody().front());
@@ -308,6 +265,7 @@ void StepBuilder::buildStep() {
     onEachRank([&](int64_t rank, RankLayout &) { buildActions(*trainPrograms[rank]); });
   else
     buildMicroBatches(entry);
+  awaitCounted();
   name("gradients");
   onEachRank([&](int64_t, RankLayout &layout) { reduceRest(layout); });
   b.create<rt::RecordOp>(loc, kReducedEvent, kCommunication);
@@ -329,6 +287,7 @@ void StepBuilder::buildEvaluate() {
     onEachRank([&](int64_t rank, RankLayout &) { buildActions(*evaluatePrograms[rank]); });
   else
     buildMicroBatches(evaluate);
+  awaitCounted();
   reduceMetrics();
   b.create<func::ReturnOp>(loc);
 }

@@ -21,6 +21,7 @@
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseSet.h"
 #include <map>
 #include <memory>
 
@@ -59,6 +60,7 @@ public:
       return mlir::failure();
     startReductions();
     expandCounts();
+    awaitCounts();
     buildStep();
     if (evaluate || !evaluateStages.empty())
       buildEvaluate();
@@ -81,11 +83,18 @@ private:
   mlir::func::FuncOp createFunction(llvm::StringRef name, llvm::StringRef role);
   void clear(llvm::StringRef name, int64_t elements, mlir::Type element);
   void buildCounts();
+  llvm::DenseSet<mlir::func::FuncOp> readersOfCounts();
+  void awaitCounts();
+  void awaitCounts(mlir::func::FuncOp func, const llvm::DenseSet<mlir::func::FuncOp> &readers);
+  /// Waits until the denominators are summed over replicas.
+  void awaitCounted();
+  void buildInverses();
   void buildMicroBatches(mlir::func::FuncOp microBatch);
   void reduceGradients(mlir::Value span, mlir::ArrayAttr axes, llvm::ArrayRef<int64_t> shared);
   void reduceRest(const RankLayout &layout);
   void reduceMetrics();
-  void sumOver(mlir::Value buffer, llvm::ArrayRef<llvm::StringRef> axes, bool replicas, bool stages);
+  void sumOver(mlir::Value buffer, llvm::ArrayRef<llvm::StringRef> axes, bool replicas, bool stages,
+               int64_t stream = rt::kComputeStream);
   void buildSquares(const RankLayout &layout, mlir::func::FuncOp kernel, mlir::Value partials, mlir::Value total);
   mlir::Value buildGradientNorm();
   mlir::Value buildClip(mlir::Value norm);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FunctionPlanner.h"
+#include "colo/Dialect/Dist/DistDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -264,6 +265,8 @@ LogicalResult FunctionPlanner::planOp(Operation *op) {
         return success();
       })
       .Default([&](Operation *other) {
+        if (auto wait = dyn_cast<dist::WaitOp>(other))
+          return planWait(wait);
         if (other->getName().getDialectNamespace() == "dist")
           return planCollective(other);
         return planScalar(other);

@@ -25,10 +25,12 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/MapVector.h"
+#include <functional>
 #include <map>
 
 namespace colo::dist {
 class AllReduceOp;
+class WaitOp;
 } // namespace colo::dist
 
 namespace colo {
@@ -102,11 +104,21 @@ private:
   /// Layer `layer` of a parameter in the flat buffer `flat`.
   Place parameterPlace(mlir::Value flat, ParamOp param, mlir::Value layer);
 
-  // Collectives.
+  // Collectives. One with a dist.wait is a flight: it runs on a stream of its own, and what it sends and receives stays
+  // where it is until the wait.
+  struct Flight {
+    int64_t event;
+    llvm::SmallVector<Root *, 2> roots;
+    std::function<void()> unpack; ///< what remains to be done with what was received, may be null
+  };
   void planAllReduce(dist::AllReduceOp op);
+  mlir::LogicalResult planWait(dist::WaitOp op);
+  /// Calls `emit` with the operands and the stream of a collective from one place to another.
+  void communicate(mlir::Operation *op, const Place &from, const Place &to,
+                   llvm::function_ref<void(mlir::Value, mlir::Value, mlir::IntegerAttr)> emit);
   Place cutLeading(const Place &place, int64_t dim, int64_t ranks);
-  void joinLeading(mlir::Value value, llvm::ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
-                   llvm::function_ref<void(mlir::Value)> communicate);
+  void joinLeading(mlir::Operation *op, const Place &from, llvm::ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
+                   llvm::function_ref<void(mlir::Value, mlir::Value, mlir::IntegerAttr)> emit);
 
   // Layers.
   struct LayerCall;
@@ -126,6 +138,7 @@ private:
   llvm::DenseMap<mlir::Value, Place> claimed;   ///< tensors computed in a destination
   llvm::DenseMap<mlir::Value, Place> gradients; ///< of parameter arguments
   llvm::SmallVector<Place> destinations;        ///< of the results
+  llvm::DenseMap<mlir::Operation *, Flight> flights;
   std::deque<Root> roots;
   unsigned now = 0;
 };

@@ -33,22 +33,62 @@ Place FunctionPlanner::cutLeading(const Place &place, int64_t dim, int64_t ranks
   return contiguous(toFront(splitDim(place, dim, ranks), dim), loc);
 }
 
-/// Runs `communicate` on a place of `ranks` blocks of `block`'s shape, which end up side by side along `dim` of
-/// `value`.
-void FunctionPlanner::joinLeading(Value value, ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
-                                  llvm::function_ref<void(Value)> communicate) {
-  Place out = allocate(value);
-  Place joined = toFront(splitDim(out, dim, ranks), dim);
-  if (joined.isContiguous()) {
-    communicate(use(out));
-  } else {
-    SmallVector<int64_t> shape{ranks};
-    llvm::append_range(shape, block);
-    Place received = temporary(shape, out.element);
-    communicate(use(received));
-    copy(received, joined, /*accumulate=*/false, loc);
+static bool isInFlight(Operation *op) { return llvm::any_of(op->getUsers(), llvm::IsaPred<dist::WaitOp>); }
+
+void FunctionPlanner::communicate(Operation *op, const Place &from, const Place &to,
+                                  llvm::function_ref<void(Value, Value, IntegerAttr)> emit) {
+  Value send = use(from), recv = use(to);
+  if (!isInFlight(op))
+    return emit(send, recv, builder.getI64IntegerAttr(rt::kComputeStream));
+  auto isTaken = [&](int64_t event) {
+    return llvm::any_of(flights, [&](const auto &entry) { return entry.second.event == event; });
+  };
+  int64_t event = rt::kFirstTransferEvent;
+  while (isTaken(event))
+    ++event;
+  flights[op] = {event, {from.root, to.root}, nullptr};
+  builder.create<rt::RecordOp>(loc, rt::kStartEvent, rt::kComputeStream);
+  builder.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
+  emit(send, recv, builder.getI64IntegerAttr(rt::kTransferStream));
+  builder.create<rt::RecordOp>(loc, event, rt::kTransferStream);
+}
+
+LogicalResult FunctionPlanner::planWait(dist::WaitOp op) {
+  auto it = flights.find(op.getInputs().front().getDefiningOp());
+  Flight flight = std::move(it->second);
+  flights.erase(it);
+  builder.create<rt::WaitOp>(loc, flight.event, rt::kComputeStream);
+  for (Root *root : flight.roots)
+    root->last = std::max(root->last, now);
+  if (flight.unpack)
+    flight.unpack();
+  for (auto [from, to] : llvm::zip(op.getInputs(), op.getOutputs()))
+    places[to] = Place(placeOf(from));
+  return success();
+}
+
+/// Receives `ranks` blocks of `block`'s shape, which end up side by side along `dim` of the only result.
+void FunctionPlanner::joinLeading(Operation *op, const Place &from, ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
+                                  llvm::function_ref<void(Value, Value, IntegerAttr)> emit) {
+  Value value = op->getResult(0);
+  auto isOne = [](int64_t size) { return size == 1; };
+  if (llvm::all_of(block.take_front(dim), isOne)) {
+    Place out = places[value] = allocate(value);
+    return communicate(op, from, out, emit);
   }
-  places[value] = out;
+  SmallVector<int64_t> shape{ranks};
+  llvm::append_range(shape, block);
+  Place received = temporary(shape, from.element);
+  communicate(op, from, received, emit);
+  auto unpack = [=] {
+    Place out = allocate(value);
+    copy(received, toFront(splitDim(out, dim, ranks), dim), /*accumulate=*/false, loc);
+    places[value] = out;
+  };
+  if (isInFlight(op))
+    flights[op].unpack = unpack;
+  else
+    unpack();
 }
 
 /// This rank's number in the group over `axes`.
@@ -65,15 +105,14 @@ static Value groupIndex(OpBuilder &builder, Location loc, const Mesh &mesh, Arra
 
 void FunctionPlanner::planAllReduce(dist::AllReduceOp op) {
   StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
-  auto reduce = [&](Value send, Value recv) {
-    builder.create<rt::AllReduceOp>(loc, send, recv, op.getAxes(), UnitAttr(), builder.getI64IntegerAttr(0),
-                                    IntegerAttr(), IntegerAttr(), kind);
+  auto reduce = [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::AllReduceOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
+                                    kind);
   };
   if (op.getInputs().size() == 1) {
     Place from = contiguous(placeOf(op.getInputs().front()), loc), to = allocate(op.getOutputs().front());
-    reduce(use(from), use(to));
     places[op.getOutputs().front()] = to;
-    return;
+    return communicate(op, from, to, reduce);
   }
   // Several operands travel as one message.
   int64_t elements = 0;
@@ -90,13 +129,12 @@ void FunctionPlanner::planAllReduce(dist::AllReduceOp op) {
     copy(from, part, /*accumulate=*/false, loc);
     places[output] = part;
   }
-  Value buffer = use(message);
-  reduce(buffer, buffer);
+  communicate(op, message, message, reduce);
 }
 
 LogicalResult FunctionPlanner::planCollective(Operation *op) {
   Mesh mesh = getMesh(plan.module);
-  IntegerAttr stream = builder.getI64IntegerAttr(0);
+  IntegerAttr none;
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<dist::AllReduceOp>([&](dist::AllReduceOp reduce) {
         planAllReduce(reduce);
@@ -104,41 +142,46 @@ LogicalResult FunctionPlanner::planCollective(Operation *op) {
       })
       .Case<dist::AllGatherOp>([&](dist::AllGatherOp gather) {
         Place from = contiguous(placeOf(gather.getInput()), loc);
-        joinLeading(gather.getResult(), from.shape, gather.getDim(), groupSize(mesh, gather.getAxes()), [&](Value to) {
-          builder.create<rt::AllGatherOp>(loc, use(from), to, gather.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                          IntegerAttr());
-        });
+        auto emit = [&](Value send, Value recv, IntegerAttr stream) {
+          builder.create<rt::AllGatherOp>(loc, send, recv, gather.getAxes(), UnitAttr(), stream, none, none);
+        };
+        joinLeading(op, from, from.shape, gather.getDim(), groupSize(mesh, gather.getAxes()), emit);
         return success();
       })
       .Case<dist::ReduceScatterOp>([&](dist::ReduceScatterOp scatter) {
         Place from = cutLeading(placeOf(scatter.getInput()), scatter.getDim(), groupSize(mesh, scatter.getAxes()));
         Place to = places[scatter.getResult()] = allocate(scatter.getResult());
-        builder.create<rt::ReduceScatterOp>(loc, use(from), use(to), scatter.getAxes(), UnitAttr(), stream,
-                                            IntegerAttr(), IntegerAttr(),
-                                            builder.getStringAttr(stringifyReduceKind(scatter.getKind())));
+        StringAttr kind = builder.getStringAttr(stringifyReduceKind(scatter.getKind()));
+        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+          builder.create<rt::ReduceScatterOp>(loc, send, recv, scatter.getAxes(), UnitAttr(), stream, none, none, kind);
+        });
         return success();
       })
       .Case<dist::AllToAllOp>([&](dist::AllToAllOp exchange) {
         int64_t ranks = groupSize(mesh, exchange.getAxes());
         Place from = cutLeading(placeOf(exchange.getInput()), exchange.getDim(), ranks);
-        joinLeading(exchange.getResult(), ArrayRef(from.shape).drop_front(), exchange.getFrom(), ranks, [&](Value to) {
-          builder.create<rt::AllToAllOp>(loc, use(from), to, exchange.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                         IntegerAttr());
-        });
+        auto emit = [&](Value send, Value recv, IntegerAttr stream) {
+          builder.create<rt::AllToAllOp>(loc, send, recv, exchange.getAxes(), UnitAttr(), stream, none, none);
+        };
+        joinLeading(op, from, ArrayRef(from.shape).drop_front(), exchange.getFrom(), ranks, emit);
         return success();
       })
       .Case<dist::PermuteOp>([&](dist::PermuteOp permute) {
         Place from = contiguous(placeOf(permute.getInput()), loc);
         Place to = places[permute.getResult()] = allocate(permute.getResult());
-        builder.create<rt::PermuteOp>(loc, use(from), use(to), permute.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                      IntegerAttr(), permute.getSourcesAttr());
+        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+          builder.create<rt::PermuteOp>(loc, send, recv, permute.getAxes(), UnitAttr(), stream, none, none,
+                                        permute.getSourcesAttr());
+        });
         return success();
       })
       .Case<dist::BroadcastOp>([&](dist::BroadcastOp broadcast) {
         Place from = contiguous(placeOf(broadcast.getInput()), loc);
         Place to = places[broadcast.getResult()] = allocate(broadcast.getResult());
-        builder.create<rt::BroadcastOp>(loc, use(from), use(to), broadcast.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                        IntegerAttr(), broadcast.getRootAttr());
+        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+          builder.create<rt::BroadcastOp>(loc, send, recv, broadcast.getAxes(), UnitAttr(), stream, none, none,
+                                          broadcast.getRootAttr());
+        });
         return success();
       })
       .Case<dist::ReduceOp>([&](dist::ReduceOp reduce) {
@@ -146,9 +189,11 @@ LogicalResult FunctionPlanner::planCollective(Operation *op) {
         Place from = contiguous(placeOf(reduce.getInput()), loc);
         Place to = reduce.getInto() ? placeOf(reduce.getInto()) : allocate(reduce.getResult());
         places[reduce.getResult()] = to;
-        builder.create<rt::ReduceOp>(loc, use(from), use(to), reduce.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                     IntegerAttr(), builder.getStringAttr(stringifyReduceKind(reduce.getKind())),
-                                     reduce.getRootAttr());
+        StringAttr kind = builder.getStringAttr(stringifyReduceKind(reduce.getKind()));
+        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+          builder.create<rt::ReduceOp>(loc, send, recv, reduce.getAxes(), UnitAttr(), stream, none, none, kind,
+                                       reduce.getRootAttr());
+        });
         return success();
       })
       .Case<dist::AllSliceOp>([&](dist::AllSliceOp keep) {

@@ -9,6 +9,12 @@
 // lies (`rt.value`). A value is born with its first use; from then on every
 // birth in the same bytes ends it, and no later op may name it.
 //
+// A collective on a stream of its own is in flight from its op until the compute
+// stream waits for an event that its stream has recorded after it. Meanwhile what
+// it receives may not be named, what it sends may not be written, and no value may
+// be born in the bytes of either. One stream's collectives run in order and may
+// name each other's values.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Places.h"
@@ -17,6 +23,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallSet.h"
 
 namespace colo {
 #define GEN_PASS_DEF_RTVERIFYBUFFERS
@@ -33,24 +40,98 @@ struct StoredValue {
   Operation *born, *ended;
 };
 
+/// A collective that runs beside work.
+struct Flight {
+  Operation *op;
+  int64_t stream;
+  llvm::SmallSet<int64_t, 4> events; ///< recorded after it
+  llvm::SmallSetVector<int64_t, 2> sent, received;
+};
+
+int64_t streamOf(Operation *op) {
+  auto stream = op->getAttrOfType<IntegerAttr>("stream");
+  return isa<rt::RecordOp, rt::WaitOp>(op) || !stream ? rt::kComputeStream : stream.getInt();
+}
+
+/// Whether an op may write to an operand.
+bool writes(Operation *op, Value operand) {
+  if (auto launch = dyn_cast<rt::LaunchOp>(op))
+    return llvm::is_contained(launch.getOuts(), operand);
+  if (auto gemm = dyn_cast<rt::GemmOp>(op))
+    return gemm.getOut() == operand;
+  if (op->hasAttr("axes") && op->getNumOperands() == 2)
+    return op->getOperand(1) == operand;
+  return !isa<rt::MetricOp, rt::CountOp>(op);
+}
+
 class BufferVerifier {
 public:
   LogicalResult verify(Operation *op) {
+    if (failed(follow(op)))
+      return failure();
     llvm::SmallSetVector<int64_t, 8> used;
-    for (Value operand : op->getOperands())
-      if (isa<MemRefType>(operand.getType()) && failed(collect(op, operand, used)))
+    for (Value operand : op->getOperands()) {
+      if (!isa<MemRefType>(operand.getType()))
+        continue;
+      llvm::SmallSetVector<int64_t, 8> named;
+      if (failed(collect(op, operand, named)) || failed(checkFlights(op, named, writes(op, operand))))
         return failure();
+      used.insert(named.begin(), named.end());
+    }
     for (int64_t a : used)
       for (int64_t b : used)
         if (a < b && overlap(values[a], values[b]))
           return op->emitOpError("uses values ") << a << " and " << b << ", which overlap in memory";
     for (int64_t id : used)
-      if (!values[id].born)
-        bear(op, id);
+      if (!values[id].born && failed(bear(op, id)))
+        return failure();
+    if (streamOf(op) != rt::kComputeStream)
+      start(op);
     return success();
   }
 
 private:
+  /// Events, and what nothing may be in flight across.
+  LogicalResult follow(Operation *op) {
+    if (auto record = dyn_cast<rt::RecordOp>(op))
+      for (Flight &flight : flights)
+        if (flight.stream == static_cast<int64_t>(record.getStream()))
+          flight.events.insert(record.getEvent());
+    if (auto wait = dyn_cast<rt::WaitOp>(op); wait && wait.getStream() == rt::kComputeStream)
+      llvm::erase_if(flights, [&](const Flight &flight) { return flight.events.contains(wait.getEvent()); });
+    if (!isa<func::ReturnOp, func::CallOp>(op) || flights.empty())
+      return success();
+    InFlightDiagnostic diagnostic = op->emitOpError("is reached while a collective is in flight");
+    diagnostic.attachNote(flights.front().op->getLoc()) << "which starts here";
+    return diagnostic;
+  }
+
+  void start(Operation *op) {
+    Flight flight{op, streamOf(op), {}, {}, {}};
+    llvm::SmallSetVector<int64_t, 8> sent, received;
+    (void)collect(op, op->getOperand(0), sent);
+    (void)collect(op, op->getOperand(1), received);
+    flight.sent.insert(sent.begin(), sent.end());
+    flight.received.insert(received.begin(), received.end());
+    flights.push_back(std::move(flight));
+  }
+
+  LogicalResult checkFlights(Operation *op, const llvm::SmallSetVector<int64_t, 8> &named, bool writes) {
+    for (const Flight &flight : flights) {
+      if (flight.stream == streamOf(op))
+        continue;
+      for (int64_t id : named) {
+        if (!flight.received.contains(id) && !(writes && flight.sent.contains(id)))
+          continue;
+        InFlightDiagnostic diagnostic = op->emitOpError() << (flight.received.contains(id) ? "uses" : "writes")
+                                                          << " value " << id << " while it is in flight";
+        diagnostic.attachNote(flight.op->getLoc()) << "in the collective that starts here";
+        return diagnostic;
+      }
+    }
+    return success();
+  }
+
   static bool overlap(const StoredValue &a, const StoredValue &b) { return a.begin < b.end && b.begin < a.end; }
 
   LogicalResult collect(Operation *op, Value memref, llvm::SmallSetVector<int64_t, 8> &used) {
@@ -76,14 +157,25 @@ private:
     return success();
   }
 
-  void bear(Operation *op, int64_t id) {
+  LogicalResult bear(Operation *op, int64_t id) {
     values[id].born = op;
-    for (auto &[other, value] : values)
-      if (other != id && value.born && !value.ended && overlap(value, values[id]))
-        value.ended = op;
+    for (auto &[other, value] : values) {
+      if (other == id || !value.born || value.ended || !overlap(value, values[id]))
+        continue;
+      value.ended = op;
+      for (const Flight &flight : flights)
+        if (flight.sent.contains(other) || flight.received.contains(other)) {
+          InFlightDiagnostic diagnostic = op->emitOpError("puts value ")
+                                          << id << " into the memory of value " << other << ", which is in flight";
+          diagnostic.attachNote(flight.op->getLoc()) << "in the collective that starts here";
+          return diagnostic;
+        }
+    }
+    return success();
   }
 
   llvm::MapVector<int64_t, StoredValue> values;
+  SmallVector<Flight> flights;
 };
 
 struct RtVerifyBuffers : colo::impl::RtVerifyBuffersBase<RtVerifyBuffers> {

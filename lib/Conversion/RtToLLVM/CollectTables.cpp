@@ -50,6 +50,7 @@ private:
   void collectInputs();
   void collectSites(const Plan &plan);
   void collectScalars();
+  void countStreams();
   ColoOptimizer optimizer() const;
   void number(rt::GemmOp gemm);
   int32_t commFor(ArrayAttr axes, bool dataParallel, int64_t stream, ArrayRef<int64_t> stages);
@@ -248,6 +249,14 @@ void TableCollector::collectStages() {
     tables.stages.push_back({own, workspace});
 }
 
+void TableCollector::countStreams() {
+  tables.scalars.streamCount = rt::kGradientStream + 1, tables.scalars.eventCount = rt::kReducedEvent + 1;
+  module.walk([&](rt::RecordOp record) {
+    tables.scalars.streamCount = std::max<int64_t>(tables.scalars.streamCount, record.getStream() + 1);
+    tables.scalars.eventCount = std::max<int64_t>(tables.scalars.eventCount, record.getEvent() + 1);
+  });
+}
+
 void TableCollector::collectScalars() {
   ColoProgram &s = tables.scalars;
   s.pipeline = training.pipeline, s.data = training.data;
@@ -257,10 +266,10 @@ void TableCollector::collectScalars() {
   s.stateBuffers = training.stateBuffers();
   s.workspaceBytes = moduleInt("colo.workspace_bytes");
   s.termCount = moduleInt("colo.term_count");
-  s.streamCount = 2, s.eventCount = 2;
   pipe::ScheduleOp schedule = pipe::findSchedule(module);
   s.stepMultiple = schedule ? static_cast<int64_t>(schedule.getMicroBatches()) : 1;
   collectStages();
+  countStreams();
   s.optimizer = optimizer();
   tables.step = "colo_step";
   tables.evaluate = "colo_evaluate";

@@ -12,6 +12,9 @@
 using namespace mlir;
 using namespace colo;
 
+static_assert(rt::kComputeStream == COLO_STREAM_COMPUTE && rt::kGradientStream == COLO_STREAM_GRADIENTS &&
+              rt::kTransferStream == COLO_STREAM_TRANSFERS);
+
 HostContext::HostContext(ModuleOp module, const ProgramTables &tables) {
   for (auto [i, axis] : llvm::enumerate(tables.axes))
     axes[axis.name] = i;

@@ -192,3 +192,33 @@ func.func @reduceIntoOther(%0: tensor<4xf32>, %1: tensor<2xf32>) {
   %r = dist.reduce sum %0 into %1 dim 0 root 0 over @mesh ["tp"] : tensor<4xf32>, tensor<2xf32> -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @waitForNothing(%0: tensor<4xf32>) {
+  // expected-error @+1 {{needs the results of a collective}}
+  %1 = dist.wait %0 : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @waitForSome(%0: tensor<4xf32>) {
+  %1:2 = dist.all_reduce sum %0, %0 over @mesh ["tp"] : (tensor<4xf32>, tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>)
+  // expected-error @+1 {{needs all results of one collective, and gives them}}
+  %2 = dist.wait %1#0 : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @readInFlight(%0: tensor<4xf32>) -> tensor<4xf32> {
+  %1 = dist.all_reduce sum %0 over @mesh ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
+  // expected-note @+1 {{it is read here}}
+  %2 = colo.exp %1 : tensor<4xf32>
+  // expected-error @+1 {{is not the only one that reads what is in flight}}
+  %3 = dist.wait %1 : (tensor<4xf32>) -> tensor<4xf32>
+  return %2 : tensor<4xf32>
+}

@@ -202,6 +202,24 @@ def Dist_ReduceOp : Dist_CollectiveOp<"reduce"> {
   }];
 }
 
+def Dist_WaitOp : Dist_Op<"wait", [Pure]> {
+  let summary = "The results of a collective, once they are there; until then it is in flight beside work.";
+  let description = [{
+    Set by `overlap-collectives`, on the local form: all results of one collective, which nothing else reads. A collective without a
+    wait is done before the next op.
+
+    ```mlir
+    %1 = dist.broadcast %0 dim 1 root 0 over @mesh ["col"] : tensor<4x2xf32> -> tensor<4x2xf32>
+    %2 = colo.einsum ...
+    %3 = dist.wait %1 : (tensor<4x2xf32>) -> tensor<4x2xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
+  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $outputs)";
+  let hasVerifier = 1;
+}
+
 def Dist_ReshardOp : Dist_Op<"reshard", [Pure]> {
   let summary = "The same value under another sharding; global form only. `dist-reshard-to-collectives` expands it.";
   let arguments = (ins AnyRankedTensor:$input);

@@ -38,6 +38,13 @@ inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 
+/// Streams: work, reductions of gradients over the step, collectives inside layers that run beside work.
+inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kTransferStream = 2;
+/// Events of the step (gradients are complete, reductions are done, denominators are there), the one that starts a
+/// transfer, and the first of those that end one.
+inline constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1, kStartEvent = 2, kCountedEvent = 3,
+                         kFirstTransferEvent = 4;
+
 /// On a slot of a workspace: [number, begin, end] of the value it is part of, in bytes of the workspace.
 inline constexpr llvm::StringLiteral kValueAttr = "rt.value";
 /// On the loop over micro-batches: how many were compiled for. On a branch taken in the last one only (unit).

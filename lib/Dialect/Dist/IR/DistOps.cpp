@@ -443,6 +443,19 @@ LogicalResult dist::ReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult WaitOp::verify() {
+  Operation *maker = getInputs().empty() ? nullptr : getInputs().front().getDefiningOp();
+  if (!maker || !isa<DistDialect>(maker->getDialect()) || isa<AllSliceOp, ReshardOp, WaitOp>(maker))
+    return emitOpError("needs the results of a collective");
+  if (!llvm::equal(getInputs(), maker->getResults()) || getInputs().getTypes() != getOutputs().getTypes())
+    return emitOpError("needs all results of one collective, and gives them");
+  for (Operation *user : maker->getUsers())
+    if (user != getOperation())
+      return (emitOpError("is not the only one that reads what is in flight").attachNote(user->getLoc())
+              << "it is read here");
+  return success();
+}
+
 LogicalResult ReshardOp::verify() {
   if (getInput().getType().getShape() != getResult().getType().getShape() ||
       getInput().getType().getElementType() != getResult().getType().getElementType())

@@ -1,0 +1,129 @@
+//===- Denominators.cpp - what losses are divided by -----------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A step counts what its losses are means over in all micro-batches, sums the
+// counts over replicas on the transfer stream while the first micro-batch
+// starts, and divides by them from the first op that needs one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StepBuilder.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace colo;
+
+void StepBuilder::expandCounts() {
+  SmallVector<rt::CountOp> ops;
+  module.walk([&](rt::CountOp op) { ops.push_back(op); });
+  for (rt::CountOp op : ops) {
+    b.setInsertionPoint(op);
+    auto type = cast<MemRefType>(op.getWeights().getType());
+    Value weights = slot(op.getWeights(), 0, MemRefType::get({type.getNumElements()}, type.getElementType()));
+    auto loop = b.create<scf::ForOp>(loc, index(0), index(type.getNumElements()), index(1), ValueRange{real(0)},
+                                     [&](OpBuilder &nested, Location at, Value i, ValueRange carried) {
+                                       Value weight = nested.create<memref::LoadOp>(at, weights, i);
+                                       if (!type.getElementType().isF64())
+                                         weight = nested.create<arith::ExtFOp>(at, nested.getF64Type(), weight);
+                                       nested.create<scf::YieldOp>(
+                                           at, nested.create<arith::AddFOp>(at, carried.front(), weight).getResult());
+                                     });
+    Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type())), term = index(op.getTerm());
+    Value added = b.create<arith::FPToSIOp>(loc, b.getI64Type(), loop.getResult(0));
+    Value before = b.create<memref::LoadOp>(loc, counts, term);
+    b.create<memref::StoreOp>(loc, b.create<arith::AddIOp>(loc, before, added), counts, term);
+    op.erase();
+  }
+}
+
+/// Denominators of the global batch. Their sum over the replicas is on its way while the first micro-batch runs up to
+/// its first use.
+void StepBuilder::buildCounts() {
+  if (!terms)
+    return;
+  clear("counts", terms, b.getI64Type());
+  if (count)
+    buildMicroBatches(count);
+  b.create<rt::RecordOp>(loc, rt::kStartEvent, rt::kComputeStream);
+  b.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
+  sumOver(buffer("counts", MemRefType::get({terms}, b.getI64Type())), {}, /*replicas=*/true, /*stages=*/false,
+          rt::kTransferStream);
+  b.create<rt::RecordOp>(loc, rt::kCountedEvent, rt::kTransferStream);
+}
+
+/// Functions that read a denominator, themselves or in what they call.
+llvm::DenseSet<func::FuncOp> StepBuilder::readersOfCounts() {
+  llvm::DenseSet<func::FuncOp> readers;
+  module.walk([&](rt::InverseCountOp op) { readers.insert(op->getParentOfType<func::FuncOp>()); });
+  SymbolTable symbols(module);
+  for (size_t before = 0; before != readers.size();) {
+    before = readers.size();
+    module.walk([&](func::CallOp call) {
+      if (readers.contains(symbols.lookup<func::FuncOp>(call.getCallee())))
+        readers.insert(call->getParentOfType<func::FuncOp>());
+    });
+  }
+  return readers;
+}
+
+/// In what the step calls, waits for the denominators before the first op that needs one.
+void StepBuilder::awaitCounts() {
+  if (!terms)
+    return;
+  OpBuilder::InsertionGuard guard(b);
+  name("denominators");
+  llvm::DenseSet<func::FuncOp> readers = readersOfCounts();
+  SetVector<func::FuncOp> called;
+  for (func::FuncOp func : {entry, evaluate})
+    if (func)
+      called.insert(func);
+  for (const StageFunctions *stages : {&trainStages, &evaluateStages})
+    for (const auto &[task, func] : *stages)
+      called.insert(func);
+  for (func::FuncOp func : called)
+    if (readers.contains(func))
+      awaitCounts(func, readers);
+  loc = module.getLoc();
+}
+
+void StepBuilder::awaitCounts(func::FuncOp func, const llvm::DenseSet<func::FuncOp> &readers) {
+  SymbolTable symbols(module);
+  Block &block = func.getBody().front();
+  Operation *first = block.getTerminator();
+  for (Operation &op : llvm::reverse(block)) {
+    bool needs = llvm::any_of(op.getOperands(), [](Value v) { return v.getDefiningOp<rt::InverseCountOp>(); });
+    op.walk([&](func::CallOp call) { needs |= readers.contains(symbols.lookup<func::FuncOp>(call.getCallee())); });
+    if (needs)
+      first = &op;
+  }
+  b.setInsertionPoint(first);
+  awaitCounted();
+  buildInverses();
+  for (auto op : llvm::make_early_inc_range(block.getOps<rt::InverseCountOp>()))
+    op->moveBefore(first);
+}
+
+void StepBuilder::awaitCounted() {
+  if (terms)
+    b.create<rt::WaitOp>(loc, rt::kCountedEvent, rt::kComputeStream);
+}
+
+/// 1/N of each denominator, 0 where nothing was counted.
+void StepBuilder::buildInverses() {
+  Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
+  Value inverses = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
+  auto loop = b.create<scf::ForOp>(loc, index(0), index(terms), index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(loop.getBody()->getTerminator());
+  Value n = b.create<memref::LoadOp>(loc, counts, loop.getInductionVar());
+  Value none = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, n, b.create<arith::ConstantIntOp>(loc, 0, 64));
+  Value inverse = b.create<arith::DivFOp>(loc, real(1), b.create<arith::SIToFPOp>(loc, b.getF64Type(), n));
+  b.create<memref::StoreOp>(loc, b.create<arith::SelectOp>(loc, none, real(0), inverse), inverses,
+                            loop.getInductionVar());
+}
