@@ -59,6 +59,7 @@ public:
 
 private:
   void need(Value value);
+  void dropRecomputable();
   void orderInputs(Derivative &derivative);
   func::FuncOp createFunction(StringRef suffix, TypeRange arguments, TypeRange results);
   void buildForward(Derivative &derivative);
@@ -115,6 +116,17 @@ void Splitter::classify() {
         need(operand);
   for (Value gradient : joint.gradients)
     need(gradient);
+  dropRecomputable();
+}
+
+/// What a product reads is saved, but not where the backward function has all that one elementwise op makes it of: an
+/// activation is computed again beside its derivative, from what the product before it produced.
+void Splitter::dropRecomputable() {
+  saved.remove_if([&](Value value) {
+    Operation *op = value.getDefiningOp();
+    return op && isa<ScalarBodyOpInterface>(op) &&
+           llvm::all_of(op->getOperands(), [&](Value operand) { return visited.contains(operand); });
+  });
 }
 
 void Splitter::orderInputs(Derivative &derivative) {
