@@ -105,7 +105,7 @@ void StepBuilder::awaitCounts(func::FuncOp func, const llvm::DenseSet<func::Func
   b.setInsertionPoint(first);
   awaitCounted();
   buildInverses();
-  for (auto op : llvm::make_early_inc_range(block.getOps<rt::InverseCountOp>()))
+  for (rt::InverseCountOp op : llvm::to_vector(block.getOps<rt::InverseCountOp>()))
     op->moveBefore(first);
 }
 

@@ -70,7 +70,7 @@ TEST(Options, editDistance) {
 }
 
 struct Mesh {
-  ColoAxis axes[3] = {{"dep", 2}, {"row", 3}, {"col", 4}};
+  ColoAxis axes[3] = {{"dep", 2, 0}, {"row", 3, 0}, {"col", 4, 0}};
   ColoProgram program = {};
   Mesh() {
     program.model = "M";

@@ -81,7 +81,7 @@ TEST(Permutation, changesWithSeedAndEpochAndMixes) {
 
 /// A parameter [shape] cut over axes 0 and 1 of a 2 x 3 mesh.
 struct Fixture {
-  ColoAxis axes[2] = {{"row", 2}, {"col", 3}};
+  ColoAxis axes[2] = {{"row", 2, 0}, {"col", 3, 0}};
   ColoParam param = {};
   ColoProgram program = {};
   Fixture(int32_t dtype, int32_t init, double a, double b) {

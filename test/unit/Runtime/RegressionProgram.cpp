@@ -187,14 +187,14 @@ static void describeParams(const RegressionShape &shape, ColoParam (&params)[2],
     params[p].layers = 1;
     params[p].segment = p;
   }
-  segments[0] = {0, features * local, 0, 1, 0};
-  segments[1] = {features * local, (features + 1) * local, 0, 0, 0};
+  segments[0] = {0, features * local, 0, 1, 0, 0};
+  segments[1] = {features * local, (features + 1) * local, 0, 0, 0, 0};
 }
 
 RegressionProgram::RegressionProgram(const RegressionShape &shape, Fault fault) {
   int64_t local = (classes + shape.tensor - 1) / shape.tensor;
   current = {shape, fault, local, true};
-  axis = {"tp", shape.tensor};
+  axis = {"tp", shape.tensor, 0};
   describeParams(shape, params, segments);
   comms[0].name = "dp";
   comms[0].dataParallel = 1;
