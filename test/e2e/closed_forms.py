@@ -135,9 +135,10 @@ def reduce_norms(costs, axes, tokens, shape):
 
 def save_layers(costs, s, outer, inner, tokens):
     """What layers keep: their input, the results of both norms and of proj (outer: the parts that these are cut into), of
-    qkv, attention, fc and its gelu (inner), two statistics of each norm (tokens) and attention's log-sum-exps (inner)."""
+    qkv, attention and fc, whose gelu is computed again (inner), two statistics of each norm (tokens) and attention's
+    log-sum-exps (inner)."""
     T, h = s.tokens, s.hidden
-    values = [T * h // outer] * 4 + [n * T * h // inner for n in (3, 1, 4, 4)] + [T // tokens] * 4 + [T * s.heads // inner]
+    values = [T * h // outer] * 4 + [n * T * h // inner for n in (3, 1, 4)] + [T // tokens] * 4 + [T * s.heads // inner]
     costs.saved += s.layers * sum(values)
 
 

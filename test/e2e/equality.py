@@ -364,7 +364,7 @@ class Suite:
             executable = self.build(model, tensor, optimizer, 1, adapted)
             got = self.launch(executable, model, ranks, "cell", self.initial(model, adapted))
             self.compare(got, want, name)
-            masked = self.masked_flops(model, tensor, STEPS * ACCUMULATION * tensor.rows * dp)
+            masked = self.masked_flops(model, tensor, STEPS * tensor.accumulation * tensor.rows * dp)
             self.check_flops(got, want, masked, ranks, name)
             self.cells += 1
             print(f"ok {name}", flush=True)
