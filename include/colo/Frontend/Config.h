@@ -65,7 +65,7 @@ using ModelValue = std::variant<int64_t, double, bool, std::string>;
 struct ParallelConfig {
   Sourced<int64_t> pipeline{1};
   Sourced<std::string> pipelineSchedule{"1f1b"}; // a name, or a file of actions that ends in .csv
-  std::string pipelineActions; // the text of that file, for whoever reads it
+  std::string pipelineActions;                   // the text of that file, for whoever reads it
   Sourced<int64_t> pipelineChunks{1};
   Sourced<std::string> pipelinePartition{"uniform"}; // uniform, balanced, or "2,3,3"
   Sourced<int64_t> tensorSize{1};
