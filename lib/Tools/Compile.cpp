@@ -219,6 +219,7 @@ int Compilation::importModule() {
   if (int code = readDefines())
     return code;
   options.batch = config.microBatch();
+  options.decayExempt = config.optimizer.decayExempt;
   module = importModel(context, sources, modelBuffer, options);
   if (!module)
     return ExitInput;

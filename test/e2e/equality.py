@@ -111,6 +111,7 @@ def shared_heads(kv_heads, layouts_of_it):
         data="text",
         layouts=layouts_of_it,
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, kv_heads=kv_heads, layers=2),
+        exempt=["*bias", "*norm*"],
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     )
 
@@ -146,6 +147,7 @@ MODELS = {
         data="synthetic:97",
         layouts=layouts({"1d": [2, 4], "sequence": [2, 4], "ulysses": [2]}, sequence=16) + GRIDS,
         sizes=dict(hidden=72, heads=12),
+        exempt=["*bias", "ln.*"],
         defines={},
     ),
     "vit": dict(
@@ -154,6 +156,7 @@ MODELS = {
         + GRIDS
         + with_sequence(sequence=16, heads=12),
         sizes=dict(hidden=72, heads=12, layers=2),
+        exempt=["*bias", "*norm*", "pos"],
         defines=dict(drop=0.1),
     ),
     "gpt2": dict(
@@ -164,6 +167,7 @@ MODELS = {
         + with_sequence(sequence=24, heads=12),
         causal=True,
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
+        exempt=["*bias", "*ln_*"],
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     ),
     "llama": dict(
@@ -174,6 +178,7 @@ MODELS = {
         + with_sequence(sequence=24, heads=12),
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, kv_heads=4, inner=216, layers=2),
         adapt=kv_heads_that_divide,
+        exempt=["*norm*"],
         defines=dict(drop=0.1, smoothing=0.1, ignore=7),
     ),
     "bert": dict(
@@ -182,6 +187,7 @@ MODELS = {
         + GRIDS
         + with_sequence(sequence=24, heads=12),
         sizes=dict(vocab=50, seq=24, hidden=72, heads=12, layers=2),
+        exempt=["*bias", "*norm*"],
         defines=dict(drop=0.1, smoothing=0.1, rate=0.4),
     ),
     "two_key_heads": shared_heads(
@@ -195,7 +201,8 @@ MODELS["gpt2-narrow"] = dict(
 )
 OPTIMIZERS = {
     "sgd": "optimizer = dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=0.01)",
-    "adamw": "optimizer = dict(type='AdamW', lr=0.003, weight_decay=0.1, decay_exempt=['*bias', '*ln_*', '*norm*'])",
+    # `exempt`: what the model says of weight decay, or all biases.
+    "adamw": "optimizer = dict(type='AdamW', lr=0.003, weight_decay=0.1, decay_exempt={exempt})",
 }
 
 
@@ -259,7 +266,8 @@ class Suite:
             file.write(tensor.config())
             file.write(f"BATCH_SIZE = {tensor.rows * replicas}\n")
             file.write(f"NUM_MICRO_BATCHES = {tensor.micro_batches * replicas}\n")
-            file.write(f"gradient_accumulation = {tensor.accumulation}\nclip_grad_norm = 0.01\n{OPTIMIZERS[optimizer]}\n")
+            file.write(f"gradient_accumulation = {tensor.accumulation}\nclip_grad_norm = 0.01\n")
+            file.write(OPTIMIZERS[optimizer].format(exempt=spec.get("exempt", ["*bias"])) + "\n")
             sizes = ", ".join(f"{k}={v}" for k, v in {**spec["sizes"], **adapted}.items())
             file.write(f"model = dict({sizes})\n")
         executable = os.path.join(self.directory, name)

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""The same model with the same weights in PyTorch gives the same losses over 20 AdamW steps.
+"""The same model with the same weights in PyTorch gives the same losses over 20 AdamW steps, some parameters without decay.
 
 The models below are written with torch's own functions, their parameters under the names of the exported file. The data
 set has exactly as many records as a batch has rows, so every step sees all of it.
 """
 
 import argparse
+import fnmatch
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ class Reference:
     """Weights by name, and what the models share. `batch` gives what forward takes in a step."""
 
     data = ""  # before the file's name in --data
+    exempt = []  # patterns of the names of parameters without weight decay
 
     def __init__(self, weights):
         self.weights = {name: torch.nn.Parameter(torch.from_numpy(array)) for name, array in weights.items()}
@@ -70,6 +72,7 @@ def future(length):
 
 class GPT2(Reference):
     sizes = dict(vocab=61, seq=32, hidden=48, heads=4, layers=3)
+    exempt = ["*bias", "*ln_*", "wte.weight"]
 
     def forward(self, tokens, targets):
         x = F.embedding(tokens, self.weights["wte.weight"]) + self.weights["wpe.weight"]
@@ -83,6 +86,7 @@ class GPT2(Reference):
 
 class Llama(Reference):
     sizes = dict(vocab=61, seq=32, hidden=48, heads=6, kv_heads=2, inner=80, layers=2)
+    exempt = ["*norm*"]
 
     def norm(self, x, name):
         return x / (x.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt() * self.weights[name + ".weight"]
@@ -149,7 +153,11 @@ class BERT(Reference):
 
 
 def torch_losses(model, text):
-    optimizer = torch.optim.AdamW(model.weights.values(), lr=RATE, weight_decay=DECAY)
+    groups = ([], [])
+    for name, weight in model.weights.items():
+        groups[any(fnmatch.fnmatchcase(name, pattern) for pattern in model.exempt)].append(weight)
+    groups = [dict(params=params, weight_decay=decay) for params, decay in zip(groups, (DECAY, 0)) if params]
+    optimizer = torch.optim.AdamW(groups, lr=RATE)
     losses = []
     for step in range(STEPS):
         optimizer.zero_grad()
@@ -178,7 +186,7 @@ def main():
     with open(path("torch.cfg"), "w") as file:
         file.write(f"parallel = dict(tensor=dict(size={arguments.tensor}, mode='1d'))\n")
         file.write(f"BATCH_SIZE = {ROWS}\nclip_grad_norm = {CLIP}\n")
-        file.write(f"optimizer = dict(type='AdamW', lr={RATE}, weight_decay={DECAY})\n")
+        file.write(f"optimizer = dict(type='AdamW', lr={RATE}, weight_decay={DECAY}, decay_exempt={reference.exempt})\n")
         file.write(f"model = dict({', '.join(f'{k}={v}' for k, v in reference.sizes.items())})\n")
     source = os.path.join(arguments.examples, arguments.model, arguments.model + ".colo")
     subprocess.run(["colo-compile", source, "--config", path("torch.cfg"), "-o", path("model")], check=True)

@@ -47,8 +47,9 @@ struct OptimizerConfig {
   Sourced<std::string> type{"AdamW"}; // SGD, Adam, AdamW
   Sourced<double> lr{1e-3}, momentum{0}, dampening{0}, beta1{0.9}, beta2{0.999}, eps{1e-8}, weightDecay{0.01};
   Sourced<bool> nesterov{false};
-  /// Shell-style patterns of parameter names without weight decay.
-  std::vector<std::string> decayExempt;
+  /// Patterns (llvm::GlobPattern) of the exported names of parameters without
+  /// weight decay; the model says what they match (ModelOptions::decayExempt).
+  std::vector<Sourced<std::string>> decayExempt;
   llvm::SMLoc decayExemptLoc{};
 };
 

@@ -31,6 +31,11 @@ struct ModelOptions {
   /// from `-D`; their locations lie in other buffers of the same SourceMgr, or
   /// are invalid.
   std::map<std::string, Sourced<ModelValue>> defines;
+  /// Well-formed patterns (llvm::GlobPattern) of exported parameter names, such
+  /// as "h.3.ln_1.weight": what one matches gets `decay = false`. One that
+  /// matches no parameter, or a part of the layers that are one colo.param, is
+  /// an error at its location.
+  std::vector<Sourced<std::string>> decayExempt;
 };
 
 /// Parses buffer `bufferId` and prints its syntax tree, one statement a line.

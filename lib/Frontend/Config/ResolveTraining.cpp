@@ -12,6 +12,7 @@
 
 #include "Keys.h"
 #include "colo/Schedule/Generators.h"
+#include "llvm/Support/GlobPattern.h"
 
 using namespace llvm;
 
@@ -131,12 +132,17 @@ static void readDecayExempt(Resolver &resolver, const Item &item, OptimizerConfi
   for (size_t i = 0; ok && i < patterns->items.size(); ++i) {
     const std::string *pattern = patterns->items[i].value.asString();
     ok = pattern || patterns->items[i].value.isPoison();
-    if (pattern)
-      optimizer.decayExempt.push_back(*pattern);
+    if (!pattern)
+      continue;
+    if (Expected<GlobPattern> glob = GlobPattern::create(*pattern); !glob)
+      resolver.error(patterns->items[i].range,
+                     describe(("optimizer.decay_exempt[" + Twine(i) + "]").str(), patterns->items[i].value) +
+                         ", which is no pattern: " + toString(glob.takeError()));
+    optimizer.decayExempt.push_back({*pattern, patterns->items[i].range.Start});
   }
   if (!ok)
     resolver.error(item.range, describe("optimizer.decay_exempt", item.value) +
-                                   "; it must be a list of patterns of parameter names, such as ['*.bias', 'ln_*']");
+                                   "; it must be a list of patterns of parameter names, such as ['*bias', '*ln_*']");
 }
 
 /// `where` is invalid if a missing key may be one that was misspelt.

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The whole import: choose and make the Model, interpret its forward in the
-// entry function, then declare the parameters that were found.
+// entry function, then declare the parameters that were found and say which
+// of them weight decay spares.
 //
 //===----------------------------------------------------------------------===//
 
@@ -187,6 +188,7 @@ void Importer::buildEntry() {
   function->setAttr(kRoleAttr, entryBuilder.getStringAttr("entry"));
   setInputAttributes();
   emitParams(*model, 1);
+  exemptFromDecay();
 }
 
 void Importer::emitMetric(StringRef name, const Value &value, SMLoc loc) {
@@ -297,8 +299,9 @@ void Importer::emitParam(Param &param, int64_t layers) {
                             entryBuilder.getF64FloatAttr(param.init.b));
   mlir::OpBuilder builder(entry->function);
   auto type = mlir::RankedTensorType::get(shape, floatType());
-  builder.create<ParamOp>(locate(param), symbolOf(param), type, shape, param.fileShape, init, layers,
-                          /*first_layer=*/0, /*decay=*/true, mlir::ArrayAttr(), mlir::ArrayAttr());
+  auto op = builder.create<ParamOp>(locate(param), symbolOf(param), type, shape, param.fileShape, init, layers,
+                                    /*first_layer=*/0, /*decay=*/true, mlir::ArrayAttr(), mlir::ArrayAttr());
+  declared.push_back({op, &param});
 }
 
 void Importer::emitParams(Module &module, int64_t layers) {

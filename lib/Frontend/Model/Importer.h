@@ -136,6 +136,7 @@ private:
   void emitMetric(llvm::StringRef name, const Value &value, llvm::SMLoc loc);
   void emitParams(Module &module, int64_t layers);
   void emitParam(Param &param, int64_t layers);
+  void exemptFromDecay();
   void setInputAttributes();
   std::string symbolOf(const Param &param) const;
 
@@ -223,6 +224,7 @@ private:
   std::map<std::string, ModuleFunction> functions;
   llvm::StringMap<bool> loopLocals; // names assigned only inside a run of layers
   std::vector<InputInfo> inputs;
+  std::vector<std::pair<ParamOp, const Param *>> declared; // in order
   std::vector<IdChoice> choices;
   int64_t randomIds = 0;
   uint64_t steps = 0;

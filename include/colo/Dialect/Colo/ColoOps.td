@@ -68,6 +68,7 @@ def Colo_ParamOp : Colo_Op<"param", [Symbol]> {
   let description = [{
     `type` is the structured shape that the program uses, of one layer; after padding it may be larger than `logical_shape`.
     A `#` in the name stands for the layer number `first_layer` + 0 … `layers` - 1. `file_shape` is the flat view in files.
+    Weight decay reaches what `decay` says: all of its layers or none.
     Partitioning adds `sharding` (per dim the mesh axes, major to minor) and `reduce` (mesh axes over which gradients are
     summed once per step, data parallelism aside).
 
