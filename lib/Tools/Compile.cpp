@@ -27,6 +27,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -373,13 +374,14 @@ int Compilation::emitExecutable() {
   options.optLevel = request.optLevel;
   std::string executable = executablePath();
   llvm::SmallString<128> object(executable);
-  if (!wants(Phase::Object)) {
+  bool isTemporary = !wants(Phase::Object) && !request.saveTemps;
+  if (!wants(Phase::Object))
     object += ".o";
-    // A name of its own, so that nothing of the user's is touched.
-    if (!request.saveTemps)
-      if (std::error_code error = llvm::sys::fs::createTemporaryFile("colo", "o", object))
-        return environmentError("cannot create a temporary file: " + error.message());
-  }
+  // A name of its own, so that nothing of the user's is touched.
+  if (isTemporary)
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile("colo", "o", object))
+      return environmentError("cannot create a temporary file: " + error.message());
+  llvm::FileRemover remover(object, isTemporary);
   std::string message;
   if (failed(emitObject(*module, options, object, message)))
     return environmentError(message);
@@ -388,8 +390,6 @@ int Compilation::emitExecutable() {
   llvm::SmallString<128> archive(llvm::sys::path::parent_path(llvm::sys::path::parent_path(request.toolPath)));
   llvm::sys::path::append(archive, "lib", "libColoRuntime.a");
   LogicalResult linked = linkExecutable(object, archive, executable, message);
-  if (!request.saveTemps)
-    llvm::sys::fs::remove(object);
   return failed(linked) ? environmentError(message) : ExitDone;
 }
 

@@ -277,7 +277,7 @@ std::string Importer::symbolOf(const Param &param) const {
   std::string name = param.name;
   for (const Module *module = param.owner; module->parent; module = module->parent) {
     bool isStacked = module->run && module->run->use == ListValue::Use::Stacked;
-    name = (isStacked ? module->run->name + ".#" : module->name) + "." + name;
+    name = (Twine(isStacked ? module->run->name : module->name) + (isStacked ? ".#." : ".") + name).str();
   }
   return name;
 }

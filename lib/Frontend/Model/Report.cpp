@@ -60,7 +60,7 @@ static std::string locationName(const Module *model, const Module *self) {
   std::string name;
   for (; self && self != model; self = self->parent) {
     StringRef own = self->run ? StringRef(self->run->name) : StringRef(self->name);
-    name = "." + own.str() + name;
+    name = ("." + own + name).str();
   }
   return model->definition->name + name;
 }

@@ -97,6 +97,7 @@ static Data optimizer(const ColoOptimizer &o) {
 
 template <typename Rows, typename Row> static std::vector<Data> rowsOf(const Rows &rows, Row row) {
   std::vector<Data> data;
+  data.reserve(rows.size());
   for (const auto &entry : rows)
     data.push_back(row(entry));
   return data;
