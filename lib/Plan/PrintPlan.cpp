@@ -74,6 +74,18 @@ static void printMost(llvm::json::OStream &json, const std::optional<GroupTraffi
   json.attribute("messages_per_step", sent ? sent->most().messages * times : -1);
 }
 
+void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
+  json.attributeObject("memory", [&] {
+    json.attribute("parameters", plan.parameters);
+    json.attribute("gradients", plan.gradients);
+    json.attribute("optimizer_state", plan.optimizerState);
+    json.attribute("workspace", plan.workspace);
+    json.attribute("saved", plan.activations);
+    json.attribute("inputs", plan.inputs);
+    json.attribute("total", plan.total());
+  });
+}
+
 void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
   llvm::json::OStream json(os, /*IndentSize=*/2);
   json.object([&] {
@@ -85,15 +97,7 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
     if (plan.replicas)
       json.attribute("replicas", plan.replicas);
     json.attribute("micro_batches", plan.microBatches);
-    json.attributeObject("memory", [&] {
-      json.attribute("parameters", plan.parameters);
-      json.attribute("gradients", plan.gradients);
-      json.attribute("optimizer_state", plan.optimizerState);
-      json.attribute("workspace", plan.workspace);
-      json.attribute("saved", plan.activations);
-      json.attribute("inputs", plan.inputs);
-      json.attribute("total", plan.total());
-    });
+    printMemoryJSON(plan, json);
     json.attribute("flops", plan.flops);
     json.attributeArray("collectives", [&] {
       for (const PlannedCollective &use : plan.collectives)

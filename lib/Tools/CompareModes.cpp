@@ -112,15 +112,7 @@ void ModeComparison::printText(llvm::raw_ostream &os) const {
 
 static void printPlanned(llvm::json::OStream &json, const Plan &plan) {
   Traffic sent = plan.mostSent();
-  json.attributeObject("memory", [&] {
-    json.attribute("parameters", plan.parameters);
-    json.attribute("gradients", plan.gradients);
-    json.attribute("optimizer_state", plan.optimizerState);
-    json.attribute("workspace", plan.workspace);
-    json.attribute("saved", plan.activations);
-    json.attribute("inputs", plan.inputs);
-    json.attribute("total", plan.total());
-  });
+  printMemoryJSON(plan, json);
   json.attribute("bytes_per_step", sent.bytes);
   json.attribute("messages_per_step", sent.messages);
   json.attribute("flops", plan.flops);

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Each row of --compare-modes is what --plan says for a config with that tensor group and the same global batch."""
 
-import argparse
 import os
 import subprocess
 import sys
 
+import options
 import planned
 
 WORLD = 8
@@ -79,11 +79,7 @@ def check_text(text, table):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     failures = 0
     for model, sizes, rows, legal in CASES:
         # The config's own layout only says what the global batch is: two replicas of half of it.

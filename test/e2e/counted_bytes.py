@@ -3,7 +3,6 @@
 --plan said, in bytes and messages, nothing left out. So do the parameters and saved activations that a rank holds; its
 peak memory is within 1% of the plan."""
 
-import argparse
 import math
 import os
 import re
@@ -12,6 +11,7 @@ import sys
 import typing
 
 import closed_forms
+import options
 import planned
 
 SHAPES = [closed_forms.Shape(*sizes) for sizes in (  # rows, seq, hidden, heads, layers, vocab, micro-batches
@@ -144,13 +144,10 @@ def cells(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
+    parser = options.Parser()
     parser.add_argument("--full", action="store_true", help="all shapes in all layouts, not one shape in some")
-    parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
+    options.cells(parser)
     arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
     equal = failures = 0
     for layout, index in cells(arguments):
         try:

@@ -8,7 +8,6 @@ ignored targets that differ between replicas, SGD and AdamW, replicas bit-equal,
 pinned) are in docs/testing.md.
 """
 
-import argparse
 import itertools
 import json
 import os
@@ -18,6 +17,7 @@ import typing
 
 import numpy
 
+import options
 import safetensors_io
 
 STEPS = 3
@@ -221,7 +221,6 @@ class Suite:
     def __init__(self, arguments):
         self.arguments = arguments
         self.directory = arguments.work
-        os.makedirs(self.directory, exist_ok=True)
         self.cells = 0
         self.failures = []
         self.built = {}
@@ -395,9 +394,7 @@ class Suite:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
+    parser = options.Parser()
     parser.add_argument("--models", default="mlp,vit,gpt2")
     parser.add_argument("--modes", default="none,1d")
     parser.add_argument("--worlds", default="1,2,3,4,6,8", help="ranks in all, where the layout divides them")
@@ -408,7 +405,7 @@ def main():
     parser.add_argument("--regroup", action="store_true", help="no accumulation, as many micro-batches more")
     parser.add_argument("--algorithm", default="loop")
     parser.add_argument("--flop-slack", type=float, default=1.1)
-    parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
+    options.cells(parser)
     arguments = parser.parse_args()
     suite = Suite(arguments)
     suite.matrix()

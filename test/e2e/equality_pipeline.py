@@ -5,12 +5,12 @@ The comparison and its rules are equality.py's. Here a layout is a pipeline: its
 how layers go to stages, with a tensor layout inside each stage.
 """
 
-import argparse
 import dataclasses
 import os
 import sys
 
 import equality
+import options
 from equality import Failure, Layout, ONE_RANK
 
 
@@ -121,15 +121,13 @@ def zero_bubble():
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
+    parser = options.Parser()
     parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble"], default="quick")
     parser.add_argument("--only", default="", help="cells whose name holds this")
     parser.add_argument("--dtype", default="f64")
     parser.add_argument("--algorithm", default="loop")
     parser.add_argument("--flop-slack", type=float, default=1.1)
-    parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
+    options.cells(parser)
     arguments = parser.parse_args()
     here = os.path.dirname(os.path.abspath(__file__))
     equality.MODELS["deep"] = dict(

@@ -6,12 +6,12 @@ every dumped phase, and bytes of the last one and of the object, which a table w
 to phase rt a permute names the source of every member of its group in one attribute.)
 """
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
 
+import options
 import planned
 
 WORLDS = [8, 64, 512, 4096, 65536]
@@ -56,13 +56,10 @@ def measure(arguments, mode, world):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
+    parser = options.Parser()
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--worlds", default=",".join(map(str, WORLDS)))
     arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
     failures = 0
     for mode in arguments.modes.split(","):
         first, *others = [int(world) for world in arguments.worlds.split(",")]

@@ -7,7 +7,6 @@ broadcasts and 2q reductions backward; the one that keeps its input q and q forw
 work or in order with it changes no bit.
 """
 
-import argparse
 import collections
 import json
 import os
@@ -16,6 +15,7 @@ import sys
 
 import numpy
 
+import options
 import safetensors_io
 
 LAYOUTS = [(4, "2d", "", 2), (9, "2d", "", 3), (8, "2.5d", ", depth=2", 2)]
@@ -77,11 +77,7 @@ def check(arguments, size, mode, extra, q):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     for layout in LAYOUTS:
         check(arguments, *layout)
     print(f"{len(LAYOUTS)} layouts agree")

@@ -5,7 +5,6 @@ The models below are written with torch's own functions, their parameters under 
 set has exactly as many records as a batch has rows, so every step sees all of it.
 """
 
-import argparse
 import fnmatch
 import json
 import os
@@ -16,6 +15,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+import options
 import philox
 import safetensors_io
 
@@ -170,15 +170,12 @@ def torch_losses(model, text):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
+    parser = options.Parser()
     parser.add_argument("--model", default="gpt2")
     parser.add_argument("--tensor", type=int, default=1)
     arguments = parser.parse_args()
     reference = {"gpt2": GPT2, "llama": Llama, "bert": BERT}[arguments.model]
     torch.set_num_threads(1)
-    os.makedirs(arguments.work, exist_ok=True)
     path = lambda name: os.path.join(arguments.work, name)
     text = reference.text()
     with open(path("text.bin"), "wb") as file:

@@ -25,6 +25,9 @@
 
 namespace llvm {
 class raw_ostream;
+namespace json {
+class OStream;
+} // namespace json
 } // namespace llvm
 
 namespace colo {
@@ -128,6 +131,8 @@ std::string describe(mlir::Location loc);
 Plan computePlan(mlir::ModuleOp module, int64_t replicas = 0);
 void printPlanText(const Plan &plan, llvm::raw_ostream &os);
 void printPlanJSON(const Plan &plan, llvm::raw_ostream &os);
+/// Adds the attribute "memory", bytes by what they are for, to the object that is open.
+void printMemoryJSON(const Plan &plan, llvm::json::OStream &json);
 
 } // namespace colo
 

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
+#include "Products.h"
 
 #include <cmath>
 #include <cstring>
@@ -17,24 +18,9 @@
 #include <random>
 
 using namespace colo::runtime;
+using colo::runtime::testing::dense;
 
 namespace {
-
-ColoGemm dense(int32_t dtype, int64_t m, int64_t n, int64_t k) {
-  ColoGemm g = {};
-  g.dtype = dtype;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.am = k;
-  g.ak = 1;
-  g.bk = n;
-  g.bn = 1;
-  g.cm = n;
-  g.cn = 1;
-  g.source = "test.colo:1:1";
-  return g;
-}
 
 ColoGemm batched(ColoGemm g, int64_t outer, int64_t inner) {
   g.batchRank = 2;

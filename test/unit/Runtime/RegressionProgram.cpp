@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RegressionProgram.h"
+#include "Products.h"
 #include "colo/Runtime/Nccl.h"
 
 #include <cmath>
@@ -144,17 +145,9 @@ void step(ColoFrame *f) { current.shape.dtype == COLO_F64 ? forward<double>(f, t
 void evaluate(ColoFrame *f) { current.shape.dtype == COLO_F64 ? forward<double>(f, false) : forward<float>(f, false); }
 
 ColoGemm product(int32_t dtype, int64_t m, int64_t n, int64_t k, int64_t am, int64_t ak, double beta) {
-  ColoGemm g = {};
-  g.dtype = dtype;
-  g.m = m;
-  g.n = n;
-  g.k = k;
+  ColoGemm g = dense(dtype, m, n, k);
   g.am = am;
   g.ak = ak;
-  g.bk = n;
-  g.bn = 1;
-  g.cm = n;
-  g.cn = 1;
   g.beta = beta;
   g.source = "Regression.fc regression.colo:3:5";
   return g;
