@@ -470,6 +470,7 @@ ExprPtr Builder::string(P::StringContext *expression) {
 }
 
 std::string Builder::unescape(antlr4::Token *token) {
+  static constexpr StringLiteral letters = "ntr\\'\"", values = "\n\t\r\\'\"";
   std::string spelled = token->getText();
   size_t quotes =
       spelled.size() >= 6 && (spelled.compare(0, 3, "\"\"\"") == 0 || spelled.compare(0, 3, "'''") == 0) ? 3 : 1;
@@ -482,10 +483,10 @@ std::string Builder::unescape(antlr4::Token *token) {
     char escaped = spelled[++i];
     if (escaped == '\n')
       continue;
-    const char *known = std::strchr("n\nt\tr\r\\\\'\'\"\"", escaped);
-    if (!known)
+    size_t known = letters.find(escaped);
+    if (known == StringRef::npos)
       fail(token, "the escapes of strings are \\n, \\t, \\r, \\\\, \\' and \\\"");
-    result += known[1];
+    result += values[known];
   }
   return result;
 }
