@@ -91,6 +91,33 @@ static Indices reshapeIndices(llvm::ArrayRef<int64_t> from, llvm::ArrayRef<int64
 // Accesses
 //===----------------------------------------------------------------------===//
 
+static Access padAccess(PadOp pad, llvm::ArrayRef<AffineExpr> indices) {
+  Access access{pad.getInput(), {}, {}};
+  llvm::ArrayRef<int64_t> in = shapeOf(pad.getInput()), out = shapeOf(pad.getResult());
+  for (size_t d = 0; d < indices.size(); ++d) {
+    int64_t stride = pad.getStrides()[d];
+    AffineExpr shifted = indices[d] - pad.getOffsets()[d];
+    access.indices.push_back(shifted.floorDiv(stride));
+    if (in[d] != out[d])
+      access.guards.push_back({shifted, in[d] * stride, stride});
+  }
+  return access;
+}
+
+static llvm::SmallVector<Access> concatAccesses(ConcatOp concat, llvm::ArrayRef<AffineExpr> indices) {
+  llvm::SmallVector<Access> accesses;
+  int64_t begin = 0, dim = concat.getDim();
+  for (Value input : concat.getInputs()) {
+    Access access{input, Indices(indices), {}};
+    access.indices[dim] = indices[dim] - begin;
+    if (concat.getInputs().size() > 1)
+      access.guards.push_back({access.indices[dim], shapeOf(input)[dim], 1});
+    begin += shapeOf(input)[dim];
+    accesses.push_back(access);
+  }
+  return accesses;
+}
+
 llvm::SmallVector<Access> colo::operandAccesses(Operation *op, llvm::ArrayRef<AffineExpr> indices) {
   MLIRContext *context = op->getContext();
   Indices same(indices);
@@ -118,31 +145,8 @@ llvm::SmallVector<Access> colo::operandAccesses(Operation *op, llvm::ArrayRef<Af
           in.push_back(index * stride + offset);
         return {{slice.getInput(), in, {}}};
       })
-      .Case([&](PadOp pad) -> llvm::SmallVector<Access> {
-        Access access{pad.getInput(), {}, {}};
-        llvm::ArrayRef<int64_t> in = shapeOf(pad.getInput()), out = shapeOf(pad.getResult());
-        for (size_t d = 0; d < indices.size(); ++d) {
-          int64_t stride = pad.getStrides()[d];
-          AffineExpr shifted = indices[d] - pad.getOffsets()[d];
-          access.indices.push_back(shifted.floorDiv(stride));
-          if (in[d] != out[d])
-            access.guards.push_back({shifted, in[d] * stride, stride});
-        }
-        return {access};
-      })
-      .Case([&](ConcatOp concat) {
-        llvm::SmallVector<Access> accesses;
-        int64_t begin = 0, dim = concat.getDim();
-        for (Value input : concat.getInputs()) {
-          Access access{input, same, {}};
-          access.indices[dim] = indices[dim] - begin;
-          if (concat.getInputs().size() > 1)
-            access.guards.push_back({access.indices[dim], shapeOf(input)[dim], 1});
-          begin += shapeOf(input)[dim];
-          accesses.push_back(access);
-        }
-        return accesses;
-      })
+      .Case([&](PadOp pad) -> llvm::SmallVector<Access> { return {padAccess(pad, indices)}; })
+      .Case([&](ConcatOp concat) { return concatAccesses(concat, indices); })
       .Case([&](EmbeddingOp embedding) -> llvm::SmallVector<Access> {
         Indices in(indices.take_front(shapeOf(embedding.getIds()).size()));
         return {{embedding.getIds(), in, {}}};

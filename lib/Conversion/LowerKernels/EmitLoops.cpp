@@ -357,14 +357,51 @@ void KernelEmitter::emitColumns(const Nest &nest) {
 // Scatter
 //===----------------------------------------------------------------------===//
 
-void KernelEmitter::emitScatter() {
+Value KernelEmitter::addressIn(llvm::ArrayRef<int64_t> strides, const Point &point) {
+  return emitAffine(builder, scatter.getLoc(), addressOf(builder.getMultiDimIdentityMap(strides.size()), strides),
+                    point);
+}
+
+void KernelEmitter::clearTable(FeatureLoop eachFeature) {
   Location loc = scatter.getLoc();
   auto table = cast<RankedTensorType>(scatter.getResult().getType());
-  auto idsType = cast<RankedTensorType>(scatter.getIds().getType());
+  const Place &place = results[returned[scatter.getResult()]];
+  forLoop(constant(0), constant(table.getDimSize(0)), [&](Value row) {
+    eachFeature(row, [&](const Point &point) {
+      Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(table.getElementType()));
+      builder.create<memref::StoreOp>(loc, zero, place.memory, addressIn(place.strides, point));
+    });
+  });
+}
+
+/// Adds one token's gradient to the row of its id, if this table has that row.
+void KernelEmitter::addToken(const Point &token, FeatureLoop eachFeature) {
+  Location loc = scatter.getLoc();
+  auto table = cast<RankedTensorType>(scatter.getResult().getType());
   const Storage &gradient = storage[scatter.getGradient()], &ids = storage[scatter.getIds()];
   const Place &place = results[returned[scatter.getResult()]];
-  Value first = mapping.lookupOrDefault(scatter.getFirstRow());
-  size_t idRank = idsType.getRank();
+  Value id = builder.create<memref::LoadOp>(loc, ids.memory, addressIn(ids.strides, token));
+  Value row = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), id);
+  row = builder.create<arith::SubIOp>(loc, row, mapping.lookupOrDefault(scatter.getFirstRow()));
+  Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, row, constant(table.getDimSize(0)));
+  auto choice = builder.create<scf::IfOp>(loc, here, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(choice.thenBlock()->getTerminator());
+  eachFeature(row, [&](const Point &point) {
+    Point source(token);
+    source.append(point.begin() + 1, point.end());
+    Value value = builder.create<memref::LoadOp>(loc, gradient.memory, addressIn(gradient.strides, source));
+    Value to = addressIn(place.strides, point);
+    Value before = builder.create<memref::LoadOp>(loc, place.memory, to);
+    value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);
+    builder.create<memref::StoreOp>(loc, value, place.memory, to);
+  });
+}
+
+void KernelEmitter::emitScatter() {
+  auto table = cast<RankedTensorType>(scatter.getResult().getType());
+  auto idsType = cast<RankedTensorType>(scatter.getIds().getType());
+  bool accumulates = results[returned[scatter.getResult()]].accumulate;
   // Units are blocks of the last feature dim for each index of the others, so that no two write one element.
   llvm::SmallVector<int64_t> sizes(table.getShape().drop_front());
   if (sizes.empty())
@@ -374,13 +411,10 @@ void KernelEmitter::emitScatter() {
   for (int64_t size : sizes)
     extent *= size;
   work = 2 * cast<RankedTensorType>(scatter.getGradient().getType()).getNumElements() +
-         (place.accumulate ? 0 : table.getNumElements());
-  auto address = [&](llvm::ArrayRef<int64_t> strides, const Point &point) {
-    return emitAffine(builder, loc, addressOf(builder.getMultiDimIdentityMap(strides.size()), strides), point);
-  };
+         (accumulates ? 0 : table.getNumElements());
   parallelLoop([&](Value unit) {
     llvm::SmallVector<Value> features = digits(unit, sizes);
-    Value lower = builder.create<arith::MulIOp>(loc, features.back(), constant(block));
+    Value lower = builder.create<arith::MulIOp>(scatter.getLoc(), features.back(), constant(block));
     Value upper = blockEnd(lower, block, columns);
     auto eachFeature = [&](Value row, llvm::function_ref<void(const Point &)> body) {
       forLoop(lower, upper, [&](Value at) {
@@ -393,35 +427,15 @@ void KernelEmitter::emitScatter() {
         body(point);
       });
     };
-    if (!place.accumulate)
-      forLoop(constant(0), constant(table.getDimSize(0)), [&](Value row) {
-        eachFeature(row, [&](const Point &point) {
-          Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(table.getElementType()));
-          builder.create<memref::StoreOp>(loc, zero, place.memory, address(place.strides, point));
-        });
-      });
-    Point token(idRank);
+    if (!accumulates)
+      clearTable(eachFeature);
+    Point token(idsType.getRank());
     std::function<void(size_t)> eachToken = [&](size_t dim) {
-      if (dim < idRank)
-        return forLoop(constant(0), constant(idsType.getDimSize(dim)), [&](Value at) {
-          token[dim] = at;
-          eachToken(dim + 1);
-        });
-      Value id = builder.create<memref::LoadOp>(loc, ids.memory, address(ids.strides, token));
-      Value row = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), id);
-      row = builder.create<arith::SubIOp>(loc, row, first);
-      Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, row, constant(table.getDimSize(0)));
-      auto choice = builder.create<scf::IfOp>(loc, here, /*withElseRegion=*/false);
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPoint(choice.thenBlock()->getTerminator());
-      eachFeature(row, [&](const Point &point) {
-        Point source(token);
-        source.append(point.begin() + 1, point.end());
-        Value value = builder.create<memref::LoadOp>(loc, gradient.memory, address(gradient.strides, source));
-        Value to = address(place.strides, point);
-        Value before = builder.create<memref::LoadOp>(loc, place.memory, to);
-        value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);
-        builder.create<memref::StoreOp>(loc, value, place.memory, to);
+      if (dim == token.size())
+        return addToken(token, eachFeature);
+      forLoop(constant(0), constant(idsType.getDimSize(dim)), [&](Value at) {
+        token[dim] = at;
+        eachToken(dim + 1);
       });
     };
     eachToken(0);

@@ -43,6 +43,13 @@ private:
   void emitColumns(const Nest &nest);
   void emitScatter();
 
+  // Scatter.
+  /// Calls a body with the place of each feature that the unit of work has in a row of the table.
+  using FeatureLoop = llvm::function_ref<void(mlir::Value, llvm::function_ref<void(const Point &)>)>;
+  void clearTable(FeatureLoop eachFeature);
+  void addToken(const Point &token, FeatureLoop eachFeature);
+  mlir::Value addressIn(llvm::ArrayRef<int64_t> strides, const Point &point);
+
   // Rows.
   void placeResults(mlir::linalg::GenericOp op, const Nest &nest);
   void emitRowNest(const Nest &nest, Point point);

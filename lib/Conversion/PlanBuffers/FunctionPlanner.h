@@ -29,7 +29,14 @@
 #include <map>
 
 namespace colo::dist {
+class AllGatherOp;
 class AllReduceOp;
+class AllSliceOp;
+class AllToAllOp;
+class BroadcastOp;
+class PermuteOp;
+class ReduceOp;
+class ReduceScatterOp;
 class WaitOp;
 } // namespace colo::dist
 
@@ -111,11 +118,20 @@ private:
     llvm::SmallVector<Root *, 2> roots;
     std::function<void()> unpack; ///< what remains to be done with what was received, may be null
   };
-  void planAllReduce(dist::AllReduceOp op);
+  void lower(dist::AllReduceOp op);
+  void lower(dist::AllGatherOp op);
+  void lower(dist::ReduceScatterOp op);
+  void lower(dist::AllToAllOp op);
+  void lower(dist::PermuteOp op);
+  void lower(dist::BroadcastOp op);
+  void lower(dist::ReduceOp op);
+  void lower(dist::AllSliceOp op);
   mlir::LogicalResult planWait(dist::WaitOp op);
   /// Calls `emit` with the operands and the stream of a collective from one place to another.
   void communicate(mlir::Operation *op, const Place &from, const Place &to,
                    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::IntegerAttr)> emit);
+  /// Members of a group over mesh axes.
+  int64_t ranksOver(mlir::ArrayAttr axes);
   Place cutLeading(const Place &place, int64_t dim, int64_t ranks);
   void joinLeading(mlir::Operation *op, const Place &from, llvm::ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
                    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::IntegerAttr)> emit);

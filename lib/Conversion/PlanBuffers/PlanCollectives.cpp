@@ -91,6 +91,8 @@ void FunctionPlanner::joinLeading(Operation *op, const Place &from, ArrayRef<int
     unpack();
 }
 
+int64_t FunctionPlanner::ranksOver(ArrayAttr axes) { return groupSize(getMesh(plan.module), axes); }
+
 /// This rank's number in the group over `axes`.
 static Value groupIndex(OpBuilder &builder, Location loc, const Mesh &mesh, ArrayAttr axes) {
   Value index = builder.create<arith::ConstantIndexOp>(loc, 0);
@@ -103,7 +105,7 @@ static Value groupIndex(OpBuilder &builder, Location loc, const Mesh &mesh, Arra
   return index;
 }
 
-void FunctionPlanner::planAllReduce(dist::AllReduceOp op) {
+void FunctionPlanner::lower(dist::AllReduceOp op) {
   StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
   auto reduce = [&](Value send, Value recv, IntegerAttr stream) {
     builder.create<rt::AllReduceOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
@@ -132,80 +134,84 @@ void FunctionPlanner::planAllReduce(dist::AllReduceOp op) {
   communicate(op, message, message, reduce);
 }
 
+void FunctionPlanner::lower(dist::AllGatherOp op) {
+  Place from = contiguous(placeOf(op.getInput()), loc);
+  joinLeading(op, from, from.shape, op.getDim(), ranksOver(op.getAxes()),
+              [&](Value send, Value recv, IntegerAttr stream) {
+                builder.create<rt::AllGatherOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(),
+                                                IntegerAttr());
+              });
+}
+
+void FunctionPlanner::lower(dist::ReduceScatterOp op) {
+  Place from = cutLeading(placeOf(op.getInput()), op.getDim(), ranksOver(op.getAxes()));
+  Place to = places[op.getResult()] = allocate(op.getResult());
+  StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
+  communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::ReduceScatterOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
+                                        kind);
+  });
+}
+
+void FunctionPlanner::lower(dist::AllToAllOp op) {
+  int64_t ranks = ranksOver(op.getAxes());
+  Place from = cutLeading(placeOf(op.getInput()), op.getDim(), ranks);
+  joinLeading(op, from, ArrayRef(from.shape).drop_front(), op.getFrom(), ranks,
+              [&](Value send, Value recv, IntegerAttr stream) {
+                builder.create<rt::AllToAllOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(),
+                                               IntegerAttr());
+              });
+}
+
+void FunctionPlanner::lower(dist::PermuteOp op) {
+  Place from = contiguous(placeOf(op.getInput()), loc);
+  Place to = places[op.getResult()] = allocate(op.getResult());
+  communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::PermuteOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
+                                  op.getSourcesAttr());
+  });
+}
+
+void FunctionPlanner::lower(dist::BroadcastOp op) {
+  Place from = contiguous(placeOf(op.getInput()), loc);
+  Place to = places[op.getResult()] = allocate(op.getResult());
+  communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::BroadcastOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
+                                    op.getRootAttr());
+  });
+}
+
+/// Each member is the root of one round, so all rounds share one place.
+void FunctionPlanner::lower(dist::ReduceOp op) {
+  Place from = contiguous(placeOf(op.getInput()), loc);
+  Place to = op.getInto() ? placeOf(op.getInto()) : allocate(op.getResult());
+  places[op.getResult()] = to;
+  StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
+  communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::ReduceOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(), kind,
+                                 op.getRootAttr());
+  });
+}
+
+/// A view: nothing moves.
+void FunctionPlanner::lower(dist::AllSliceOp op) {
+  Place place = placeOf(op.getInput());
+  int64_t dim = op.getDim(), size = op.getResult().getType().getDimSize(dim);
+  Value step = constant(size * place.strides[dim]);
+  Value block = groupIndex(builder, loc, getMesh(plan.module), op.getAxes());
+  if (op.getBlocks())
+    block = rt::buildLookup(builder, loc, block, *op.getBlocks());
+  Value shift = builder.create<arith::MulIOp>(loc, block, step);
+  place.dynamic = place.dynamic ? builder.create<arith::AddIOp>(loc, place.dynamic, shift).getResult() : shift;
+  place.shape[dim] = size;
+  places[op.getResult()] = place;
+}
+
 LogicalResult FunctionPlanner::planCollective(Operation *op) {
-  Mesh mesh = getMesh(plan.module);
-  IntegerAttr none;
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<dist::AllReduceOp>([&](dist::AllReduceOp reduce) {
-        planAllReduce(reduce);
-        return success();
-      })
-      .Case<dist::AllGatherOp>([&](dist::AllGatherOp gather) {
-        Place from = contiguous(placeOf(gather.getInput()), loc);
-        auto emit = [&](Value send, Value recv, IntegerAttr stream) {
-          builder.create<rt::AllGatherOp>(loc, send, recv, gather.getAxes(), UnitAttr(), stream, none, none);
-        };
-        joinLeading(op, from, from.shape, gather.getDim(), groupSize(mesh, gather.getAxes()), emit);
-        return success();
-      })
-      .Case<dist::ReduceScatterOp>([&](dist::ReduceScatterOp scatter) {
-        Place from = cutLeading(placeOf(scatter.getInput()), scatter.getDim(), groupSize(mesh, scatter.getAxes()));
-        Place to = places[scatter.getResult()] = allocate(scatter.getResult());
-        StringAttr kind = builder.getStringAttr(stringifyReduceKind(scatter.getKind()));
-        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
-          builder.create<rt::ReduceScatterOp>(loc, send, recv, scatter.getAxes(), UnitAttr(), stream, none, none, kind);
-        });
-        return success();
-      })
-      .Case<dist::AllToAllOp>([&](dist::AllToAllOp exchange) {
-        int64_t ranks = groupSize(mesh, exchange.getAxes());
-        Place from = cutLeading(placeOf(exchange.getInput()), exchange.getDim(), ranks);
-        auto emit = [&](Value send, Value recv, IntegerAttr stream) {
-          builder.create<rt::AllToAllOp>(loc, send, recv, exchange.getAxes(), UnitAttr(), stream, none, none);
-        };
-        joinLeading(op, from, ArrayRef(from.shape).drop_front(), exchange.getFrom(), ranks, emit);
-        return success();
-      })
-      .Case<dist::PermuteOp>([&](dist::PermuteOp permute) {
-        Place from = contiguous(placeOf(permute.getInput()), loc);
-        Place to = places[permute.getResult()] = allocate(permute.getResult());
-        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
-          builder.create<rt::PermuteOp>(loc, send, recv, permute.getAxes(), UnitAttr(), stream, none, none,
-                                        permute.getSourcesAttr());
-        });
-        return success();
-      })
-      .Case<dist::BroadcastOp>([&](dist::BroadcastOp broadcast) {
-        Place from = contiguous(placeOf(broadcast.getInput()), loc);
-        Place to = places[broadcast.getResult()] = allocate(broadcast.getResult());
-        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
-          builder.create<rt::BroadcastOp>(loc, send, recv, broadcast.getAxes(), UnitAttr(), stream, none, none,
-                                          broadcast.getRootAttr());
-        });
-        return success();
-      })
-      .Case<dist::ReduceOp>([&](dist::ReduceOp reduce) {
-        // Each member is the root of one round, so all rounds share one place.
-        Place from = contiguous(placeOf(reduce.getInput()), loc);
-        Place to = reduce.getInto() ? placeOf(reduce.getInto()) : allocate(reduce.getResult());
-        places[reduce.getResult()] = to;
-        StringAttr kind = builder.getStringAttr(stringifyReduceKind(reduce.getKind()));
-        communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
-          builder.create<rt::ReduceOp>(loc, send, recv, reduce.getAxes(), UnitAttr(), stream, none, none, kind,
-                                       reduce.getRootAttr());
-        });
-        return success();
-      })
-      .Case<dist::AllSliceOp>([&](dist::AllSliceOp keep) {
-        Place place = placeOf(keep.getInput());
-        int64_t dim = keep.getDim(), size = keep.getResult().getType().getDimSize(dim);
-        Value step = constant(size * place.strides[dim]), block = groupIndex(builder, loc, mesh, keep.getAxes());
-        if (keep.getBlocks())
-          block = rt::buildLookup(builder, loc, block, *keep.getBlocks());
-        Value shift = builder.create<arith::MulIOp>(loc, block, step);
-        place.dynamic = place.dynamic ? builder.create<arith::AddIOp>(loc, place.dynamic, shift).getResult() : shift;
-        place.shape[dim] = size;
-        places[keep.getResult()] = place;
+      .Case<dist::AllReduceOp, dist::AllGatherOp, dist::ReduceScatterOp, dist::AllToAllOp, dist::PermuteOp,
+            dist::BroadcastOp, dist::ReduceOp, dist::AllSliceOp>([&](auto collective) {
+        lower(collective);
         return success();
       })
       .Default([](Operation *other) { return other->emitOpError("is not in its local form"); });
