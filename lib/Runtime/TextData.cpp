@@ -89,9 +89,10 @@ private:
   }
 
   Status countWindows() {
-    if (static_cast<int64_t>(file.size()) < sequence + shifted)
+    int64_t window = sequence + shifted;
+    if (static_cast<int64_t>(file.size()) < window)
       return Status::user("%s: %zu bytes are too few, one window takes %lld", path.c_str(), file.size(),
-                          static_cast<long long>(sequence + shifted));
+                          static_cast<long long>(window));
     count = (static_cast<int64_t>(file.size()) - shifted) / sequence;
     return Status::ok();
   }

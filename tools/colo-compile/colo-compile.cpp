@@ -70,8 +70,8 @@ int checkFlags(const OptionTable &table, const InputArgList &args, unsigned miss
     std::string nearest;
     std::string text = arg->getAsString(args);
     if (table.findNearest(text, nearest) <= 2)
-      return usageError("unknown argument '" + text + "', did you mean '" + nearest + "'?");
-    return usageError("unknown argument '" + text + "'; --help lists what there is");
+      return usageError(Twine("unknown argument '") + text + "', did you mean '" + nearest + "'?");
+    return usageError(Twine("unknown argument '") + text + "'; --help lists what there is");
   }
   return ExitDone;
 }

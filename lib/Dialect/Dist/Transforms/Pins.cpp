@@ -29,6 +29,7 @@ LogicalResult Partitioner::restrictToPin(Operation *op, const FactorMap &map, Op
   std::optional<int> axis = mesh.find(name);
   if (!axis) {
     std::vector<std::string> names;
+    names.reserve(mesh.names.size());
     for (StringRef known : mesh.names)
       names.push_back(("'" + known + "'").str());
     return op->emitError("shard() over axis '")
