@@ -28,11 +28,13 @@ struct Packed {
 };
 } // namespace
 
+static void runPacked(Packed *packed) { packed->run(packed->payload); }
+
 static void submitPacked(cudaStream_t stream, void (*run)(void *), const void *payload, size_t bytes) {
   Packed packed;
   packed.run = run;
   std::memcpy(packed.payload, payload, std::min(bytes, sizeof packed.payload));
-  reinterpret_cast<Stream *>(stream)->submit(+[](Packed *p) { p->run(p->payload); }, packed);
+  reinterpret_cast<Stream *>(stream)->submit<runPacked>(packed);
 }
 
 static bool isSynchronous(cudaStream_t stream) {

@@ -122,9 +122,9 @@ static void awaitEvent(EventTask *task) {
     task->completed->waitChange(done, 1000);
 }
 
-void Event::record(Stream &stream) { stream.submit(completeEvent, EventTask{&completed, ++issued}); }
+void Event::record(Stream &stream) { stream.submit<completeEvent>(EventTask{&completed, ++issued}); }
 
-void Event::wait(Stream &stream) { stream.submit(awaitEvent, EventTask{&completed, issued}); }
+void Event::wait(Stream &stream) { stream.submit<awaitEvent>(EventTask{&completed, issued}); }
 
 } // namespace colo::runtime
 

@@ -216,7 +216,7 @@ static ncclResult_t enqueue(const Descriptor &descriptor, ncclComm_t handle, cud
   }
   if (!stream || stream->isSynchronous())
     return runNow(descriptor, comm);
-  stream->submit(runQueued, QueuedOperation{descriptor, comm, true});
+  stream->submit<runQueued>(QueuedOperation{descriptor, comm, true});
   return ncclSuccess;
 }
 
@@ -243,7 +243,7 @@ static ncclResult_t groupEnd() {
     bool last = true;
     for (size_t j = i + 1; j < g.operations.size(); ++j)
       last &= g.operations[j].second != stream;
-    stream->submit(runQueued, QueuedOperation{g.operations[i].first.descriptor, g.operations[i].first.comm, last});
+    stream->submit<runQueued>(QueuedOperation{g.operations[i].first.descriptor, g.operations[i].first.comm, last});
   }
   g.operations.clear();
   ncclResult_t result = runOperations(g.batch.data(), g.batch.size());

@@ -57,10 +57,10 @@ public:
 
   /// Queues run(payload); blocks while the queue is full. `payload` is copied.
   /// On the synchronous stream it runs at once.
-  template <typename T> void submit(void (*run)(T *), const T &payload) {
+  template <auto run, typename T> void submit(const T &payload) {
     static_assert(sizeof(T) <= payloadBytes && std::is_trivially_copyable<T>::value, "payload does not fit");
     Task task;
-    task.run = reinterpret_cast<Run>(run);
+    task.run = [](void *queued) { run(static_cast<T *>(queued)); };
     std::memcpy(task.payload, &payload, sizeof(T));
     push(task);
   }
