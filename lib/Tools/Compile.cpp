@@ -81,6 +81,7 @@ private:
   int runPhases();
   int verifyDiagnostics();
   static void forwardToVerifier(const llvm::SMDiagnostic &diagnostic, void *self);
+  void finishForwarded();
   int load(llvm::StringRef path, unsigned &bufferId);
   int loadInputs();
   int loadSchedule();
@@ -112,7 +113,8 @@ private:
   /// Exists with --verify-diagnostics; `reporting` while it speaks itself.
   std::unique_ptr<SourceMgrDiagnosticVerifierHandler> verifier;
   bool reporting = false;
-  unsigned verifiedBuffers = 0; ///< the first so many buffers hold expectations
+  std::optional<Diagnostic> forwarded; ///< waits for the notes that follow it
+  unsigned verifiedBuffers = 0;        ///< the first so many buffers hold expectations
 };
 
 int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
@@ -418,19 +420,34 @@ void Compilation::forwardToVerifier(const llvm::SMDiagnostic &diagnostic, void *
   // Notes inside the standard layers cannot be expected in the user's files.
   if (compilation->sources.FindBufferContainingLoc(diagnostic.getLoc()) > compilation->verifiedBuffers)
     return;
-  compilation->reporting = true;
   DiagnosticSeverity severity = diagnostic.getKind() == llvm::SourceMgr::DK_Error     ? DiagnosticSeverity::Error
                                 : diagnostic.getKind() == llvm::SourceMgr::DK_Warning ? DiagnosticSeverity::Warning
                                 : diagnostic.getKind() == llvm::SourceMgr::DK_Remark  ? DiagnosticSeverity::Remark
                                                                                       : DiagnosticSeverity::Note;
   auto location = FileLineColLoc::get(&compilation->context, diagnostic.getFilename(), diagnostic.getLineNo(),
                                       diagnostic.getColumnNo() + 1);
-  compilation->context.getDiagEngine().emit(location, severity) << diagnostic.getMessage();
-  compilation->reporting = false;
+  if (severity == DiagnosticSeverity::Note) {
+    if (compilation->forwarded)
+      compilation->forwarded->attachNote(location) << diagnostic.getMessage();
+    return;
+  }
+  compilation->finishForwarded();
+  compilation->forwarded.emplace(location, severity);
+  *compilation->forwarded << diagnostic.getMessage();
+}
+
+void Compilation::finishForwarded() {
+  if (!forwarded)
+    return;
+  reporting = true;
+  context.getDiagEngine().emit(std::move(*forwarded));
+  reporting = false;
+  forwarded.reset();
 }
 
 /// Whether what was said is what the sources' comments expect, nothing missing and nothing more.
 int Compilation::verifyDiagnostics() {
+  finishForwarded();
   reporting = true;
   return failed(verifier->verify()) ? ExitInput : ExitDone;
 }
