@@ -62,6 +62,10 @@ LogicalResult colo::linkExecutable(StringRef object, StringRef runtimeArchive, S
                                        "-Wl,--build-id=none"};
   if (llvm::sys::findProgramByName("ld.lld-19") && StringRef(driver).contains("clang++-19"))
     args.push_back("-fuse-ld=lld");
+#ifdef COLO_SANITIZE
+  // The runtime of such a build needs what the sanitizers bring.
+  args.push_back("-fsanitize=address,undefined");
+#endif
   std::optional<StringRef> redirects[] = {StringRef(), StringRef(log), StringRef(log)};
   int code = llvm::sys::ExecuteAndWait(driver, args, std::nullopt, redirects, 0, 0, &message);
   if (code != 0) {
