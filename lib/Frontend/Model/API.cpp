@@ -32,7 +32,7 @@ static void eraseDeadOps(mlir::ModuleOp program) {
 /// The standard layers are one buffer, however often models are imported: a place in them belongs to the first.
 static unsigned addPrelude(SourceMgr &sources) {
   StringRef text(model::preludeText, sizeof(model::preludeText) - 1);
-  if (unsigned known = sources.FindBufferContainingLoc(SMLoc::getFromPointer(text.data())))
+  if (unsigned known = sources.FindBufferContainingLoc(SMLoc::getFromPointer(text.begin())))
     return known;
   return sources.AddNewSourceBuffer(MemoryBuffer::getMemBuffer(text, "Prelude.colo"), SMLoc());
 }

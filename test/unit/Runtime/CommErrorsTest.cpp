@@ -127,8 +127,7 @@ TEST(CommErrors, argumentsThatCannotBe) {
     float value = 0;
     EXPECT_EQ(ncclInvalidArgument, ncclBroadcast(&value, &value, 1, ncclFloat32, 2, comm, nullptr));
     EXPECT_EQ(ncclInvalidArgument, ncclSend(&value, 1, ncclFloat32, -1, comm, nullptr));
-    EXPECT_EQ(ncclInvalidArgument,
-              ncclAllReduce(&value, &value, 1, static_cast<ncclDataType_t>(42), ncclSum, comm, nullptr));
+    EXPECT_EQ(ncclInvalidArgument, ncclAllReduce(&value, &value, 1, ncclNumTypes, ncclSum, comm, nullptr));
     EXPECT_EQ(ncclInvalidUsage, ncclGroupEnd());
   });
 }
