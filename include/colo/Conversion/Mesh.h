@@ -12,6 +12,7 @@
 
 namespace colo {
 
+/// `name` lies in the module's `dist.mesh`; `size` in ranks.
 struct MeshAxis {
   llvm::StringRef name;
   int64_t size;
@@ -23,7 +24,7 @@ using Mesh = llvm::SmallVector<MeshAxis, 3>;
 /// The axes of the module's `dist.mesh`; empty without one: one tensor rank.
 Mesh getMesh(mlir::ModuleOp module);
 
-/// Ranks of a group over these axes, replicas aside.
+/// Ranks of a group over these axes, names of the mesh's, replicas aside; 1 over none.
 int64_t groupSize(const Mesh &mesh, mlir::ArrayAttr axes);
 
 } // namespace colo

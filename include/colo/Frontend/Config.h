@@ -43,6 +43,7 @@ template <typename T> struct Sourced {
 /// by this name (lib/Dialect/Dist/Policies); nothing else compares it.
 using TensorMode = std::string; // "none", "1d", "2d", "2.5d", "3d", "sequence", "ulysses"
 
+/// Defaults are those of torch.optim for the type.
 struct OptimizerConfig {
   Sourced<std::string> type{"AdamW"}; // SGD, Adam, AdamW
   Sourced<double> lr{1e-3}, momentum{0}, dampening{0}, beta1{0.9}, beta2{0.999}, eps{1e-8}, weightDecay{0.01};
@@ -53,6 +54,7 @@ struct OptimizerConfig {
   llvm::SMLoc decayExemptLoc{};
 };
 
+/// The learning rate by steps (optimizer updates), from OptimizerConfig::lr.
 struct ScheduleConfig {
   Sourced<std::string> type{"constant"}; // constant, linear, cosine
   Sourced<int64_t> warmupSteps{0};
@@ -63,6 +65,7 @@ struct ScheduleConfig {
 /// What `-D name=value` and `model=dict(...)` give a Model's parameters.
 using ModelValue = std::variant<int64_t, double, bool, std::string>;
 
+/// A legal configuration; what a size divides in the model is checked later, at the op. Sizes count ranks.
 struct ParallelConfig {
   Sourced<int64_t> pipeline{1};
   Sourced<std::string> pipelineSchedule{"1f1b"}; // a name, or a file of actions that ends in .csv

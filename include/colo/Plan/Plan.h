@@ -87,6 +87,7 @@ struct PlannedStage {
   int64_t flops = 0;                     ///< of one step's products
 };
 
+/// Of one rank and one optimizer step.
 struct Plan {
   std::vector<std::pair<std::string, int64_t>> mesh;         ///< tensor axes and sizes, major to minor
   int64_t ranks = 1;                                         ///< of the tensor group
@@ -129,7 +130,9 @@ std::string describe(mlir::Location loc);
 
 /// `replicas` 0: those that the configuration asks for, if it does.
 Plan computePlan(mlir::ModuleOp module, int64_t replicas = 0);
+/// As --plan shows it: a table of each kind.
 void printPlanText(const Plan &plan, llvm::raw_ostream &os);
+/// As --plan=json: one object; of what unknown replicas decide, -1 or null.
 void printPlanJSON(const Plan &plan, llvm::raw_ostream &os);
 /// Adds the attribute "memory", bytes by what they are for, to the object that is open.
 void printMemoryJSON(const Plan &plan, llvm::json::OStream &json);

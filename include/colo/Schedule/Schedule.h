@@ -64,6 +64,7 @@ inline bool isReceive(ActionKind kind) {
 /// "F", "SA", ….
 llvm::StringRef mnemonic(ActionKind kind);
 
+/// One thing that a pipeline rank does, numbers from 0.
 struct Action {
   ActionKind kind = ActionKind::Forward;
   /// A transfer posted together with the action before it, as one group that
@@ -86,6 +87,7 @@ struct Action {
   std::string text() const;
 };
 
+/// What every pipeline rank does, in its order. Not necessarily legal: see ScheduleProblem::verify.
 struct Schedule {
   /// One list per pipeline rank.
   std::vector<std::vector<Action>> ranks;
@@ -132,7 +134,7 @@ enum class Placement {
   Vee   ///< rank v, then 2p-1-v: the second chunk runs back (2405.15362)
 };
 
-/// What one virtual stage costs for one micro-batch. A full backward takes
+/// What one virtual stage costs for one micro-batch, in seconds where nothing else is said. A full backward takes
 /// inputGradient + weightGradient.
 struct StageCost {
   double forward = 1, inputGradient = 1, weightGradient = 1;
@@ -143,6 +145,7 @@ struct StageCost {
   double weightActivation = 1;
 };
 
+/// What a schedule is for: `check` says whether the problem is one, `verify` whether a schedule solves it.
 struct ScheduleProblem {
   int64_t stages = 1;       ///< pipeline ranks, p
   int64_t microBatches = 1; ///< m

@@ -20,11 +20,13 @@
 
 namespace colo::schedule {
 
+/// Seconds since the step began.
 struct Interval {
   double start = 0, end = 0;
   double length() const { return end - start; }
 };
 
+/// One pipeline rank's step.
 struct RankTimeline {
   /// Parallel to the rank's list of actions.
   std::vector<Interval> actions;
@@ -40,8 +42,9 @@ struct RankTimeline {
   double peakBytes = 0;
 };
 
+/// One step of all ranks.
 struct Timeline {
-  double makespan = 0;
+  double makespan = 0; ///< seconds until the last rank has done
   std::vector<RankTimeline> ranks;
   /// Per virtual stage, the most of its activations alive at once.
   std::vector<int64_t> peakLiveOfStage;

@@ -14,6 +14,7 @@
 
 namespace colo {
 
+/// Legal values are checked where they come in, at the command line.
 struct TargetOptions {
   /// "native", "x86-64-v3" (AVX2) or "x86-64-v4" (AVX-512).
   std::string cpu = "native";

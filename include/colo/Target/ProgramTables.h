@@ -27,12 +27,15 @@ template <typename T> struct Named {
   T fields{};
 };
 
+/// One place that communicates: a kind of collective and its place in the source, the index of its communicator, the
+/// bytes of its buffer, its executions in a step.
 struct SiteTable {
   std::string kind, source;
   int32_t comm = -1;
   int64_t bytes = 0, perStep = 0;
 };
 
+/// Everything that `colo_program` points to.
 struct ProgramTables {
   std::string model, build, plan;
   /// Scalars of ColoProgram, `abi` and `optimizer` included; pointers and counts are ignored.

@@ -23,6 +23,7 @@
 
 namespace colo {
 
+/// Of the tool.
 enum ExitCode { ExitDone = 0, ExitInput = 1, ExitUsage = 2, ExitInternal = 70 };
 
 /// In the order of a compile.
@@ -30,8 +31,10 @@ enum class Phase { AST, Colo, Staged, Autodiff, Sharded, SPMD, Linalg, Buffers, 
 
 /// The names of --emit, in the order of Phase.
 llvm::ArrayRef<llvm::StringRef> phaseNames();
+/// Nothing for a name that is none of them.
 std::optional<Phase> parsePhase(llvm::StringRef name);
 
+/// What the command line asks for.
 struct CompileRequest {
   std::string modelFile;  ///< may be empty with --check and --print-config
   std::string configFile; ///< empty: all defaults

@@ -27,6 +27,8 @@ dist::ShardingOptions shardingOptions(const ParallelConfig &config);
 void setTensorGroup(ParallelConfig &config, const dist::ShardingOptions &group);
 /// Why the rows of a micro-batch cannot be cut as the mode cuts them; empty if they can.
 std::string describeBatchError(const ParallelConfig &config);
+/// What the optimizer step is built from. Parameters without weight decay are marked in the program
+/// (ModelOptions::decayExempt) instead.
 Training trainingSettings(const ParallelConfig &config);
 
 /// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Staged

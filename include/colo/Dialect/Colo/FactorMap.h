@@ -28,6 +28,7 @@ enum class FactorKind {
   Ring,       ///< must be whole unless the op is expanded as a ring
 };
 
+/// One loop of an op's nest, of `size` iterations.
 struct Factor {
   int64_t size;
   FactorKind kind;
@@ -38,6 +39,7 @@ struct Factor {
 using DimFactors = llvm::SmallVector<int, 1>;
 using TensorFactors = llvm::SmallVector<DimFactors, 4>;
 
+/// The factors of one op, and which of them each dim of its tensors is made of.
 struct FactorMap {
   llvm::SmallVector<Factor, 6> factors;
   llvm::SmallVector<TensorFactors, 3> operands; ///< one per operand

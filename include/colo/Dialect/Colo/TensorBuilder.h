@@ -20,6 +20,8 @@
 
 namespace colo {
 
+/// Creates colo ops at `builder`'s insertion point, all at one location; `builder` outlives it. Operands of a binary op
+/// have one shape.
 class TensorBuilder {
 public:
   TensorBuilder(mlir::OpBuilder &builder, mlir::Location loc) : builder(builder), loc(loc) {}

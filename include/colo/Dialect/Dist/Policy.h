@@ -102,6 +102,8 @@ struct ProductPlan {
   bool summa = false;
 };
 
+/// One tensor mode: its mesh, and the choices that the engine (dist-shard) leaves to modes. It holds no IR and reports
+/// nothing; what cannot be cut is an error of the engine's at the op.
 class Policy {
 public:
   virtual ~Policy();
@@ -127,6 +129,7 @@ public:
   /// and values that are made so stay partial over it as long as ops are linear in them.
   virtual bool mayRepeat(llvm::StringRef axis) const;
 
+  /// How attention divides its work over `axis`.
   virtual AttentionCut attentionCut(llvm::StringRef axis) const;
 
   /// Fixes a product or lookup as a whole. Where it does not, the engine asks
@@ -151,6 +154,7 @@ private:
 int chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
                        llvm::function_ref<bool(int factor)> survives);
 
+/// Whether the registry knows the name, "none" included.
 bool isModeSupported(llvm::StringRef mode);
 /// Comma-separated, for messages.
 std::string supportedModes();

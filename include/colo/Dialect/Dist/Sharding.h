@@ -89,9 +89,11 @@ struct Sharding {
 /// Of an encoded type; whole and complete where there is no encoding. Fails on
 /// an axis that the mesh does not have.
 std::optional<Sharding> shardingOf(mlir::Type type, const Mesh &mesh);
+/// The encoding that says `sharding` by the names of `mesh`'s axes.
 ShardAttr shardAttr(mlir::MLIRContext *context, const Sharding &sharding, const Mesh &mesh);
 /// The type with the sharding as its encoding; without one if the mesh has no axis.
 mlir::RankedTensorType withSharding(mlir::Type type, const Sharding &sharding, const Mesh &mesh);
+/// The same without a sharding; it is a ranked tensor type.
 mlir::RankedTensorType withoutEncoding(mlir::Type type);
 
 /// Whether the dims divide.
@@ -101,6 +103,7 @@ llvm::SmallVector<int64_t> localShape(llvm::ArrayRef<int64_t> shape, const Shard
 /// Elements of each rank's part.
 int64_t localElements(llvm::ArrayRef<int64_t> shape, const Sharding &sharding, const Mesh &mesh);
 
+/// The collectives that change a sharding.
 enum class StepKind { AllGather, AllSlice, AllReduce, ReduceScatter, AllToAll, Permute };
 
 /// One collective in global form.

@@ -37,6 +37,7 @@ inline constexpr llvm::StringLiteral kRankAttr = "pipe.rank", kSharedAttr = "pip
 /// On colo.param: the name in files where the symbol differs, since a parameter's layers, or its copies, lie on several
 /// ranks.
 inline constexpr llvm::StringLiteral kNameAttr = "pipe.name";
+/// That name, or the symbol.
 llvm::StringRef nameOf(ParamOp param);
 
 /// The schedule of a module, null without one: one stage.
@@ -49,6 +50,7 @@ mlir::FailureOr<schedule::Schedule> scheduleOf(ScheduleOp op);
 
 /// Draws the schedule of a module, if it has one, as it would run with these costs: a row a rank.
 void printTimeline(mlir::ModuleOp module, llvm::raw_ostream &os);
+/// The same as a picture, one SVG document.
 void printTimelineSvg(mlir::ModuleOp module, llvm::raw_ostream &os);
 
 } // namespace colo::pipe
