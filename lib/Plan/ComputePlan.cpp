@@ -114,8 +114,12 @@ PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t pi
   bool overReplicas = op->hasAttr("data_parallel");
   if (overReplicas)
     use.axes.push_back(kReplicas.str());
-  if (!overReplicas || replicas)
-    use.sent = trafficOf(op, groupSize(mesh, axes) * (stages ? stages.size() : 1) * (overReplicas ? replicas : 1));
+  use.rounds = roundsOf(op);
+  if (overReplicas && !replicas)
+    return use;
+  int64_t members = groupSize(mesh, axes) * (stages ? stages.size() : 1) * (overReplicas ? replicas : 1);
+  use.sent = trafficOf(op, members, use.rounds);
+  use.most = trafficOf(op, members).most().bytes;
   return use;
 }
 
@@ -124,9 +128,7 @@ std::vector<AxesTotal> totalsOf(ArrayRef<PlannedCollective> collectives) {
   for (const PlannedCollective &use : collectives) {
     if (!use.perStep)
       continue;
-    std::optional<GroupTraffic> sent;
-    if (use.sent)
-      sent = *use.sent * use.perStep;
+    std::optional<GroupTraffic> sent = use.sentPerStep();
     auto it = llvm::find_if(totals, [&](const AxesTotal &total) { return total.axes == use.axes; });
     if (it == totals.end())
       totals.push_back({use.axes, sent});

@@ -15,8 +15,8 @@ using namespace colo;
 static std::string join(llvm::ArrayRef<std::string> axes) { return llvm::join(axes, ","); }
 
 /// A number of the rank that sends most in a step.
-static std::string most(const std::optional<GroupTraffic> &sent, int64_t Traffic::*number, int64_t times = 1) {
-  return sent ? std::to_string(sent->most().*number * times) : "by replicas";
+static std::string most(const std::optional<GroupTraffic> &sent, int64_t Traffic::*number) {
+  return sent ? std::to_string(sent->most().*number) : "by replicas";
 }
 
 static std::string mebibytes(int64_t bytes) { return llvm::formatv("{0,12:f2} MiB", bytes / 1048576.0).str(); }
@@ -48,14 +48,14 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   for (const PlannedCollective &use : plan.collectives)
     if (use.perStep)
       os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14} {5,11}  {6}\n", use.kind, join(use.axes), use.perStep,
-                          use.payload, most(use.sent, &Traffic::bytes, use.perStep),
-                          most(use.sent, &Traffic::messages, use.perStep), use.source);
+                          use.payload, most(use.sentPerStep(), &Traffic::bytes),
+                          most(use.sentPerStep(), &Traffic::messages), use.source);
   for (const AxesTotal &total : plan.totals)
     os << llvm::formatv("  {0,-51} {1,14} {2,11}\n", "total over " + join(total.axes),
                         most(total.sent, &Traffic::bytes), most(total.sent, &Traffic::messages));
 }
 
-/// Runs of members in their order: [members, bytes, messages], each of one execution or step.
+/// Runs of members in their order: [members, bytes, messages], each of `rounds` executions.
 static void printSent(llvm::json::OStream &json, const std::optional<GroupTraffic> &sent) {
   if (!sent)
     return json.attribute("sent", nullptr);
@@ -69,9 +69,9 @@ static void printSent(llvm::json::OStream &json, const std::optional<GroupTraffi
   });
 }
 
-static void printMost(llvm::json::OStream &json, const std::optional<GroupTraffic> &sent, int64_t times) {
-  json.attribute("bytes_per_step", sent ? sent->most().bytes * times : -1);
-  json.attribute("messages_per_step", sent ? sent->most().messages * times : -1);
+static void printMost(llvm::json::OStream &json, const std::optional<GroupTraffic> &sent) {
+  json.attribute("bytes_per_step", sent ? sent->most().bytes : -1);
+  json.attribute("messages_per_step", sent ? sent->most().messages : -1);
 }
 
 void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
@@ -105,8 +105,9 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
           json.attribute("kind", use.kind);
           json.attribute("axes", join(use.axes));
           json.attribute("executions_per_step", use.perStep);
+          json.attribute("rounds", use.rounds);
           json.attribute("payload", use.payload);
-          printMost(json, use.sent, use.perStep);
+          printMost(json, use.sentPerStep());
           printSent(json, use.sent);
           json.attribute("source", use.source);
         });
@@ -115,7 +116,7 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
       for (const AxesTotal &total : plan.totals)
         json.object([&] {
           json.attribute("axes", join(total.axes));
-          printMost(json, total.sent, 1);
+          printMost(json, total.sent);
         });
     });
   });

@@ -12,6 +12,7 @@
 
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "colo/Plan/Plan.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -123,16 +124,32 @@ static GroupTraffic permute(rt::PermuteOp op, int64_t ranks) {
                       [&](int64_t member) { return sends[member] ? Traffic{bytesOf(op.getSend()), 1} : Traffic{}; });
 }
 
-/// Member `root` sends as `atRoot` says, all others as `elsewhere`.
-static GroupTraffic rooted(int64_t members, int64_t root, Traffic atRoot, Traffic elsewhere) {
+/// Each of the members from `root` on is the root of one of `rounds` executions, in which it sends as `atRoot` says and
+/// all others as `elsewhere`.
+static GroupTraffic rooted(int64_t members, int64_t root, int64_t rounds, Traffic atRoot, Traffic elsewhere) {
   llvm::SmallVector<int64_t> starts = {0};
-  for (int64_t start : {root, root + 1})
+  for (int64_t start : {root, root + rounds})
     if (start > 0 && start < members)
       starts.push_back(start);
-  return GroupTraffic(members, starts, [&](int64_t member) { return member == root ? atRoot : elsewhere; });
+  return GroupTraffic(members, starts, [&](int64_t member) {
+    bool isRoot = member >= root && member < root + rounds;
+    return isRoot ? atRoot + elsewhere * (rounds - 1) : elsewhere * rounds;
+  });
 }
 
-GroupTraffic colo::trafficOf(Operation *collective, int64_t ranks) {
+int64_t colo::roundsOf(Operation *collective) {
+  Value round;
+  if (auto broadcast = dyn_cast<rt::BroadcastOp>(collective))
+    round = broadcast.getRound();
+  else if (auto reduce = dyn_cast<rt::ReduceOp>(collective))
+    round = reduce.getRound();
+  if (!round)
+    return 1;
+  auto loop = cast<scf::ForOp>(cast<BlockArgument>(round).getOwner()->getParentOp());
+  return *getConstantIntValue(loop.getUpperBound());
+}
+
+GroupTraffic colo::trafficOf(Operation *collective, int64_t ranks, int64_t rounds) {
   int64_t others = ranks - 1;
   if (!others)
     return alike(ranks, {});
@@ -144,10 +161,12 @@ GroupTraffic colo::trafficOf(Operation *collective, int64_t ranks) {
       .Case<rt::AllToAllOp>([&](rt::AllToAllOp op) {
         return alike(ranks, {others * (elementsOf(op.getSend()) / ranks * elementBytes(op.getSend())), others});
       })
-      .Case<rt::BroadcastOp>(
-          [&](rt::BroadcastOp op) { return rooted(ranks, op.getRoot(), {others * bytesOf(op.getSend()), others}, {}); })
-      .Case<rt::ReduceOp>([&](rt::ReduceOp op) { return rooted(ranks, op.getRoot(), {}, {bytesOf(op.getSend()), 1}); })
-      .Case<rt::SendOp>([&](rt::SendOp op) { return rooted(ranks, op.getRank(), {bytesOf(op.getBuffer()), 1}, {}); })
+      .Case<rt::BroadcastOp>([&](rt::BroadcastOp op) {
+        return rooted(ranks, op.getRoot(), rounds, {others * bytesOf(op.getSend()), others}, {});
+      })
+      .Case<rt::ReduceOp>(
+          [&](rt::ReduceOp op) { return rooted(ranks, op.getRoot(), rounds, {}, {bytesOf(op.getSend()), 1}); })
+      .Case<rt::SendOp>([&](rt::SendOp op) { return rooted(ranks, op.getRank(), 1, {bytesOf(op.getBuffer()), 1}, {}); })
       .Case<rt::ReceiveOp>([&](rt::ReceiveOp) { return alike(ranks, {}); })
       .Case<rt::PermuteOp>([&](rt::PermuteOp op) { return permute(op, ranks); });
 }

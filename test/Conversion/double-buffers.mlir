@@ -1,4 +1,4 @@
-// RUN: colo-opt %s -dist-expand-summa -overlap-collectives -plan-buffers -rt-verify-buffers -split-input-file | FileCheck %s
+// RUN: colo-opt %s -dist-expand-summa -overlap-collectives -plan-buffers -cse -rt-verify-buffers -split-input-file | FileCheck %s
 
 // What a product of M x K by K x N needs beside operands and result on q x q ranks is two parts of what travels: 2(MK+KN)/q^2
 // elements, whatever q. Here M=24, K=48, N=96.
@@ -50,5 +50,28 @@ func.func private @gradient(%dy: tensor<8x32xf32>, %w: tensor<16x32xf32>) -> ten
 }
 func.func @main(%dy: tensor<8x32xf32>, %w: tensor<16x32xf32>) attributes {colo.role = "entry"} {
   %y = colo.call @gradient(%dy, %w) params [] : (tensor<8x32xf32>, tensor<16x32xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// A loop of rounds changes the places of the parts from round to round, q = 8: (2*4*8 + 2*8*16) * 4 bytes.
+dist.mesh @mesh <["row"=8, "col"=8]>
+// CHECK-LABEL: func.func private @product
+// CHECK-SAME: memref<1280xi8>
+// CHECK: scf.for
+// CHECK: %[[ODD:.*]] = arith.trunci
+// CHECK: %[[NEXT:.*]] = arith.select %[[ODD]], %[[A:.*]], %[[B:.*]] : memref<4x8xf32>
+// CHECK: rt.broadcast %{{.*}}, %[[NEXT]]
+// CHECK: %[[NOW:.*]] = arith.select %[[ODD]], %[[B]], %[[A]] : memref<4x8xf32>
+// CHECK: rt.gemm %[[NOW]]
+func.func private @product(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>) -> tensor<4x16xf32> {
+  %0 = dist.all_gather %x dim 1 over @mesh ["col"] : tensor<4x8xf32> -> tensor<4x64xf32>
+  %1 = dist.all_gather %w dim 0 over @mesh ["row"] : tensor<8x16xf32> -> tensor<64x16xf32>
+  %y = colo.einsum "mk,kn->mn", %0, %1 {dist.algorithm = "summa"} : tensor<4x64xf32>, tensor<64x16xf32> -> tensor<4x16xf32>
+  return %y : tensor<4x16xf32>
+}
+func.func @main(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>) attributes {colo.role = "entry"} {
+  %y = colo.call @product(%x, %w) params [] : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
   return
 }

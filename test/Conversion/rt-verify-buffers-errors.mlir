@@ -140,3 +140,69 @@ func.func @in_flight_across_a_call(%ws: memref<1024xi8>) {
   return
 }
 func.func private @f()
+
+// -----
+
+func.func @in_flight_into_the_next_round(%ws: memref<1024xi8>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c6 = arith.constant 6 : index
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  rt.fill %a : memref<64xf32>
+  scf.for %i = %c0 to %c6 step %c1 {
+    // expected-note @below {{starts here}}
+    rt.broadcast %a, %b over ["tp"] {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+    rt.record {event = 4 : i64, stream = 2 : i64}
+    // expected-error @below {{is reached while a collective is in flight}}
+    scf.yield
+  }
+  return
+}
+
+// -----
+
+// Only the second round shows it.
+func.func @next_round_needs_what_a_temporary_took(%ws: memref<1024xi8>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %t = rt.slot %ws at 0 {rt.value = array<i64: 2, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  rt.fill %a : memref<64xf32>
+  scf.for %i = %c0 to %c2 step %c1 {
+    // expected-error @below {{uses value 0 after its memory was given away}}
+    rt.launch @k(%a) outs(%b) : (memref<64xf32>) -> () outs memref<64xf32>
+    // expected-note @below {{first used here}}
+    rt.launch @k(%b) outs(%t) : (memref<64xf32>) -> () outs memref<64xf32>
+  }
+  return
+}
+
+// -----
+
+// The round that is odd reads what is on its way.
+func.func @forgets_to_change_places(%ws: memref<1024xi8>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<1024xi8> to memref<64xf32>
+  %b = rt.slot %ws at 256 {rt.value = array<i64: 1, 256, 512>} : memref<1024xi8> to memref<64xf32>
+  %s = rt.slot %ws at 512 {rt.value = array<i64: 2, 512, 768>} : memref<1024xi8> to memref<64xf32>
+  %t = rt.slot %ws at 768 {rt.value = array<i64: 3, 768, 1024>} : memref<1024xi8> to memref<64xf32>
+  rt.fill %a : memref<64xf32>
+  rt.fill %s : memref<64xf32>
+  scf.for %i = %c0 to %c2 step %c1 {
+    %n = arith.index_cast %i : index to i64
+    %odd = arith.trunci %n : i64 to i1
+    %now = arith.select %odd, %b, %a : memref<64xf32>
+    // expected-note @below {{starts here}}
+    rt.broadcast %s, %b over ["tp"] plus %i {root = 0 : i64, stream = 2 : i64} : memref<64xf32>, memref<64xf32>
+    rt.record {event = 4 : i64, stream = 2 : i64}
+    // expected-error @below {{uses value 1 while it is in flight}}
+    rt.launch @k(%now) outs(%t) : (memref<64xf32>) -> () outs memref<64xf32>
+    rt.wait {event = 4 : i64, stream = 0 : i64}
+  }
+  return
+}

@@ -86,6 +86,7 @@ LAYOUTS = [
     [one_d_sequence_parallel(size) for size in (2, 3, 4)],
     [grid(2), grid(2, replicas=2)],
     [grid(3)],
+    [grid(4)],
     [planes(2, 2), planes(3, 2)],
     [planes(3, 1)],
     [cube(2), cube(2, replicas=2)],

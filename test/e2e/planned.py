@@ -46,7 +46,8 @@ def planned_at(site, plan, replica, coordinates):
     member = member_of(site, plan["mesh"], replica, coordinates)
     for count, sent, messages in site["sent"]:
         if member < count:
-            return Traffic(sent * site["executions_per_step"], messages * site["executions_per_step"])
+            times = site["executions_per_step"] // site["rounds"]
+            return Traffic(sent * times, messages * times)
         member -= count
     raise ValueError(f"{site} has no such member")
 

@@ -18,7 +18,7 @@ import numpy
 import options
 import safetensors_io
 
-LAYOUTS = [(4, "2d", "", 2), (9, "2d", "", 3), (8, "2.5d", ", depth=2", 2)]
+LAYOUTS = [(4, "2d", "", 2), (9, "2d", "", 3), (16, "2d", "", 4), (8, "2.5d", ", depth=2", 2)]
 KEEPS_RESULT = {"attn.qkv", "attn.proj", "mlp.fc"}
 KEEPS_INPUT = {"mlp.proj"}
 MICRO_BATCHES = 2

@@ -70,9 +70,16 @@ struct PlannedCollective {
   std::string kind;                 ///< all_reduce, …
   std::string source;               ///< "GPT2.h.attn.proj gpt2.colo:12:9"
   std::vector<std::string> axes;    ///< tensor axes; "dp" last if over replicas too
-  std::optional<GroupTraffic> sent; ///< in one execution; nothing where an unknown number of replicas decides
+  std::optional<GroupTraffic> sent; ///< in `rounds` executions; nothing where an unknown number of replicas decides
   int64_t perStep;                  ///< executions; 0 where only evaluation gets
   int64_t payload;                  ///< bytes of the buffer that is reduced, gathered, exchanged
+  int64_t rounds = 1;               ///< executions that belong together: each round of a loop may have another root
+  int64_t most = -1;                ///< bytes in one execution of the member that sends most; -1 as `sent`
+
+  /// What the members send in a step.
+  std::optional<GroupTraffic> sentPerStep() const {
+    return sent ? std::optional(*sent * (perStep / rounds)) : std::nullopt;
+  }
 };
 
 /// Everything that is sent over one list of axes in a step.
@@ -120,8 +127,10 @@ void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, 
 /// that only evaluation reaches, with 0. The order of Plan::collectives and of the program's sites.
 std::vector<std::pair<mlir::Operation *, int64_t>> collectivesOf(mlir::ModuleOp module, int64_t microBatches = 0);
 
-/// What a collective sends in a group of `ranks` members, replicas included.
-GroupTraffic trafficOf(mlir::Operation *collective, int64_t ranks);
+/// Executions of a collective in the loop around it that differ in their root; 1 for any other collective.
+int64_t roundsOf(mlir::Operation *collective);
+/// What a collective sends in the first `rounds` of them, in a group of `ranks` members, replicas included.
+GroupTraffic trafficOf(mlir::Operation *collective, int64_t ranks, int64_t rounds = 1);
 /// Bytes of the buffer that it reduces, gathers, exchanges.
 int64_t payloadOf(mlir::Operation *collective);
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Clusters.h"
+#include "colo/Dialect/Dist/DistDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "llvm/ADT/SmallSet.h"
 #include <numeric>
@@ -90,6 +91,19 @@ Clustering::Clustering(Block &block) {
   }
 }
 
+/// Whether only products and kernels read the value, which may then have any strides.
+static bool isReadWhereItIs(Value value) {
+  return llvm::all_of(value.getUsers(), [](Operation *user) {
+    return isa<EinsumOp, rt::LaunchOp>(user) ||
+           (isa<TransposeOp, SliceOp, dist::PartOp>(user) && isReadWhereItIs(user->getResult(0)));
+  });
+}
+
+static bool takesViewsInLoop(dist::LoopOp loop, OpOperand &operand) {
+  BlockArgument inside = loop.block().getArgument(operand.getOperandNumber() + 1);
+  return llvm::is_contained(loop.invariantArguments(), inside) && isReadWhereItIs(inside);
+}
+
 void Clustering::requireOperands(Block &block) {
   // Users first: whether a slice stays a view depends on what else needs its operand.
   for (Operation &op : llvm::reverse(block)) {
@@ -100,9 +114,10 @@ void Clustering::requireOperands(Block &block) {
     if (isKernelOp(&op))
       continue;
     bool takesViews = isa<EinsumOp, EmbeddingGradOp, rt::LaunchOp>(op);
-    for (Value operand : op.getOperands())
-      if (isa<RankedTensorType>(operand.getType()))
-        require(operand, takesViews);
+    auto loop = dyn_cast<dist::LoopOp>(op);
+    for (OpOperand &operand : op.getOpOperands())
+      if (isa<RankedTensorType>(operand.get().getType()))
+        require(operand.get(), takesViews || (loop && takesViewsInLoop(loop, operand)));
   }
 }
 

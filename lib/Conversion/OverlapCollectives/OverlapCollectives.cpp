@@ -12,7 +12,8 @@
 // How far up: not past the first work that needs the result of an earlier
 // collective. What that collective brought is in use then, so at most one more
 // set of results is on its way: memory is that of double buffering however many
-// rounds a product or a ring has. Nothing is in flight across calls.
+// rounds a product or a ring has. Nothing is in flight across calls, and the
+// rounds of a loop are blocks of their own.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,17 +31,25 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-static bool isView(Operation *op) { return isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp, dist::AllSliceOp>(op); }
+static bool isView(Operation *op) {
+  return isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp, dist::AllSliceOp, dist::PartOp>(op);
+}
 
 static bool isTransfer(Operation *op) {
   return isa_and_nonnull<dist::AllGatherOp, dist::AllReduceOp, dist::ReduceScatterOp, dist::AllToAllOp, dist::PermuteOp,
                          dist::BroadcastOp, dist::ReduceOp>(op);
 }
 
-static bool isWork(Operation *op) { return isa<rt::LaunchOp, EinsumOp>(op); }
+static bool isWork(Operation *op) { return isa<rt::LaunchOp, EinsumOp, dist::LoopOp>(op); }
 
-/// Nothing moves past a call: its function has collectives of its own.
-static bool isBarrier(Operation *op) { return isa<CallOp, LayersOp>(op) || op->hasTrait<OpTrait::IsTerminator>(); }
+/// Nothing moves past a call or a loop that has collectives of its own.
+static bool isBarrier(Operation *op) {
+  if (auto loop = dyn_cast<dist::LoopOp>(op))
+    return loop.getBody()
+        .walk([](Operation *inner) { return isTransfer(inner) ? WalkResult::interrupt() : WalkResult::advance(); })
+        .wasInterrupted();
+  return isa<CallOp, LayersOp>(op) || op->hasTrait<OpTrait::IsTerminator>();
+}
 
 /// The first op of the block that reads a result; null if none does.
 static Operation *firstUser(Operation *op) {
@@ -148,18 +157,23 @@ struct OverlapCollectives : colo::impl::OverlapCollectivesBase<OverlapCollective
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (func.isExternal() || func->hasAttr(rt::kKernelAttr))
         continue;
-      Block &block = func.getBody().front();
-      sinkViews(block);
-      delayGradients(block);
-      SmallVector<Operation *> transfers;
-      for (Operation &op : block)
-        if (isTransfer(&op))
-          transfers.push_back(&op);
-      for (Operation *transfer : transfers)
-        startEarly(transfer);
-      for (Operation *transfer : transfers)
-        waitLate(transfer);
+      schedule(func.getBody().front());
+      func.walk([](dist::LoopOp loop) { schedule(loop.block()); });
     }
+  }
+
+private:
+  static void schedule(Block &block) {
+    sinkViews(block);
+    delayGradients(block);
+    SmallVector<Operation *> transfers;
+    for (Operation &op : block)
+      if (isTransfer(&op))
+        transfers.push_back(&op);
+    for (Operation *transfer : transfers)
+      startEarly(transfer);
+    for (Operation *transfer : transfers)
+      waitLate(transfer);
   }
 };
 } // namespace

@@ -108,8 +108,13 @@ void FunctionPlanner::bindArguments() {
   }
 }
 
-/// Whether an op writes this result into a place of its caller's choice.
-static bool writesFreshResult(Operation *op) { return op && isa<rt::LaunchOp, EinsumOp, CallOp, LayersOp>(op); }
+/// Whether the op that makes a value writes it into a place of its caller's choice.
+static bool isFreshResult(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto loop = dyn_cast_or_null<dist::LoopOp>(op))
+    return llvm::is_contained(loop.assembledResults(), value);
+  return isa_and_nonnull<rt::LaunchOp, EinsumOp, CallOp, LayersOp>(op);
+}
 
 void FunctionPlanner::claimResults() {
   Operation *terminator = source.getBody().front().getTerminator();
@@ -117,7 +122,7 @@ void FunctionPlanner::claimResults() {
     Value from = value;
     while (auto view = from.getDefiningOp<ReshapeOp>())
       from = view.getInput();
-    if (writesFreshResult(from.getDefiningOp()) && !claimed.count(from))
+    if (isFreshResult(from) && !claimed.count(from))
       claimed[from] = *reshape(destination, tensorType(from).getShape());
   }
 }
@@ -178,6 +183,12 @@ const Place &FunctionPlanner::placeOf(Value tensor) { return places.find(tensor)
 Value FunctionPlanner::constant(int64_t value) { return builder.create<arith::ConstantIndexOp>(loc, value); }
 
 Value FunctionPlanner::use(const Place &place) {
+  if (place.other) {
+    Place even = place, odd = place;
+    odd.root = place.other;
+    even.other = odd.other = nullptr;
+    return builder.create<arith::SelectOp>(loc, place.isOther, use(odd), use(even));
+  }
   Root *root = place.root;
   root->last = std::max(root->last, now);
   MemRefType type = place.type();
@@ -267,6 +278,8 @@ LogicalResult FunctionPlanner::planOp(Operation *op) {
       .Default([&](Operation *other) {
         if (auto wait = dyn_cast<dist::WaitOp>(other))
           return planWait(wait);
+        if (auto loop = dyn_cast<dist::LoopOp>(other))
+          return planLoop(loop);
         if (other->getName().getDialectNamespace() == "dist")
           return planCollective(other);
         return planScalar(other);

@@ -34,6 +34,10 @@ class AllReduceOp;
 class AllSliceOp;
 class AllToAllOp;
 class BroadcastOp;
+class EmptyOp;
+class HalfOp;
+class LoopOp;
+class PartOp;
 class PermuteOp;
 class ReduceOp;
 class ReduceScatterOp;
@@ -126,6 +130,9 @@ private:
   void lower(dist::BroadcastOp op);
   void lower(dist::ReduceOp op);
   void lower(dist::AllSliceOp op);
+  void lower(dist::PartOp op);
+  void lower(dist::HalfOp op);
+  void lower(dist::EmptyOp op);
   mlir::LogicalResult planWait(dist::WaitOp op);
   /// Calls `emit` with the operands and the stream of a collective from one place to another.
   void communicate(mlir::Operation *op, const Place &from, const Place &to,
@@ -135,6 +142,14 @@ private:
   Place cutLeading(const Place &place, int64_t dim, int64_t ranks);
   void joinLeading(mlir::Operation *op, const Place &from, llvm::ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
                    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::IntegerAttr)> emit);
+
+  // Rounds.
+  struct CarriedPlace;
+  mlir::LogicalResult planLoop(dist::LoopOp op);
+  mlir::LogicalResult planRound(dist::LoopOp op, llvm::ArrayRef<CarriedPlace> carried);
+  CarriedPlace placeCarried(dist::LoopOp op, unsigned index);
+  /// Part `first` + `round` of `dim`, `size` elements long.
+  Place partOf(const Place &whole, int64_t dim, int64_t size, int64_t first, mlir::Value round);
 
   // Layers.
   struct LayerCall;

@@ -44,6 +44,9 @@ struct Place {
   Root *root = nullptr;
   int64_t offset = 0;  ///< elements of this place's own type
   mlir::Value dynamic; ///< further elements, may be null
+  /// Another root in which it lies at the same offset where `isOther` holds; null if it always lies in `root`.
+  Root *other = nullptr;
+  mlir::Value isOther;
   mlir::Type element;
   llvm::SmallVector<int64_t, 6> shape, strides;
 

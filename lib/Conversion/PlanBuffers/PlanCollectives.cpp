@@ -177,7 +177,7 @@ void FunctionPlanner::lower(dist::BroadcastOp op) {
   Place to = places[op.getResult()] = allocate(op.getResult());
   communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
     builder.create<rt::BroadcastOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
-                                    op.getRootAttr());
+                                    op.getRootAttr(), scalars.lookup(op.getRound()));
   });
 }
 
@@ -189,7 +189,7 @@ void FunctionPlanner::lower(dist::ReduceOp op) {
   StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
   communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
     builder.create<rt::ReduceOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(), kind,
-                                 op.getRootAttr());
+                                 op.getRootAttr(), scalars.lookup(op.getRound()));
   });
 }
 
@@ -207,12 +207,29 @@ void FunctionPlanner::lower(dist::AllSliceOp op) {
   places[op.getResult()] = place;
 }
 
+void FunctionPlanner::lower(dist::PartOp op) {
+  int64_t dim = op.getDim(), size = op.getResult().getType().getDimSize(dim);
+  places[op.getResult()] = partOf(placeOf(op.getInput()), dim, size, op.getNumber(), scalars.lookup(op.getIndex()));
+}
+
+void FunctionPlanner::lower(dist::HalfOp op) {
+  Value turn = constant(op.getTurn()), member = groupIndex(builder, loc, getMesh(plan.module), op.getAxes());
+  if (op.getRound())
+    turn = builder.create<arith::AddIOp>(loc, turn, scalars.lookup(op.getRound()));
+  auto isFirst = op.getRowsTravel() ? arith::CmpIPredicate::ult : arith::CmpIPredicate::uge;
+  Value rowsAreLater = builder.create<arith::CmpIOp>(loc, isFirst, member, turn);
+  scalars[op.getResult()] = builder.create<arith::SelectOp>(loc, rowsAreLater, constant(0), constant(1));
+}
+
+void FunctionPlanner::lower(dist::EmptyOp op) { places[op.getResult()] = allocate(op.getResult()); }
+
 LogicalResult FunctionPlanner::planCollective(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<dist::AllReduceOp, dist::AllGatherOp, dist::ReduceScatterOp, dist::AllToAllOp, dist::PermuteOp,
-            dist::BroadcastOp, dist::ReduceOp, dist::AllSliceOp>([&](auto collective) {
-        lower(collective);
-        return success();
-      })
+            dist::BroadcastOp, dist::ReduceOp, dist::AllSliceOp, dist::PartOp, dist::HalfOp, dist::EmptyOp>(
+          [&](auto collective) {
+            lower(collective);
+            return success();
+          })
       .Default([](Operation *other) { return other->emitOpError("is not in its local form"); });
 }

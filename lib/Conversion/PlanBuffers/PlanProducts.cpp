@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FunctionPlanner.h"
+#include "colo/Dialect/Dist/DistDialect.h"
 
 using namespace mlir;
 using namespace colo;
@@ -59,13 +60,24 @@ void createGemm(OpBuilder &builder, Location loc, const GemmShape &shape, Value 
                              accumulate ? builder.getUnitAttr() : UnitAttr(), IntegerAttr());
 }
 
+/// What `use` makes of its value in place; null if it does not.
+Value madeInPlace(OpOperand &use) {
+  if (auto next = dyn_cast<EinsumOp>(use.getOwner()))
+    return next.getInto() == use.get() ? next.getResult() : Value();
+  auto loop = dyn_cast<dist::LoopOp>(use.getOwner());
+  unsigned before = loop ? loop.getOuter().size() : 0, index = use.getOperandNumber() - before;
+  if (!loop || use.getOperandNumber() < before || index >= loop.getCarried().size() || !loop.isInPlace(index))
+    return {};
+  return loop.getResult(index);
+}
+
 /// The sum to which a product is the first contribution: the result of the last that adds to it in place.
 Value endOfSum(Value value) {
   while (value.hasOneUse()) {
-    auto next = dyn_cast<EinsumOp>(*value.user_begin());
-    if (!next || next.getInto() != value)
+    Value next = madeInPlace(*value.use_begin());
+    if (!next)
       break;
-    value = next.getResult();
+    value = next;
   }
   return value;
 }

@@ -9,6 +9,10 @@
 // lies (`rt.value`). A value is born with its first use; from then on every
 // birth in the same bytes ends it, and no later op may name it.
 //
+// A loop is followed for as many rounds as show all that rounds may do to each
+// other: values of a round are born again in the next, and where a value changes
+// places from round to round, each round names the place that it uses.
+//
 // A collective on a stream of its own is in flight from its op until the compute
 // stream waits for an event that its stream has recorded after it. Meanwhile what
 // it receives may not be named, what it sends may not be written, and no value may
@@ -21,6 +25,7 @@
 #include "colo/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallSet.h"
@@ -35,9 +40,13 @@ using namespace colo;
 
 namespace {
 
+/// Rounds of a loop that are followed: an even and an odd one, and what comes after an odd one.
+constexpr int64_t kRoundsToFollow = 3;
+
 struct StoredValue {
   int64_t begin, end; ///< bytes of the workspace
   Operation *born, *ended;
+  bool ofRound = false; ///< born in a round before, so that a write is its birth again
 };
 
 /// A collective that runs beside work.
@@ -59,13 +68,42 @@ bool writes(Operation *op, Value operand) {
     return llvm::is_contained(launch.getOuts(), operand);
   if (auto gemm = dyn_cast<rt::GemmOp>(op))
     return gemm.getOut() == operand;
-  if (op->hasAttr("axes") && op->getNumOperands() == 2)
+  if (op->hasAttr("axes") && op->getNumOperands() >= 2)
     return op->getOperand(1) == operand;
   return !isa<rt::MetricOp, rt::CountOp>(op);
 }
 
 class BufferVerifier {
 public:
+  LogicalResult verify(Region &region) {
+    for (Block &block : region)
+      for (Operation &op : block) {
+        // Naming a place is no use of it.
+        if (isa<rt::SlotOp, arith::SelectOp>(op))
+          continue;
+        if (failed(verify(&op)))
+          return failure();
+        auto loop = dyn_cast<scf::ForOp>(op);
+        int64_t rounds =
+            loop ? std::min(getConstantIntValue(loop.getUpperBound()).value_or(kRoundsToFollow), kRoundsToFollow) : 1;
+        llvm::SmallSet<int64_t, 16> before;
+        for (auto &[id, value] : values)
+          if (value.born)
+            before.insert(id);
+        for (int64_t round = 0; round < rounds; ++round) {
+          for (auto &[id, value] : values)
+            value.ofRound |= round && !before.contains(id);
+          if (loop)
+            isOddRound[loop.getInductionVar()] = round % 2;
+          for (Region &inner : op.getRegions())
+            if (failed(verify(inner)))
+              return failure();
+        }
+      }
+    return success();
+  }
+
+private:
   LogicalResult verify(Operation *op) {
     if (failed(follow(op)))
       return failure();
@@ -90,7 +128,14 @@ public:
     return success();
   }
 
-private:
+  /// Whether a condition holds in the round that is followed, if it is whether the round is odd.
+  std::optional<bool> valueOf(Value condition) const {
+    auto odd = condition.getDefiningOp<arith::TruncIOp>();
+    auto cast = odd ? odd.getIn().getDefiningOp<arith::IndexCastOp>() : arith::IndexCastOp();
+    auto it = cast ? isOddRound.find(cast.getIn()) : isOddRound.end();
+    return it == isOddRound.end() ? std::nullopt : std::optional(it->second);
+  }
+
   /// Events, and what nothing may be in flight across.
   LogicalResult follow(Operation *op) {
     if (auto record = dyn_cast<rt::RecordOp>(op))
@@ -99,10 +144,16 @@ private:
           flight.events.insert(record.getEvent());
     if (auto wait = dyn_cast<rt::WaitOp>(op); wait && wait.getStream() == rt::kComputeStream)
       llvm::erase_if(flights, [&](const Flight &flight) { return flight.events.contains(wait.getEvent()); });
-    if (!isa<func::ReturnOp, func::CallOp>(op) || flights.empty())
+    // What started before a loop without collectives may be in flight through it.
+    auto ends = [&](const Flight &flight) {
+      return isa<scf::YieldOp>(op) ? flight.op->getParentOp() == op->getParentOp()
+                                   : isa<func::ReturnOp, func::CallOp>(op);
+    };
+    auto it = llvm::find_if(flights, ends);
+    if (it == flights.end())
       return success();
     InFlightDiagnostic diagnostic = op->emitOpError("is reached while a collective is in flight");
-    diagnostic.attachNote(flights.front().op->getLoc()) << "which starts here";
+    diagnostic.attachNote(it->op->getLoc()) << "which starts here";
     return diagnostic;
   }
 
@@ -135,9 +186,12 @@ private:
   static bool overlap(const StoredValue &a, const StoredValue &b) { return a.begin < b.end && b.begin < a.end; }
 
   LogicalResult collect(Operation *op, Value memref, llvm::SmallSetVector<int64_t, 8> &used) {
-    if (auto select = memref.getDefiningOp<arith::SelectOp>())
+    if (auto select = memref.getDefiningOp<arith::SelectOp>()) {
+      if (std::optional<bool> isTrue = valueOf(select.getCondition()))
+        return collect(op, *isTrue ? select.getTrueValue() : select.getFalseValue(), used);
       return success(succeeded(collect(op, select.getTrueValue(), used)) &&
                      succeeded(collect(op, select.getFalseValue(), used)));
+    }
     auto slot = memref.getDefiningOp<rt::SlotOp>();
     auto entry = slot ? slot->getAttrOfType<DenseI64ArrayAttr>(rt::kValueAttr) : DenseI64ArrayAttr();
     if (!entry)
@@ -148,6 +202,8 @@ private:
     if (slot.getOffset() < static_cast<uint64_t>(begin) || slot.getOffset() >= static_cast<uint64_t>(end))
       return slot.emitOpError("lies outside its value ") << id;
     StoredValue &value = values.insert({id, {begin, end, nullptr, nullptr}}).first->second;
+    if (value.ended && value.ofRound && writes(op, memref))
+      value.born = value.ended = nullptr;
     if (value.ended) {
       InFlightDiagnostic diagnostic = op->emitOpError("uses value ") << id << " after its memory was given away";
       diagnostic.attachNote(value.ended->getLoc()) << "to a value that is first used here";
@@ -175,6 +231,7 @@ private:
   }
 
   llvm::MapVector<int64_t, StoredValue> values;
+  llvm::DenseMap<Value, bool> isOddRound; ///< of loops, by their round
   SmallVector<Flight> flights;
 };
 
@@ -182,13 +239,7 @@ struct RtVerifyBuffers : colo::impl::RtVerifyBuffersBase<RtVerifyBuffers> {
   void runOnOperation() override {
     for (func::FuncOp func : getOperation().getOps<func::FuncOp>()) {
       BufferVerifier verifier;
-      WalkResult result = func.walk<WalkOrder::PreOrder>([&](Operation *op) {
-        // Naming a place is no use of it.
-        if (isa<rt::SlotOp, arith::SelectOp>(op))
-          return WalkResult::advance();
-        return failed(verifier.verify(op)) ? WalkResult::interrupt() : WalkResult::advance();
-      });
-      if (result.wasInterrupted())
+      if (failed(verifier.verify(func.getBody())))
         return signalPassFailure();
     }
   }

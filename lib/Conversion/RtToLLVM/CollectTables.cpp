@@ -219,7 +219,7 @@ void TableCollector::collectSites(const Plan &plan) {
                 op->getAttrOfType<IntegerAttr>("stream").getInt(), stages ? stages.asArrayRef() : ArrayRef<int64_t>());
     op->setAttr("comm", builder.getI64IntegerAttr(comm));
     op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
-    tables.sites.push_back({use.kind, use.source, comm, use.sent ? use.sent->most().bytes : -1, use.perStep});
+    tables.sites.push_back({use.kind, use.source, comm, use.most, use.perStep});
   }
 }
 

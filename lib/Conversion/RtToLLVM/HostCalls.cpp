@@ -409,9 +409,10 @@ template <typename Op> struct CollectiveLowering : HostPattern<Op> {
     else if constexpr (std::is_same_v<Op, rt::AllToAllOp>)
       e.call("ncclAlltoAll", {send, recv, e.i64(sent / groupSize(op)), type, comm, stream});
     else if constexpr (std::is_same_v<Op, rt::BroadcastOp>)
-      e.call("ncclBroadcast", {send, recv, e.i64(sent), type, e.i32(op.getRoot()), comm, stream});
+      e.call("ncclBroadcast", {send, recv, e.i64(sent), type, root(e, op, adaptor.getRound()), comm, stream});
     else if constexpr (std::is_same_v<Op, rt::ReduceOp>)
-      e.call("ncclReduce", {send, recv, e.i64(sent), type, reduction(e, op), e.i32(op.getRoot()), comm, stream});
+      e.call("ncclReduce",
+             {send, recv, e.i64(sent), type, reduction(e, op), root(e, op, adaptor.getRound()), comm, stream});
     else
       permute(e, op, send, recv, e.i64(sent), type, comm, stream);
     rewriter.eraseOp(op);
@@ -423,6 +424,14 @@ private:
     if constexpr (std::is_same_v<Op, rt::AllReduceOp> || std::is_same_v<Op, rt::ReduceScatterOp> ||
                   std::is_same_v<Op, rt::ReduceOp>)
       return e.i32(op.getKind() == "max" ? ncclMax : ncclSum);
+  }
+
+  static Value root(Emitter &e, Op op, Value round) {
+    Value first = e.i32(op.getRoot());
+    if (!round)
+      return first;
+    Value narrow = e.b.create<LLVM::TruncOp>(e.loc, e.b.getI32Type(), round);
+    return e.b.create<LLVM::AddOp>(e.loc, first, narrow);
   }
 
   int64_t groupSize(Op op) const {

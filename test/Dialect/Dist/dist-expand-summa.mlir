@@ -143,3 +143,47 @@ func.func @local(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> tensor<2x4xf32> {
   return %y : tensor<2x4xf32>
 }
 dist.mesh @mesh <["row"=2, "col"=2]>
+
+// -----
+
+// Three rounds or more are a loop between the first and the last: the next round's parts and the previous round's sums travel
+// beside the product. Nothing in it depends on how many rounds there are.
+// CHECK-LABEL: @loopOfProducts
+func.func @loopOfProducts(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> tensor<2x4xf32> {
+  // CHECK: %[[X0:.*]] = dist.broadcast %arg0 dim 1 root 0 over
+  // CHECK: %[[W0:.*]] = dist.broadcast %arg1 dim 0 root 0 over
+  // CHECK: %[[P0:.*]] = colo.einsum "mk,kn->mn", %[[X0]], %[[W0]] :
+  // CHECK: %[[X1:.*]] = dist.broadcast %arg0 dim 1 root 1 over
+  // CHECK: %[[W1:.*]] = dist.broadcast %arg1 dim 0 root 1 over
+  // CHECK: %[[LOOP:.*]]:3 = dist.loop %[[T:.*]] in 6 carrying (%[[SUM:.*]] = %[[P0]] : {{.*}}, %[[XT:.*]] = %[[X1]] : {{.*}}, %[[WT:.*]] = %[[W1]] : {{.*}}) reading (%[[X:.*]] = %arg0 : {{.*}}, %[[W:.*]] = %arg1 : {{.*}}) {
+  // CHECK-NEXT: %[[XN:.*]] = dist.broadcast %[[X]] dim 1 root 2 plus %[[T]] over
+  // CHECK-NEXT: %[[WN:.*]] = dist.broadcast %[[W]] dim 0 root 2 plus %[[T]] over
+  // CHECK-NEXT: %[[NEW:.*]] = colo.einsum "mk,kn->mn", %[[XT]], %[[WT]] into %[[SUM]]
+  // CHECK-NEXT: dist.yield %[[NEW]], %[[XN]], %[[WN]]
+  // CHECK: %[[Y:.*]] = colo.einsum "mk,kn->mn", %[[LOOP]]#1, %[[LOOP]]#2 into %[[LOOP]]#0
+  // CHECK: return %[[Y]]
+  %0 = dist.all_gather %x dim 1 over @mesh ["col"] : tensor<2x3xf32> -> tensor<2x24xf32>
+  %1 = dist.all_gather %w dim 0 over @mesh ["row"] : tensor<3x4xf32> -> tensor<24x4xf32>
+  %y = colo.einsum "mk,kn->mn", %0, %1 {dist.algorithm = "summa"} : tensor<2x24xf32>, tensor<24x4xf32> -> tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+// The input is whole: the round's part of it is a view.
+// CHECK-LABEL: @loopOfReductions
+func.func @loopOfReductions(%x: tensor<2x24xf32>, %dy: tensor<2x4xf32>) -> tensor<3x4xf32> {
+  // CHECK: %[[X0:.*]] = colo.slice %arg0 {offsets = array<i64: 0, 0>
+  // CHECK: %[[P0:.*]] = colo.einsum "mk,mn->kn", %[[X0]], %arg1
+  // CHECK: %[[NONE:.*]] = dist.empty
+  // CHECK: %[[LOOP:.*]]:2 = dist.loop %[[T:.*]] in 6 carrying (%[[MADE:.*]] = %[[P0]] : {{.*}}, %[[SUM:.*]] = %[[NONE]] : {{.*}}) reading
+  // CHECK-NEXT: %[[R:.*]] = dist.reduce sum %[[MADE]] into %[[SUM]] dim 0 root 0 plus %[[T]] over
+  // CHECK-NEXT: %[[XT:.*]] = dist.part %{{.*}} dim 1 number 1 plus %[[T]] : tensor<2x24xf32> -> tensor<2x3xf32>
+  // CHECK-NEXT: %[[P:.*]] = colo.einsum "mk,mn->kn", %[[XT]]
+  // CHECK-NEXT: dist.yield %[[P]], %[[R]]
+  // CHECK: %[[R6:.*]] = dist.reduce sum %[[LOOP]]#0 into %[[LOOP]]#1 dim 0 root 6 over
+  // CHECK: %[[X7:.*]] = colo.slice %arg0 {offsets = array<i64: 0, 21>
+  // CHECK: %[[P7:.*]] = colo.einsum "mk,mn->kn", %[[X7]]
+  // CHECK: dist.reduce sum %[[P7]] into %[[R6]] dim 0 root 7 over
+  %0 = colo.einsum "mk,mn->kn", %x, %dy {dist.algorithm = "summa"} : tensor<2x24xf32>, tensor<2x4xf32> -> tensor<24x4xf32>
+  %1 = dist.reduce_scatter sum %0 dim 0 over @mesh ["row"] : tensor<24x4xf32> -> tensor<3x4xf32>
+  return %1 : tensor<3x4xf32>
+}
+dist.mesh @mesh <["row"=8, "col"=8]>

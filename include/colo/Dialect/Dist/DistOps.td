@@ -169,35 +169,38 @@ def Dist_BroadcastOp : Dist_CollectiveOp<"broadcast"> {
   let summary = "The part of `dim` that member `root` holds, on every member.";
   let description = [{
     Global: `axes` are all that cut `dim`; the result is part `root` of it, of which no part is cut. Local: the result is the
-    root's operand.
+    root's operand. In a loop the root may be `root` plus the number of the round.
 
     ```mlir
     %1 = dist.broadcast %0 dim 1 root 2 over @mesh ["col"] : tensor<8x12xf32, #rows_col> -> tensor<8x4xf32, #rows>
+    %2 = dist.broadcast %0 dim 1 root 2 plus %round over @mesh ["col"] : tensor<8x12xf32, #rows_col> -> tensor<8x4xf32, #rows>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dim, I64Attr:$root, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let arguments = (ins AnyRankedTensor:$input, Optional<Index>:$round, I64Attr:$dim, I64Attr:$root,
+    FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
-    $input `dim` $dim `root` $root `over` $mesh $axes attr-dict `:` type($input) `->` type($result)
+    $input `dim` $dim `root` $root (`plus` $round^)? `over` $mesh $axes attr-dict `:` type($input) `->` type($result)
   }];
 }
 
-def Dist_ReduceOp : Dist_CollectiveOp<"reduce"> {
+def Dist_ReduceOp : Dist_CollectiveOp<"reduce", [AttrSizedOperandSegments]> {
   let summary = "The sum or maximum over the group, of which member `root` makes its part of `dim`.";
   let description = [{
     Global: the operand is part `root` of `dim`, partial over `axes`; the result, which `axes` cut along `dim`, is `into` with that
     part replaced by the sum. Without `into` its other parts are not defined. Local: on the root the sum, on other members `into`.
+    In a loop the root may be `root` plus the number of the round.
 
     ```mlir
     %2 = dist.reduce sum %1 into %0 dim 1 root 2 over @mesh ["col"]
       : tensor<8x4xf32, #sum_col>, tensor<8x12xf32, #rows_col> -> tensor<8x12xf32, #rows_col>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$into, Dist_ReduceKind:$kind, I64Attr:$dim,
-    I64Attr:$root, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
+  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$into, Optional<Index>:$round,
+    Dist_ReduceKind:$kind, I64Attr:$dim, I64Attr:$root, FlatSymbolRefAttr:$mesh, StrArrayAttr:$axes);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
-    $kind $input (`into` $into^)? `dim` $dim `root` $root `over` $mesh $axes attr-dict `:`
+    $kind $input (`into` $into^)? `dim` $dim `root` $root (`plus` $round^)? `over` $mesh $axes attr-dict `:`
     type($input) (`,` type($into)^)? `->` type($result)
   }];
 }
@@ -218,6 +221,101 @@ def Dist_WaitOp : Dist_Op<"wait", [Pure]> {
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $outputs)";
   let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Rounds
+//===----------------------------------------------------------------------===//
+
+def Dist_LoopOp : Dist_Op<"loop", [Pure, IsolatedFromAbove, AttrSizedOperandSegments]> {
+  let summary = "Rounds that differ in their number only: a body that runs `count` times.";
+  let description = [{
+    The body's arguments are the number of the round, from 0; the numbers of the rounds of the loops around this one
+    (`outer`), innermost first; what goes from round to round (`carried`); what all rounds read (`invariants`). It yields
+    what the next round gets, then one part a round of each assembled result. The results are what the last round yields of
+    the former, and of the latter the parts of all rounds, round after round along `dims`.
+
+    Nothing is in flight across the start of a round. Code, and what rounds need of memory, do not grow with `count`.
+
+    ```mlir
+    %y = dist.loop %round in 6 carrying (%p = %p0 : tensor<8x4xf32>) reading (%x = %x0 : tensor<8x4xf32>) {
+      %next = dist.broadcast %x dim 1 root 1 plus %round over @mesh ["col"] : tensor<8x4xf32> -> tensor<8x4xf32>
+      ...
+      dist.yield %next : tensor<8x4xf32>
+    } : tensor<8x4xf32>
+    ```
+  }];
+  let arguments = (ins I64Attr:$count, Variadic<Index>:$outer, Variadic<AnyRankedTensor>:$carried,
+    Variadic<AnyRankedTensor>:$invariants, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$dims);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [
+    /// The body has its arguments and no terminator; result types follow from what `finish` is given.
+    OpBuilder<(ins "int64_t":$count, "::mlir::ValueRange":$carried, "::mlir::ValueRange":$invariants,
+      "::mlir::TypeRange":$assembled, "::llvm::ArrayRef<int64_t>":$dims)>];
+  let extraClassDeclaration = [{
+    ::mlir::Block &block() { return getBody().front(); }
+    ::mlir::Value round() { return block().getArgument(0); }
+    /// Numbers of this loop's round and those around it, innermost first.
+    ::mlir::Block::BlockArgListType rounds() { return block().getArguments().take_front(1 + getOuter().size()); }
+    ::mlir::Block::BlockArgListType carriedArguments() {
+      return block().getArguments().slice(1 + getOuter().size(), getCarried().size());
+    }
+    ::mlir::Block::BlockArgListType invariantArguments() { return block().getArguments().take_back(getInvariants().size()); }
+    /// The results that are what the last round yields, and those that are the parts of all.
+    ::mlir::ResultRange carriedResults() { return getResults().take_front(getCarried().size()); }
+    ::mlir::ResultRange assembledResults() { return getResults().drop_front(getCarried().size()); }
+    /// Whether a round makes carried value `index` of itself in place.
+    bool isInPlace(unsigned index);
+  }];
+}
+
+def Dist_YieldOp : Dist_Op<"yield", [Pure, Terminator, HasParent<"LoopOp">]> {
+  let summary = "Ends a round of a loop.";
+  let arguments = (ins Variadic<AnyRankedTensor>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+}
+
+def Dist_PartOp : Dist_Op<"part", [Pure]> {
+  let summary = "Part `number` plus an index of `dim`; a view.";
+  let description = [{
+    The parts are as large as the result. The index is the number of the round, or what `dist.half` gives.
+
+    ```mlir
+    %1 = dist.part %0 dim 1 number 2 plus %round : tensor<8x12xf32> -> tensor<8x2xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Index:$index, I64Attr:$dim, I64Attr:$number);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $input `dim` $dim `number` $number `plus` $index attr-dict `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Dist_HalfOp : Dist_Op<"half", [Pure]> {
+  let summary = "Which half of its rows and its keys a member of a balanced ring multiplies in a turn: 0 or 1.";
+  let description = [{
+    In turn `turn` (plus the number of the round) a member has what the member so many before it began with: its keys, or
+    with `rows_travel` its rows. 0 where the rows come later in the sequence than the keys, else 1.
+
+    ```mlir
+    %half = dist.half turn 2 plus %round over @mesh ["sp"]
+    ```
+  }];
+  let arguments = (ins Optional<Index>:$round, I64Attr:$turn, UnitAttr:$rows_travel, FlatSymbolRefAttr:$mesh,
+    StrArrayAttr:$axes);
+  let results = (outs Index:$result);
+  let assemblyFormat = "`turn` $turn (`plus` $round^)? `over` $mesh $axes attr-dict";
+}
+
+def Dist_EmptyOp : Dist_Op<"empty", [Pure]> {
+  let summary = "A value of which nothing is defined yet: what the first round of a loop writes to.";
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
 }
 
 def Dist_ReshardOp : Dist_Op<"reshard", [Pure]> {

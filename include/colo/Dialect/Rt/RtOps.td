@@ -245,13 +245,19 @@ def Rt_PermuteOp : Rt_CollectiveOp<"permute"> {
   let summary = "One send and one receive a rank: rank r of the group receives from rank sources[r].";
   let arguments = !con(common, (ins DenseI64ArrayAttr:$sources));
 }
-def Rt_BroadcastOp : Rt_CollectiveOp<"broadcast"> {
-  let summary = "What rank `root` of the group sends, on every rank of it.";
-  let arguments = !con(common, (ins I64Attr:$root));
+/// The root is `root`, in a loop with the number of its round added.
+class Rt_RootedOp<string mnemonic, list<Trait> traits = []> : Rt_ReducingOp<mnemonic, traits> {
+  let assemblyFormat = [{
+    $send `,` $recv `over` $axes (`plus` $round^)? attr-dict `:` type($send) `,` type($recv)
+  }];
 }
-def Rt_ReduceOp : Rt_ReducingOp<"reduce"> {
+def Rt_BroadcastOp : Rt_RootedOp<"broadcast"> {
+  let summary = "What rank `root` of the group sends, on every rank of it.";
+  let arguments = !con(common, (ins I64Attr:$root, Optional<Index>:$round));
+}
+def Rt_ReduceOp : Rt_RootedOp<"reduce"> {
   let summary = "Element-wise sum or maximum over the group, on rank `root`; recv of the other ranks stays as it is.";
-  let arguments = !con(common, kind, (ins I64Attr:$root));
+  let arguments = !con(common, kind, (ins I64Attr:$root, Optional<Index>:$round));
 }
 
 /// `rank` is the pipeline rank that does it.

@@ -281,7 +281,10 @@ static LogicalResult verifyLocal(const Collective &c, int64_t dim, int64_t grow,
 }
 
 static bool isGlobal(Operation *op) {
-  auto isEncoded = [](Type type) { return isa_and_nonnull<ShardAttr>(cast<RankedTensorType>(type).getEncoding()); };
+  auto isEncoded = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && isa_and_nonnull<ShardAttr>(tensor.getEncoding());
+  };
   return llvm::any_of(op->getOperandTypes(), isEncoded) || llvm::any_of(op->getResultTypes(), isEncoded);
 }
 
@@ -393,10 +396,17 @@ LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 /// What is verified alike for collectives with a root: `part` is that member's part of `dim` of `whole`, in global
 /// form.
-static LogicalResult verifyRoot(const Collective &c, int64_t dim, int64_t root, RankedTensorType whole,
+static LogicalResult verifyRoot(const Collective &c, int64_t dim, int64_t root, Value round, RankedTensorType whole,
                                 RankedTensorType part) {
-  if (root < 0 || root >= c.group)
-    return c.op->emitOpError("has root ") << root << " in a group of " << c.group;
+  int64_t last = root;
+  if (round) {
+    auto loop = dyn_cast<LoopOp>(c.op->getParentOp());
+    if (!loop || loop.round() != round)
+      return c.op->emitOpError("adds to its root what is not the round of the loop around it");
+    last += static_cast<int64_t>(loop.getCount()) - 1;
+  }
+  if (root < 0 || last >= c.group)
+    return c.op->emitOpError("has root ") << (root < 0 ? root : last) << " in a group of " << c.group;
   if (dim < 0 || dim >= whole.getRank())
     return c.op->emitOpError("has no dim ") << dim << " in " << whole;
   if (!isGlobal(c.op))
@@ -419,7 +429,7 @@ LogicalResult dist::BroadcastOp::verifySymbolUses(SymbolTableCollection &symbols
   FailureOr<Collective> c = lookUp(*this, symbols, getMeshAttr(), getAxes());
   if (failed(c))
     return failure();
-  if (failed(verifyRoot(*c, getDim(), getRoot(), c->inputType(), c->resultType())))
+  if (failed(verifyRoot(*c, getDim(), getRoot(), getRound(), c->inputType(), c->resultType())))
     return failure();
   if (isGlobal(*this) && shardingOf(c->inputType(), c->mesh)->partial != shardingOf(c->resultType(), c->mesh)->partial)
     return emitOpError("keeps what its operand is partial over");
@@ -428,7 +438,7 @@ LogicalResult dist::BroadcastOp::verifySymbolUses(SymbolTableCollection &symbols
 
 LogicalResult dist::ReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
   FailureOr<Collective> c = lookUp(*this, symbols, getMeshAttr(), getAxes());
-  if (failed(c) || failed(verifyRoot(*c, getDim(), getRoot(), c->resultType(), c->inputType())))
+  if (failed(c) || failed(verifyRoot(*c, getDim(), getRoot(), getRound(), c->resultType(), c->inputType())))
     return failure();
   if (getInto() && getInto().getType() != c->resultType())
     return emitOpError("gives ") << c->resultType() << " into " << getInto().getType();
@@ -445,7 +455,8 @@ LogicalResult dist::ReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult WaitOp::verify() {
   Operation *maker = getInputs().empty() ? nullptr : getInputs().front().getDefiningOp();
-  if (!maker || !isa<DistDialect>(maker->getDialect()) || isa<AllSliceOp, ReshardOp, WaitOp>(maker))
+  if (!maker || !isa<DistDialect>(maker->getDialect()) ||
+      isa<AllSliceOp, ReshardOp, WaitOp, LoopOp, PartOp, EmptyOp>(maker))
     return emitOpError("needs the results of a collective");
   if (!llvm::equal(getInputs(), maker->getResults()) || getInputs().getTypes() != getOutputs().getTypes())
     return emitOpError("needs all results of one collective, and gives them");

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Dist/Sharding.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringExtras.h"
 #include <algorithm>
 #include <numeric>
@@ -346,49 +347,55 @@ Axes dist::permutedAxes(const Sharding &from, const Sharding &to, const Mesh &me
   return axes;
 }
 
-/// For each member of the group over `axes`, the number of the part that it
-/// holds on each dim, counting only what `axes` contribute.
-static std::vector<SmallVector<int64_t>> partsOfMembers(const Sharding &sharding, ArrayRef<int> axes,
-                                                        const Mesh &mesh) {
+/// For each member of the group over `axes`, the number of the part that it holds, as far as the axes decide it: a
+/// mixed-radix number of its place in each dim, of which there are `counts`.
+static std::vector<int64_t> partsOfMembers(const Sharding &sharding, ArrayRef<int> axes, ArrayRef<int64_t> counts,
+                                           const Mesh &mesh) {
   SmallVector<Place> places = placesOf(sharding, mesh);
-  std::vector<SmallVector<int64_t>> parts;
-  for (int64_t member = 0; member < mesh.groupSize(axes); ++member) {
-    SmallVector<int64_t> part(sharding.dims.size());
-    int64_t rest = member;
+  SmallVector<int64_t> weights(counts.size(), 1);
+  for (size_t dim = 1; dim < counts.size(); ++dim)
+    weights[dim] = weights[dim - 1] * counts[dim - 1];
+  std::vector<int64_t> parts(mesh.groupSize(axes));
+  for (auto [member, part] : llvm::enumerate(parts)) {
+    int64_t rest = static_cast<int64_t>(member);
     for (int axis : llvm::reverse(axes)) {
       int64_t coordinate = rest % mesh.sizes[axis];
       rest /= mesh.sizes[axis];
       if (places[axis].dim >= 0)
-        part[places[axis].dim] += coordinate * places[axis].stride;
+        part += coordinate * places[axis].stride * weights[places[axis].dim];
     }
-    parts.push_back(std::move(part));
   }
   return parts;
 }
 
 SmallVector<int64_t> dist::permuteSources(const Sharding &from, const Sharding &to, ArrayRef<int> axes,
                                           const Mesh &mesh) {
-  std::vector<SmallVector<int64_t>> held = partsOfMembers(from, axes, mesh), wanted = partsOfMembers(to, axes, mesh);
+  SmallVector<int64_t> counts;
+  for (auto [before, after] : llvm::zip(from.dims, to.dims))
+    counts.push_back(std::max(mesh.groupSize(before), mesh.groupSize(after)));
+  std::vector<int64_t> held = partsOfMembers(from, axes, counts, mesh), wanted = partsOfMembers(to, axes, counts, mesh);
   int64_t n = static_cast<int64_t>(held.size());
   SmallVector<int64_t> sources(n, -1);
-  std::vector<bool> taken(n);
-  for (int64_t member = 0; member < n; ++member)
+  // Of each part, those that hold it and do not keep it: the first, and after each the next.
+  constexpr int64_t none = -1;
+  llvm::DenseMap<int64_t, int64_t> first(static_cast<unsigned>(n));
+  std::vector<int64_t> next(n, none);
+  for (int64_t member = n - 1; member >= 0; --member) {
     if (held[member] == wanted[member]) {
       sources[member] = member;
-      taken[member] = true;
+      continue;
     }
-  std::map<std::vector<int64_t>, std::vector<int64_t>> holders;
-  for (int64_t member = n - 1; member >= 0; --member)
-    if (!taken[member])
-      holders[{held[member].begin(), held[member].end()}].push_back(member);
+    auto [it, fresh] = first.try_emplace(held[member], member);
+    if (!fresh)
+      next[member] = std::exchange(it->second, member);
+  }
   for (int64_t member = 0; member < n; ++member) {
     if (sources[member] >= 0)
       continue;
-    std::vector<int64_t> &candidates = holders[{wanted[member].begin(), wanted[member].end()}];
-    if (candidates.empty())
+    auto it = first.find(wanted[member]);
+    if (it == first.end() || it->second == none)
       return {};
-    sources[member] = candidates.back();
-    candidates.pop_back();
+    sources[member] = std::exchange(it->second, next[it->second]);
   }
   return sources;
 }

@@ -22,6 +22,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Dist/Passes.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -119,9 +120,18 @@ bool canJoin(Group &group, Product &product) {
 }
 
 /// Emits the rounds of one group before its last product.
+///
+/// With three or more they are a loop, a pipeline of three stages: while the product of a round is made, the parts of
+/// the next one travel and the sums of the previous one are reduced. What fills and empties the pipeline stands before
+/// and after it. Two rounds are just that and need no loop.
 class Rounds {
 public:
-  explicit Rounds(Group &group) : group(group), builder(group.back().op) {}
+  explicit Rounds(Group &group) : group(group), builder(group.back().op), states(group.size()) {
+    for (Product &product : group)
+      for (unsigned i : {0, 1})
+        if (product.gathers[i])
+          received.insert({partKey(product, i), {product.gathers[i], product.op.getLoc()}});
+  }
 
   void emit() {
     // What needs an earlier product of the group is computed after all of it.
@@ -131,14 +141,25 @@ public:
       op->moveAfter(end);
       end = op;
     }
-    SmallVector<Value> sums(group.size());
-    for (round = 0; round < group.front().rounds; ++round) {
-      parts.clear();
-      for (auto &&[product, sum] : llvm::zip(group, sums))
-        sum = emitRound(product, sum);
+    int64_t rounds = group.front().rounds;
+    receive({0});
+    if (rounds > 2) {
+      multiply({0}, parts);
+      receive({1});
+      emitLoop(rounds - 2);
+      reduce({rounds - 2});
+      multiply({rounds - 1}, parts);
+      reduce({rounds - 1});
+    } else {
+      for (int64_t round = 0; round < rounds; ++round) {
+        if (round)
+          receive({round});
+        multiply({round}, parts);
+        reduce({round});
+      }
     }
-    for (auto &&[product, sum] : llvm::zip(group, sums)) {
-      product.last()->getResult(0).replaceAllUsesWith(sum);
+    for (auto &&[product, state] : llvm::zip(group, states)) {
+      product.last()->getResult(0).replaceAllUsesWith(state.sum);
       if (product.scatter)
         product.scatter.erase();
       product.op.erase();
@@ -146,43 +167,128 @@ public:
   }
 
 private:
-  /// Adds this round's part of the product to `sum`, or makes it the root's part.
-  Value emitRound(Product &product, Value sum) {
-    EinsumOp op = product.op;
-    EinsumSpec spec = parseEinsumSpec(op.getSpec());
-    Value lhs = operand(product, 0, spec.lhs), rhs = operand(product, 1, spec.rhs);
-    if (!product.scatter)
-      return builder.create<EinsumOp>(op.getLoc(), op.getType(), lhs, rhs, sum, op.getSpecAttr());
-    ReduceScatterOp scatter = product.scatter;
-    RankedTensorType type = partOf(op.getType(), scatter.getDim(), product.rounds);
-    Value part = builder.create<EinsumOp>(op.getLoc(), type, lhs, rhs, Value(), op.getSpecAttr());
-    return builder.create<dist::ReduceOp>(op.getLoc(), scatter.getType(), part, sum, scatter.getKind(),
-                                          scatter.getDim(), round, scatter.getMesh(), scatter.getAxes());
+  /// An operand along its path, by the value that is whole and the dim.
+  using PartKey = std::pair<Value, int64_t>;
+  using Parts = llvm::MapVector<PartKey, Value>;
+  struct Travel {
+    AllGatherOp gather;
+    Location loc; ///< of the first product that needs it
+  };
+  /// The number of a round, in a loop with that of the loop's round added.
+  struct Number {
+    int64_t first;
+    Value round = {};
+  };
+  /// How far a product is.
+  struct State {
+    Value sum;  ///< the result so far
+    Value made; ///< the product of the last round, which is still to be reduced into the result
+  };
+
+  static PartKey partKey(Product &product, unsigned operand) {
+    EinsumSpec spec = parseEinsumSpec(product.op.getSpec());
+    return {product.op->getOperand(operand), static_cast<int64_t>((operand ? spec.rhs : spec.lhs).find(product.path))};
+  }
+
+  /// Broadcasts the round's parts.
+  void receive(Number number) {
+    for (auto &[key, travel] : received) {
+      AllGatherOp gather = travel.gather;
+      parts[key] =
+          builder.create<dist::BroadcastOp>(travel.loc, partOf(typeOf(key.first), key.second, group.front().rounds),
+                                            mapping.lookupOrDefault(gather.getInput()), number.round, gather.getDim(),
+                                            number.first, gather.getMesh(), gather.getAxes());
+    }
+  }
+
+  /// Adds the round's part of each product to its sum, or makes what is to be reduced.
+  void multiply(Number number, const Parts &parts) {
+    for (auto &&[product, state] : llvm::zip(group, states)) {
+      EinsumOp op = product.op;
+      Value lhs = operand(product, 0, number, parts), rhs = operand(product, 1, number, parts);
+      if (product.scatter)
+        state.made =
+            builder.create<EinsumOp>(op.getLoc(), partOf(op.getType(), product.scatter.getDim(), product.rounds), lhs,
+                                     rhs, Value(), op.getSpecAttr());
+      else
+        state.sum = builder.create<EinsumOp>(op.getLoc(), op.getType(), lhs, rhs, state.sum, op.getSpecAttr());
+    }
+  }
+
+  /// Reduces the round's parts of results to the members that own them.
+  void reduce(Number number) {
+    for (auto &&[product, state] : llvm::zip(group, states)) {
+      ReduceScatterOp scatter = product.scatter;
+      if (scatter)
+        state.sum = builder.create<dist::ReduceOp>(product.op.getLoc(), scatter.getType(), state.made, state.sum,
+                                                   number.round, scatter.getKind(), scatter.getDim(), number.first,
+                                                   scatter.getMesh(), scatter.getAxes());
+    }
   }
 
   /// The round's part of an operand along the path.
-  Value operand(Product &product, unsigned index, StringRef letters) {
-    EinsumOp op = product.op;
-    Value whole = op->getOperand(index);
-    size_t dim = letters.find(product.path);
-    if (dim == StringRef::npos)
+  Value operand(Product &product, unsigned index, Number number, const Parts &parts) {
+    PartKey key = partKey(product, index);
+    Value whole = mapping.lookupOrDefault(key.first);
+    if (key.second < 0)
       return whole;
-    Value &part = parts[{whole, dim}];
-    if (part)
-      return part;
-    RankedTensorType type = partOf(typeOf(whole), static_cast<int64_t>(dim), product.rounds);
-    if (AllGatherOp gather = product.gathers[index])
-      return part = builder.create<dist::BroadcastOp>(op.getLoc(), type, gather.getInput(), gather.getDim(), round,
-                                                      gather.getMesh(), gather.getAxes());
+    if (product.gathers[index])
+      return parts.lookup(key);
+    RankedTensorType type = partOf(typeOf(key.first), key.second, product.rounds);
+    if (number.round)
+      return builder.create<PartOp>(product.op.getLoc(), type, whole, number.round, key.second, number.first);
     SmallVector<int64_t> offsets(type.getRank()), strides(type.getRank(), 1);
-    offsets[dim] = round * type.getDimSize(dim);
-    return part = builder.create<SliceOp>(op.getLoc(), type, whole, offsets, strides);
+    offsets[key.second] = number.first * type.getDimSize(key.second);
+    return builder.create<SliceOp>(product.op.getLoc(), type, whole, offsets, strides);
+  }
+
+  /// The rounds between the first and the last.
+  void emitLoop(int64_t count) {
+    Location loc = group.back().op.getLoc();
+    SmallVector<Value *> carried;
+    for (auto &&[product, state] : llvm::zip(group, states)) {
+      if (product.scatter) {
+        state.sum = builder.create<EmptyOp>(loc, product.scatter.getType());
+        carried.push_back(&state.made);
+      }
+      carried.push_back(&state.sum);
+    }
+    for (auto &entry : parts)
+      carried.push_back(&entry.second);
+    llvm::SetVector<Value> invariants;
+    for (Product &product : group)
+      for (unsigned i : {0, 1})
+        invariants.insert(product.gathers[i] ? product.gathers[i].getInput() : product.op->getOperand(i));
+    SmallVector<Value> starts = llvm::map_to_vector(carried, [](Value *value) { return *value; });
+    auto loop = builder.create<LoopOp>(loc, count, starts, invariants.getArrayRef(), TypeRange(), ArrayRef<int64_t>());
+    for (auto [value, argument] : llvm::zip(carried, loop.carriedArguments()))
+      *value = argument;
+    mapping.map(invariants.getArrayRef(), loop.invariantArguments());
+    Block::iterator after = builder.getInsertionPoint();
+    Block *around = builder.getInsertionBlock();
+    builder.setInsertionPointToEnd(&loop.block());
+    emitRound(loop.round());
+    builder.create<YieldOp>(loc, llvm::map_to_vector(carried, [](Value *value) { return *value; }));
+    builder.setInsertionPoint(around, after);
+    mapping.clear();
+    for (auto [value, result] : llvm::zip(carried, loop.getResults()))
+      *value = result;
+  }
+
+  /// Round 1 + `round`, with the next one's parts and the previous one's sums.
+  void emitRound(Value round) {
+    Parts arrived = parts;
+    reduce({0, round});
+    receive({2, round});
+    multiply({1, round}, arrived);
   }
 
   Group &group;
   OpBuilder builder;
-  int64_t round = 0;
-  llvm::DenseMap<std::pair<Value, size_t>, Value> parts; ///< of operands along a dim, in this round
+  SmallVector<State> states;
+  llvm::MapVector<PartKey, Travel> received; ///< what travels
+  Parts parts;                               ///< of it, those that came last
+  IRMapping mapping;                         ///< what the loop's body calls values around it
 };
 
 /// Gives each group but the first user its own copy of what it gathers, so that nothing gathered outlives its group.
