@@ -32,15 +32,14 @@ MODES = {
     "2.5d": lambda world: "size={}, mode='2.5d', depth={}".format(PLANES[world][0] * PLANES[world][1] ** 2, PLANES[world][0]),
     "3d": lambda world: f"size={EDGES[world] ** 3}, mode='3d'",
     "ulysses": lambda world: f"size={world}, mode='ulysses'",
-    # A ring takes a turn for each of its ranks, so its own size is fixed here.
-    "sequence": lambda world: "size=4, mode='sequence'",
+    "sequence": lambda world: f"size={world}, mode='sequence'",
 }
 
 
 def measure(arguments, mode, world):
     base = os.path.join(arguments.work, f"{mode}-{world}")
     shutil.rmtree(base + ".phases", ignore_errors=True)
-    rows, seq = (2, 65536) if mode in CUT_SEQUENCE else (4096, 32)
+    rows, seq = (2, 131072) if mode in CUT_SEQUENCE else (4096, 32)
     planned.write_config(base + ".cfg", MODES[mode](world), rows, 1, "model = " + SIZES.format(seq=seq))
     flags = [f"--world-size={world}", "-O1"]
     command = planned.compiler(arguments.examples, "gpt2", base + ".cfg", *flags)

@@ -24,11 +24,13 @@
 
 namespace colo {
 
-/// Scalars of the run as values of a host function: one op each, at its start.
+/// Scalars of the run as values of a block of a host function, its body or that of a loop: one op each, at its start.
 class HostScalars {
 public:
-  explicit HostScalars(mlir::func::FuncOp host) : host(host) {}
+  explicit HostScalars(mlir::Block &block) : block(block) {}
 
+  /// The number of the round of the loop that the block is the body of, or of the one `level` further out.
+  mlir::Value round(int64_t level) { return block.getArgument(static_cast<unsigned>(level)); }
   mlir::Value axisIndex(mlir::StringAttr axis);
   mlir::Value integer(llvm::StringRef name);
   mlir::Value inverseCount(int64_t term);
@@ -38,7 +40,7 @@ public:
 private:
   mlir::Value once(const llvm::Twine &key, llvm::function_ref<mlir::Value(mlir::OpBuilder &)> create);
 
-  mlir::func::FuncOp host;
+  mlir::Block &block;
   llvm::StringMap<mlir::Value> values;
 };
 
@@ -60,6 +62,10 @@ public:
                        int64_t local, mlir::Value index);
 
 private:
+  /// `turn` of a dictionary, with the number of its loop's round added.
+  mlir::Value turnOf(mlir::OpBuilder &builder, mlir::Location loc, mlir::DictionaryAttr turn);
+  /// This rank's number in the group over the axes of a position, or that of the member whose part it is.
+  mlir::Value memberOf(mlir::OpBuilder &builder, mlir::Location loc, mlir::DictionaryAttr position, int64_t members);
   /// First positions of the blocks of which this rank's part is made.
   llvm::SmallVector<mlir::Value, 2> blockPositions(mlir::OpBuilder &builder, mlir::Location loc,
                                                    mlir::ArrayAttr positions, int64_t dim, int64_t local);

@@ -111,15 +111,16 @@ private:
   LogicalResult checkHost(func::FuncOp host) {
     if (!host.getBody().hasOneBlock())
       return host.emitError("needs a single block: control flow is resolved before kernels are formed");
-    for (Operation &op : host.getBody().front()) {
+    WalkResult result = host.getBody().walk([](Operation *op) -> WalkResult {
       if (isa<DecomposeOpInterface>(op))
-        return op.emitError("must be decomposed before kernels are formed");
-      for (Type type : op.getResultTypes())
+        return op->emitError("must be decomposed before kernels are formed");
+      for (Type type : op->getResultTypes())
         if (auto tensor = dyn_cast<RankedTensorType>(type);
             tensor && (tensor.getEncoding() || !tensor.hasStaticShape()))
-          return op.emitError("needs local static shapes without an encoding, not ") << tensor;
-    }
-    return success();
+          return op->emitError("needs local static shapes without an encoding, not ") << tensor;
+      return WalkResult::advance();
+    });
+    return failure(result.wasInterrupted());
   }
 
   /// A kernel and the values of the host function that its launch replaces.
@@ -140,7 +141,7 @@ private:
     return {kernel, std::make_unique<KernelSignature>(kernel, scalars), llvm::SmallVector<Value>(outputs)};
   }
 
-  std::vector<Outlined> outline(func::FuncOp host, const Clustering &clustering, SymbolTable &symbols) {
+  std::vector<Outlined> outline(func::FuncOp host, Block &block, const Clustering &clustering, SymbolTable &symbols) {
     // Values that other kernels read leave their kernel, too.
     llvm::DenseMap<Value, const Kernel *> home;
     for (const Kernel &kernel : clustering.getKernels())
@@ -153,7 +154,7 @@ private:
           if (home.lookup(leaf) != &kernel)
             shared.insert(leaf);
         });
-    HostScalars scalars(host);
+    HostScalars scalars(block);
     std::vector<Outlined> outlined;
     for (const Kernel &kernel : clustering.getKernels()) {
       llvm::SmallVector<Value> outputs;
@@ -164,7 +165,7 @@ private:
       buildKernel(clustering, kernel, outputs, created.kernel, *created.signature);
       outlined.push_back(std::move(created));
     }
-    for (auto scatter : host.getBody().front().getOps<EmbeddingGradOp>()) {
+    for (auto scatter : block.getOps<EmbeddingGradOp>()) {
       Outlined created = createKernel(host, scalars, symbols, scatter.getResult());
       buildScatterKernel(scatter, created.kernel, *created.signature);
       outlined.push_back(std::move(created));
@@ -184,13 +185,18 @@ private:
                                         outlined.signature->hostValues(), ValueRange(), IntegerAttr());
   }
 
+  /// The bodies of loops first: what they do with values around them decides how those are held.
   void formKernels(func::FuncOp host, SymbolTable &symbols) {
     kernelCount = 0;
-    Block &block = host.getBody().front();
+    host.walk([&](dist::LoopOp loop) { formKernels(host, loop.block(), symbols); });
+    formKernels(host, host.getBody().front(), symbols);
+  }
+
+  void formKernels(func::FuncOp host, Block &block, SymbolTable &symbols) {
     eraseDead(block);
     isolateGradients(block);
     Clustering clustering(block);
-    std::vector<Outlined> outlined = outline(host, clustering, symbols);
+    std::vector<Outlined> outlined = outline(host, block, clustering, symbols);
     llvm::DenseMap<Operation *, int64_t> rank;
     for (auto [position, op] : llvm::enumerate(block))
       rank[&op] = position;

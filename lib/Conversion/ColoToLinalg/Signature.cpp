@@ -16,7 +16,7 @@ using namespace colo;
 Value HostScalars::once(const llvm::Twine &key, llvm::function_ref<Value(OpBuilder &)> create) {
   Value &value = values[key.str()];
   if (!value) {
-    OpBuilder builder = OpBuilder::atBlockBegin(&host.getBody().front());
+    OpBuilder builder = OpBuilder::atBlockBegin(&block);
     value = create(builder);
   }
   return value;
@@ -24,24 +24,26 @@ Value HostScalars::once(const llvm::Twine &key, llvm::function_ref<Value(OpBuild
 
 Value HostScalars::axisIndex(StringAttr axis) {
   return once("axis " + axis.getValue(), [&](OpBuilder &builder) -> Value {
-    return builder.create<rt::AxisIndexOp>(host.getLoc(), builder.getIndexType(), axis);
+    return builder.create<rt::AxisIndexOp>(block.getParentOp()->getLoc(), builder.getIndexType(), axis);
   });
 }
 
 Value HostScalars::integer(StringRef name) {
   return once("scalar " + name, [&](OpBuilder &builder) -> Value {
-    return builder.create<rt::ScalarOp>(host.getLoc(), builder.getI64Type(), builder.getStringAttr(name));
+    return builder.create<rt::ScalarOp>(block.getParentOp()->getLoc(), builder.getI64Type(),
+                                        builder.getStringAttr(name));
   });
 }
 
 Value HostScalars::inverseCount(int64_t term) {
   return once("count " + llvm::Twine(term), [&](OpBuilder &builder) -> Value {
-    return builder.create<rt::InverseCountOp>(host.getLoc(), builder.getF64Type(), builder.getI64IntegerAttr(term));
+    return builder.create<rt::InverseCountOp>(block.getParentOp()->getLoc(), builder.getF64Type(),
+                                              builder.getI64IntegerAttr(term));
   });
 }
 
 int64_t HostScalars::axisSize(StringAttr axis) {
-  for (auto mesh : host->getParentOfType<ModuleOp>().getOps<dist::MeshOp>())
+  for (auto mesh : block.getParentOp()->getParentOfType<ModuleOp>().getOps<dist::MeshOp>())
     for (auto [name, size] : llvm::zip(mesh.getAxes(), mesh.getSizes()))
       if (name == axis)
         return size;
@@ -80,39 +82,65 @@ int64_t colo::globalSize(ArrayAttr positions, int64_t dim, int64_t local) {
   return global ? global.getInt() : local;
 }
 
+Value KernelSignature::turnOf(OpBuilder &builder, Location loc, DictionaryAttr turn) {
+  Value number = builder.create<arith::ConstantIndexOp>(loc, turn.getAs<IntegerAttr>("turn").getInt());
+  auto loop = turn.getAs<IntegerAttr>("loop");
+  return loop ? builder.create<arith::AddIOp>(loc, number, argument(scalars.round(loop.getInt()))).getResult() : number;
+}
+
+/// What a ring needs: in turn k the part may be that of the member k before, `before`.
+Value KernelSignature::memberOf(OpBuilder &builder, Location loc, DictionaryAttr position, int64_t members) {
+  Value member;
+  for (auto axis : position.getAs<ArrayAttr>("axes").getAsRange<StringAttr>()) {
+    Value coordinate = argument(scalars.axisIndex(axis));
+    if (member) {
+      Value size = builder.create<arith::ConstantIndexOp>(loc, scalars.axisSize(axis));
+      member = builder.create<arith::MulIOp>(loc, member, size);
+      member = builder.create<arith::AddIOp>(loc, member, coordinate);
+    } else {
+      member = coordinate;
+    }
+  }
+  auto before = position.getAs<DictionaryAttr>("before");
+  if (!before)
+    return member;
+  Value count = builder.create<arith::ConstantIndexOp>(loc, members);
+  Value around = builder.create<arith::AddIOp>(loc, member, count);
+  return builder.create<arith::RemUIOp>(loc, builder.create<arith::SubIOp>(loc, around, turnOf(builder, loc, before)),
+                                        count);
+}
+
 llvm::SmallVector<Value, 2> KernelSignature::blockPositions(OpBuilder &builder, Location loc, ArrayAttr positions,
                                                             int64_t dim, int64_t local) {
-  Value member;
   int64_t members = 1;
   DictionaryAttr position = positionOf(positions, dim);
   auto axes = position ? position.getAs<ArrayAttr>("axes") : ArrayAttr();
-  if (axes)
-    for (auto axis : axes.getAsRange<StringAttr>()) {
-      Value coordinate = argument(scalars.axisIndex(axis));
-      members *= scalars.axisSize(axis);
-      if (member) {
-        Value size = builder.create<arith::ConstantIndexOp>(loc, scalars.axisSize(axis));
-        member = builder.create<arith::MulIOp>(loc, member, size);
-        member = builder.create<arith::AddIOp>(loc, member, coordinate);
-      } else {
-        member = coordinate;
-      }
-    }
-  if (!member)
+  if (!axes || axes.empty())
     return {builder.create<arith::ConstantIndexOp>(loc, 0)};
+  for (auto axis : axes.getAsRange<StringAttr>())
+    members *= scalars.axisSize(axis);
+  Value member = memberOf(builder, loc, position, members);
   auto blocks = position.getAs<DenseI64ArrayAttr>("blocks");
   int64_t each = blocks ? blocks.size() / members : 1;
-  llvm::SmallVector<Value, 2> firsts;
+  llvm::SmallVector<Value, 2> numbers;
   for (int64_t i = 0; i < each; ++i) {
-    Value block = member;
-    if (blocks) {
-      llvm::SmallVector<int64_t> numbers;
-      for (int64_t m = 0; m < members; ++m)
-        numbers.push_back(blocks[m * each + i]);
-      block = rt::buildLookup(builder, loc, member, numbers);
-    }
-    Value size = builder.create<arith::ConstantIndexOp>(loc, local / each);
-    firsts.push_back(builder.create<arith::MulIOp>(loc, block, size));
+    llvm::SmallVector<int64_t> ofMembers;
+    for (int64_t m = 0; blocks && m < members; ++m)
+      ofMembers.push_back(blocks[m * each + i]);
+    numbers.push_back(blocks ? rt::buildLookup(builder, loc, member, ofMembers) : member);
+  }
+  if (auto half = position.getAs<DictionaryAttr>("half")) {
+    // See dist.half.
+    DictionaryAttr own = DictionaryAttr::get(builder.getContext(), {builder.getNamedAttr("axes", axes)});
+    auto isFirst = half.contains("rows_travel") ? arith::CmpIPredicate::ult : arith::CmpIPredicate::uge;
+    Value rowsAreLater =
+        builder.create<arith::CmpIOp>(loc, isFirst, memberOf(builder, loc, own, members), turnOf(builder, loc, half));
+    numbers = {builder.create<arith::SelectOp>(loc, rowsAreLater, numbers[0], numbers[1])};
+  }
+  llvm::SmallVector<Value, 2> firsts;
+  for (Value number : numbers) {
+    Value size = builder.create<arith::ConstantIndexOp>(loc, local / static_cast<int64_t>(numbers.size()));
+    firsts.push_back(builder.create<arith::MulIOp>(loc, number, size));
   }
   return firsts;
 }

@@ -12,12 +12,13 @@ dist.mesh @mesh <["sp"=2]> {zigzag = ["sp"]}
 // CHECK: colo.attention {{.*}}causal{{.*}}blocks = array<i64: 3, 2>{{.*}}blocks = array<i64: 0, 3, 1, 2>{{.*}} tensor<4x2x3x8xf32>, tensor<4x4x3x8xf32>, tensor<4x4x3x8xf32>
 // CHECK: colo.attention
 // CHECK-NOT: causal
-// CHECK-SAME: blocks = array<i64: 3, 2>{{.*}}blocks = array<i64: 1, 0>{{.*}} tensor<4x2x3x8xf32>, tensor<4x2x3x8xf32>
-// CHECK: dist.all_slice %arg0 dim 1 over @mesh ["sp"] {blocks = array<i64: 1, 0>} : tensor<4x4x3x8xf32> -> tensor<4x2x3x8xf32>
-// CHECK: dist.all_slice %[[PAIR]] dim 2 over @mesh ["sp"] {blocks = array<i64: 1, 0>} : tensor<2x4x4x3x8xf32> -> tensor<2x4x2x3x8xf32>
+// CHECK-SAME: blocks = array<i64: 3, 2>{{.*}}before = {turn = 1 : i64}, blocks = array<i64: 0, 1>{{.*}} tensor<4x2x3x8xf32>, tensor<4x2x3x8xf32>
+// CHECK: %[[HALF:.*]] = dist.half turn 1 over @mesh ["sp"]
+// CHECK: dist.part %arg0 dim 1 number 0 plus %[[HALF]] : tensor<4x4x3x8xf32> -> tensor<4x2x3x8xf32>
+// CHECK: dist.part %[[PAIR]] dim 2 number 0 plus {{.*}} : tensor<2x4x4x3x8xf32> -> tensor<2x4x2x3x8xf32>
 // CHECK: colo.attention
 // CHECK-NOT: causal
-// CHECK-SAME: blocks = array<i64: 3, 1>{{.*}}blocks = array<i64: 2, 0>{{.*}} tensor<4x2x3x8xf32>, tensor<4x2x3x8xf32>
+// CHECK-SAME: {axes = ["sp"], blocks = array<i64: 0, 3, 1, 2>, global = 8 : i64, half = {turn = 1 : i64}, padded = 8 : i64}, {axes = ["sp"], before = {turn = 1 : i64}, blocks = array<i64: 0, 3, 1, 2>, global = 8 : i64, half = {turn = 1 : i64}
 // CHECK-NOT: colo.attention
 // CHECK: return
 
@@ -40,11 +41,11 @@ func.func @forward(%q: tensor<4x4x3x8xf32>, %k: tensor<4x4x3x8xf32>) -> (tensor<
 // CHECK-COUNT-2: colo.attention_grad {{.*}}causal
 // CHECK: colo.attention_grad
 // CHECK-NOT: causal
-// CHECK-SAME: blocks = array<i64: 2, 3>{{.*}}blocks = array<i64: 0, 1>
-// CHECK: dist.all_slice {{.*}} {blocks = array<i64: 0, 1>}
+// CHECK-SAME: before = {turn = 1 : i64}, blocks = array<i64: 3, 2>{{.*}}blocks = array<i64: 0, 1>
+// CHECK: dist.half turn 1 over @mesh ["sp"] {rows_travel}
 // CHECK: colo.attention_grad
 // CHECK-NOT: causal
-// CHECK-SAME: blocks = array<i64: 1, 3>{{.*}}blocks = array<i64: 0, 2>
+// CHECK-SAME: half = {rows_travel, turn = 1 : i64}{{.*}}half = {rows_travel, turn = 1 : i64}
 // CHECK-NOT: colo.attention_grad
 // CHECK: return
 func.func @backward(%q: tensor<4x4x3x8xf32>, %k: tensor<4x4x3x8xf32>, %lse: tensor<4x3x4xf32>)
@@ -61,7 +62,7 @@ func.func @backward(%q: tensor<4x4x3x8xf32>, %k: tensor<4x4x3x8xf32>, %lse: tens
 // Full attention beside causal attention makes every turn with all it has.
 // CHECK-LABEL: @full
 // CHECK: colo.attention {{.*}}blocks = array<i64: 0, 3, 1, 2>{{.*}}blocks = array<i64: 0, 3, 1, 2>
-// CHECK: colo.attention {{.*}}blocks = array<i64: 0, 3, 1, 2>{{.*}}blocks = array<i64: 1, 2, 0, 3>
+// CHECK: colo.attention {{.*}}blocks = array<i64: 0, 3, 1, 2>{{.*}}before = {turn = 1 : i64}, blocks = array<i64: 0, 3, 1, 2>
 // CHECK-NOT: colo.attention
 // CHECK: return
 func.func @full(%q: tensor<4x4x3x8xf32>, %k: tensor<4x4x3x8xf32>) -> (tensor<4x4x3x8xf32>, tensor<4x3x4xf32>) {

@@ -10,12 +10,12 @@ dist.mesh @mesh <["sp"=3]>
 // it has. Turns are merged by their log-sum-exps.
 // CHECK-LABEL: @forward
 // CHECK: %[[FIRST:.*]] = dist.permute {{.*}} from [2, 0, 1] over @mesh ["sp"] : tensor<2x4x2x3x8xf32>
-// CHECK: %[[OWN:.*]], %[[OWN_LSE:.*]] = colo.attention %arg0, {{.*}}axes = ["sp"], blocks = array<i64: 0, 1, 2>, global = 6 : i64, padded = 6 : i64}],
+// CHECK: %[[OWN:.*]], %[[OWN_LSE:.*]] = colo.attention %arg0, {{.*}}{axes = ["sp"], global = 6 : i64, padded = 6 : i64}],
 // CHECK: dist.permute %[[FIRST]] from [2, 0, 1]
-// CHECK: %[[NEXT:.*]], %[[LSE:.*]] = colo.attention %arg0, {{.*}}blocks = array<i64: 2, 0, 1>
+// CHECK: %[[NEXT:.*]], %[[LSE:.*]] = colo.attention %arg0, {{.*}}{axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {axes = ["sp"], before = {turn = 1 : i64}, global
 // CHECK: %[[LARGER:.*]] = colo.maximum %[[OWN_LSE]], %[[LSE]]
 // CHECK-NOT: dist.permute
-// CHECK: colo.attention %arg0, {{.*}}blocks = array<i64: 1, 2, 0>
+// CHECK: colo.attention %arg0, {{.*}}before = {turn = 2 : i64}
 // CHECK: colo.div
 // CHECK: return
 
@@ -58,7 +58,7 @@ func.func @masked(%q: tensor<4x2x3x8xf32>, %k: tensor<4x2x3x8xf32>, %mask: tenso
 // CHECK: %[[ONE:.*]] = dist.permute %[[ROWS]]
 // CHECK: %[[OWN:.*]], %{{.*}}, %{{.*}} = colo.attention_grad
 // CHECK: dist.permute %[[ONE]]
-// CHECK: %[[FIRST:.*]], %{{.*}}, %{{.*}} = colo.attention_grad {{.*}}blocks = array<i64: 2, 0, 1>{{.*}}blocks = array<i64: 0, 1, 2>
+// CHECK: %[[FIRST:.*]], %{{.*}}, %{{.*}} = colo.attention_grad {{.*}}{axes = ["sp"], before = {turn = 1 : i64}, global = 6 : i64, padded = 6 : i64}, {axes = ["sp"], global
 // CHECK: %[[PASSED:.*]] = dist.permute %[[FIRST]] {{.*}} tensor<4x2x3x8xf32>
 // CHECK: %[[SECOND:.*]], %{{.*}}, %{{.*}} = colo.attention_grad
 // CHECK: %[[LAST:.*]] = colo.add %[[PASSED]], %[[SECOND]]
@@ -85,13 +85,14 @@ func.func @rows_go_round(%q: tensor<4x2x3x8xf32>, %k: tensor<4x2x3x8xf32>, %lse:
 // One key head for three query heads: keys and values take two hops, gradients of foreign parts two more; the own part's wait.
 // CHECK-LABEL: @keys_go_round
 // CHECK: %[[KEYS:.*]] = dist.permute {{.*}} tensor<2x4x2x1x8xf32>
-// CHECK: colo.attention_grad %arg0, {{.*}} delta %arg2 {{.*}}blocks = array<i64: 0, 1, 2>
+// CHECK: colo.attention_grad %arg0, {{.*}} delta %arg2
+// CHECK-NOT: before
 // CHECK: %[[OWN:.*]] = colo.concat
 // CHECK: dist.permute %[[KEYS]]
-// CHECK: colo.attention_grad {{.*}}blocks = array<i64: 0, 1, 2>{{.*}}blocks = array<i64: 2, 0, 1>
+// CHECK: colo.attention_grad {{.*}}{axes = ["sp"], global = 6 : i64, padded = 6 : i64}, {axes = ["sp"], before = {turn = 1 : i64}
 // CHECK: %[[FIRST:.*]] = colo.concat
 // CHECK: %[[PASSED:.*]] = dist.permute %[[FIRST]]
-// CHECK: colo.attention_grad {{.*}}blocks = array<i64: 1, 2, 0>
+// CHECK: colo.attention_grad {{.*}}before = {turn = 2 : i64}
 // CHECK: %[[SECOND:.*]] = colo.concat
 // CHECK: %[[LAST:.*]] = colo.add %[[PASSED]], %[[SECOND]]
 // CHECK: %[[HOME:.*]] = dist.permute %[[LAST]]
@@ -112,7 +113,7 @@ func.func @keys_go_round(%q: tensor<4x2x3x8xf32>, %k: tensor<4x2x1x8xf32>, %lse:
 // CHECK-LABEL: @whole
 // CHECK-NOT: dist.permute
 // CHECK: colo.attention
-// CHECK-NOT: blocks
+// CHECK-NOT: before
 // CHECK: return
 func.func @whole(%q: tensor<4x2x1x8xf32>, %k: tensor<4x6x1x8xf32>) -> (tensor<4x2x1x8xf32>, tensor<4x1x2xf32>) {
   %o, %lse = colo.attention %q, %k, %k {scale = 0.5 : f64, positions = [

@@ -183,12 +183,13 @@ def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
     values instead, for comparison.
 
     In: the local program, attention whole; its `positions` have axes on the keys where they are cut. Out: attention only on keys
-    that the rank holds, with `blocks` in their positions. Errors: a gradient without delta.
+    that the rank holds; `before` and `half` in their positions say whose part a turn works on. Four turns or more are a
+    loop. Errors: a gradient without delta.
 
     ```mlir
     %o, %lse = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], global = 24, padded = 24} ], ..}
     // becomes, with 2 members
-    %o0, %l0 = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], blocks = array<i64: 0, 1>, ..} ], ..}
+    %o0, %l0 = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], ..} ], ..}
     %next = dist.permute %pair from [1, 0] over @mesh ["sp"] : ..
     %o1, %l1 = colo.attention %q, %k1, %v1 {positions = [.., {axes = ["sp"], blocks = array<i64: 1, 0>, ..} ], ..}
     ```

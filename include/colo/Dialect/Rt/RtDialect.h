@@ -60,7 +60,8 @@ inline constexpr llvm::StringLiteral kRankSwitchAttr = "rt.rank_switch", kExecut
 /// On the slot of one layer's part of a stack of saved values: the bytes of the stack (i64).
 inline constexpr llvm::StringLiteral kStackAttr = "rt.stack_bytes";
 
-/// numbers[index]: a chain of selects, for what the members of a group differ by.
+/// numbers[index], for what the members of a group differ by: arithmetic where the numbers are evenly spaced, else a
+/// chain of selects.
 mlir::Value buildLookup(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value index,
                         llvm::ArrayRef<int64_t> numbers);
 

@@ -30,6 +30,10 @@
 // more half with its like; which half depends on the member and is a view with a
 // run-time offset. Nothing else is computed, and no mask is needed.
 //
+// Turns that differ in their number only are a loop: all but the first and the
+// last, and backward the second, in which no gradient arrives yet. Then
+// neither code nor memory grows with P.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Blocks.h"
@@ -63,14 +67,22 @@ static ArrayAttr ringAxes(ArrayAttr positions) {
 }
 
 namespace {
-/// A half of what a member holds: 0 or 1, the same for all, or one number a member. Or all of it.
-struct Half {
-  SmallVector<int64_t> byMember;
-  int64_t number = -1;
+/// The number of a turn, with that of the round added in a loop.
+struct Turn {
+  int64_t first;
+  bool loops = false;
+};
 
-  static Half all() { return {}; }
-  static Half of(int64_t number) { return {{}, number}; }
-  bool isAll() const { return byMember.empty() && number < 0; }
+/// A half of what a member holds: 0 or 1, or in a turn the one that `dist.half` says. Or all of it.
+struct Half {
+  enum Kind { All, Fixed, Like } kind;
+  int64_t number = -1;
+  Turn turn = {0};
+  bool rowsTravel = false;
+
+  static Half all() { return {All}; }
+  static Half of(int64_t number) { return {Fixed, number}; }
+  static Half like(Turn turn, bool rowsTravel) { return {Like, -1, turn, rowsTravel}; }
 };
 
 /// One product of a turn: some rows with some keys.
@@ -122,15 +134,22 @@ private:
   }
 
   // Turns.
-  SmallVector<Product> productsOf(int64_t turn, bool rowsTravel);
+  SmallVector<Product> productsOf(Turn turn, bool rowsTravel);
+  void runTurns(int64_t first, int64_t last, ArrayRef<Value *> carried, ArrayRef<Value *> read,
+                llvm::function_ref<void(Turn)> makeTurn);
+  void runForeignTurns(ArrayRef<Value *> carried, ArrayRef<Value *> read,
+                       llvm::function_ref<void(Turn, bool)> makeTurn);
+  Value roundOf(Turn turn);
+  DictionaryAttr describe(Turn turn, bool rowsTravel = false);
   Value take(Value value, const Half &half, int64_t dim);
   Value takeMask(Value mask, const Half &half) { return mask ? take(mask, half, kSequenceDim) : mask; }
-  DictionaryAttr place(unsigned dim, const Half &half, int64_t turn);
-  ArrayAttr positionsOf(const Product &product, int64_t rowTurn, int64_t keyTurn);
+  DictionaryAttr place(unsigned dim, const Half &half, Turn turn);
+  ArrayAttr positionsOf(const Product &product, Turn rowTurn, Turn keyTurn);
   Value isIn(const Half &half, int64_t number, ArrayRef<int64_t> shape);
   std::array<Value, 3> gradients(AttentionGradOp op, const Rows &rows, Value pair, Value mask, const Product &product,
-                                 int64_t rowTurn, int64_t keyTurn);
+                                 Turn rowTurn, Turn keyTurn);
   void merge(Merged &state, Value output, Value lse);
+  void mergeInto(SmallVector<Merged> &states, const Half &rows, Value output, Value lse);
   void addTo(SmallVector<Value> &parts, const Half &half, Value value, int64_t dim);
   Value gatherDim(Value part, int64_t dim);
   Value gatherMask(Value mask) { return mask ? gatherDim(mask, kSequenceDim) : mask; }
@@ -211,53 +230,95 @@ Value RingExpansion::pass(Value message, StringRef what) {
 // Turns
 //===----------------------------------------------------------------------===//
 
-SmallVector<Product> RingExpansion::productsOf(int64_t turn, bool rowsTravel) {
+SmallVector<Product> RingExpansion::productsOf(Turn turn, bool rowsTravel) {
   if (!isBalanced)
     return {{Half::all(), Half::all(), causal}};
-  if (turn == 0)
+  if (turn.first == 0)
     return {{Half::of(0), Half::of(0), true}, {Half::of(1), Half::all(), true}};
-  Half like;
-  for (int64_t i = 0; i < members; ++i) {
-    // The other side is of member i - turn, or, past the first, of a later one.
-    bool rowsAreLater = (i >= turn) != rowsTravel;
-    like.byMember.push_back(rowsAreLater ? 0 : 1);
-  }
+  Half like = Half::like(turn, rowsTravel);
   return {{Half::of(1), Half::of(0), false}, {like, like, false}};
 }
 
-Value RingExpansion::take(Value value, const Half &half, int64_t dim) {
-  if (half.isAll())
-    return value;
-  int64_t size = TensorBuilder::shapeOf(value)[dim] / 2;
-  if (half.byMember.empty())
-    return sliceDim(builder, value, dim, half.number * size, size);
-  SmallVector<int64_t> shape(TensorBuilder::shapeOf(value));
-  shape[dim] = size;
-  return builder.create<AllSliceOp>(loc, withShape(value.getType(), shape), value, dim, mesh.symbol, axes,
-                                    builder.getDenseI64ArrayAttr(half.byMember));
+/// Makes the turns from `first` to `last`, in a loop if there are several. What `carried` and `read` point at is, in a
+/// turn, the body's name for it, and afterwards what the last turn made of it; null values stay out of the loop.
+void RingExpansion::runTurns(int64_t first, int64_t last, ArrayRef<Value *> carried, ArrayRef<Value *> read,
+                             llvm::function_ref<void(Turn)> makeTurn) {
+  if (first >= last) {
+    if (first == last)
+      makeTurn({first});
+    return;
+  }
+  auto present = [](ArrayRef<Value *> values) {
+    return llvm::to_vector(llvm::make_filter_range(values, [](Value *value) { return *value != Value(); }));
+  };
+  SmallVector<Value *> moved = present(carried), kept = present(read);
+  auto valuesOf = [](ArrayRef<Value *> pointers) {
+    return llvm::map_to_vector(pointers, [](Value *value) { return *value; });
+  };
+  SmallVector<Value> around = valuesOf(kept);
+  auto loop = builder.create<LoopOp>(loc, last - first + 1, valuesOf(moved), around, TypeRange(), ArrayRef<int64_t>());
+  auto rename = [](ArrayRef<Value *> pointers, ValueRange values) {
+    for (auto [pointer, value] : llvm::zip(pointers, values))
+      *pointer = value;
+  };
+  rename(moved, loop.carriedArguments());
+  rename(kept, loop.invariantArguments());
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&loop.block());
+    makeTurn({first, /*loops=*/true});
+    builder.create<YieldOp>(loc, valuesOf(moved));
+  }
+  rename(moved, loop.getResults());
+  rename(kept, around);
 }
 
-/// Positions of a half of the member `turn` before.
-DictionaryAttr RingExpansion::place(unsigned dim, const Half &half, int64_t turn) {
-  NamedAttrList entry(cast<DictionaryAttr>(positions[dim]));
-  SmallVector<int64_t> all, blocks;
-  if (auto known = entry.getNamed("blocks"))
-    llvm::append_range(all, cast<DenseI64ArrayAttr>(known->getValue()).asArrayRef());
-  else
-    llvm::append_range(all, llvm::seq<int64_t>(0, members));
-  int64_t each = static_cast<int64_t>(all.size()) / members;
-  for (int64_t i = 0; i < members; ++i) {
-    ArrayRef<int64_t> held = ArrayRef(all).slice((i + members - turn) % members * each, each);
-    if (half.isAll())
-      llvm::append_range(blocks, held);
-    else
-      blocks.push_back(held[half.byMember.empty() ? half.number : half.byMember[i]]);
-  }
-  entry.set("blocks", builder.getDenseI64ArrayAttr(blocks));
+Value RingExpansion::roundOf(Turn turn) {
+  return turn.loops ? cast<LoopOp>(builder.getInsertionBlock()->getParentOp()).round() : Value();
+}
+
+/// The number of a turn as positions name it.
+DictionaryAttr RingExpansion::describe(Turn turn, bool rowsTravel) {
+  NamedAttrList entry;
+  entry.set("turn", builder.getI64IntegerAttr(turn.first));
+  if (turn.loops)
+    entry.set("loop", builder.getI64IntegerAttr(0));
+  if (rowsTravel)
+    entry.set("rows_travel", builder.getUnitAttr());
   return entry.getDictionary(builder.getContext());
 }
 
-ArrayAttr RingExpansion::positionsOf(const Product &product, int64_t rowTurn, int64_t keyTurn) {
+Value RingExpansion::take(Value value, const Half &half, int64_t dim) {
+  if (half.kind == Half::All)
+    return value;
+  int64_t size = TensorBuilder::shapeOf(value)[dim] / 2;
+  if (half.kind == Half::Fixed)
+    return sliceDim(builder, value, dim, half.number * size, size);
+  SmallVector<int64_t> shape(TensorBuilder::shapeOf(value));
+  shape[dim] = size;
+  Value number = builder.create<HalfOp>(loc, builder.getIndexType(), roundOf(half.turn), half.turn.first,
+                                        half.rowsTravel, mesh.symbol, axes);
+  return builder.create<PartOp>(loc, withShape(value.getType(), shape), value, number, dim, 0);
+}
+
+/// Positions of a half of the member `turn` before.
+DictionaryAttr RingExpansion::place(unsigned dim, const Half &half, Turn turn) {
+  NamedAttrList entry(cast<DictionaryAttr>(positions[dim]));
+  if (turn.first || turn.loops)
+    entry.set("before", describe(turn));
+  if (half.kind == Half::Like)
+    entry.set("half", describe(half.turn, half.rowsTravel));
+  if (half.kind == Half::Fixed) {
+    auto all = cast<DenseI64ArrayAttr>(entry.get("blocks")).asArrayRef();
+    SmallVector<int64_t> blocks;
+    for (int64_t member = 0; member < members; ++member)
+      blocks.push_back(all[2 * member + half.number]);
+    entry.set("blocks", builder.getDenseI64ArrayAttr(blocks));
+  }
+  return entry.getDictionary(builder.getContext());
+}
+
+ArrayAttr RingExpansion::positionsOf(const Product &product, Turn rowTurn, Turn keyTurn) {
   SmallVector<Attribute> dims(positions.getValue());
   dims[kRows] = place(kRows, product.rows, rowTurn);
   dims[kKeys] = place(kKeys, product.keys, keyTurn);
@@ -267,10 +328,14 @@ ArrayAttr RingExpansion::positionsOf(const Product &product, int64_t rowTurn, in
 /// Whether this member's half is `number`, for each element of `shape`: the halves are read as positions of parts of
 /// size 1.
 Value RingExpansion::isIn(const Half &half, int64_t number, ArrayRef<int64_t> shape) {
-  Attribute entry = builder.getDictionaryAttr(
-      {builder.getNamedAttr("global", builder.getI64IntegerAttr(2)),
-       builder.getNamedAttr("padded", builder.getI64IntegerAttr(2)), builder.getNamedAttr("axes", axes),
-       builder.getNamedAttr("blocks", builder.getDenseI64ArrayAttr(half.byMember))});
+  SmallVector<int64_t> blocks;
+  for (int64_t member = 0; member < members; ++member)
+    blocks.append({0, 1});
+  Attribute entry = builder.getDictionaryAttr({builder.getNamedAttr("global", builder.getI64IntegerAttr(2)),
+                                               builder.getNamedAttr("padded", builder.getI64IntegerAttr(2)),
+                                               builder.getNamedAttr("axes", axes),
+                                               builder.getNamedAttr("blocks", builder.getDenseI64ArrayAttr(blocks)),
+                                               builder.getNamedAttr("half", describe(half.turn, half.rowsTravel))});
   Value mine = b.iota({1}, 0, builder.getArrayAttr({entry}));
   return b.broadcast(b.reshape(b.compare(Predicate::EQ, mine, static_cast<double>(number)), {}), shape, {});
 }
@@ -292,32 +357,31 @@ void RingExpansion::merge(Merged &state, Value output, Value lse) {
 }
 
 SmallVector<Value> RingExpansion::expand(AttentionOp op) {
-  Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask();
+  Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask(), query = op.getQuery();
   SmallVector<Merged> states(isBalanced ? 2 : 1);
-  for (int64_t turn = 0; turn < members; ++turn) {
-    Value next = passIf(turn + 1 < members, pair, kKeysName), nextMask = passIf(turn + 1 < members, mask, kMaskName);
+  auto makeTurn = [&](Turn turn, bool isLast) {
+    Value next = passIf(!isLast, pair, kKeysName), nextMask = passIf(!isLast, mask, kMaskName);
     for (const Product &product : productsOf(turn, /*rowsTravel=*/false)) {
-      Value query = take(op.getQuery(), product.rows, kSequenceDim);
+      Value rows = take(query, product.rows, kSequenceDim);
       auto [key, value] = unstack(take(pair, product.keys, kSequenceDim + 1));
-      ArrayRef<int64_t> shape = TensorBuilder::shapeOf(query);
-      auto block = builder.create<AttentionOp>(loc, withShape(query.getType(), shape),
-                                               withShape(op.getLse().getType(), {shape[0], shape[2], shape[1]}), query,
+      ArrayRef<int64_t> shape = TensorBuilder::shapeOf(rows);
+      auto block = builder.create<AttentionOp>(loc, withShape(rows.getType(), shape),
+                                               withShape(op.getLse().getType(), {shape[0], shape[2], shape[1]}), rows,
                                                key, value, takeMask(mask, product.keys), op.getScaleAttr(),
                                                product.causal ? builder.getUnitAttr() : UnitAttr(), op.getDropoutAttr(),
-                                               op.getIdAttr(), positionsOf(product, 0, turn));
-      Value lse = block.getLse();
-      for (auto [i, state] : llvm::enumerate(states)) {
-        int64_t number = static_cast<int64_t>(i);
-        if (product.rows.isAll() || product.rows.number == number)
-          merge(state, block.getResult(), lse);
-        else if (!product.rows.byMember.empty())
-          merge(state, block.getResult(),
-                b.selectOr(isIn(product.rows, number, TensorBuilder::shapeOf(lse)), lse, kNothing));
-      }
+                                               op.getIdAttr(), positionsOf(product, {0}, turn));
+      mergeInto(states, product.rows, block.getResult(), block.getLse());
     }
     pair = next;
     mask = nextMask;
-  }
+  };
+  makeTurn({0}, members == 1);
+  SmallVector<Value *> carried{&pair, &mask};
+  for (Merged &state : states)
+    carried.append({&state.maximum, &state.sum, &state.output});
+  runTurns(1, members - 2, carried, &query, [&](Turn turn) { makeTurn(turn, false); });
+  if (members > 1)
+    makeTurn({members - 1}, true);
   SmallVector<Value> outputs, statistics;
   for (Merged &state : states) {
     outputs.push_back(b.div(state.output, perElement(state.sum, state.output)));
@@ -326,13 +390,24 @@ SmallVector<Value> RingExpansion::expand(AttentionOp op) {
   return {whole(outputs, kSequenceDim), whole(statistics, kStatisticsDim)};
 }
 
+/// Merges what a turn attends to into the state of the rows that it is of.
+void RingExpansion::mergeInto(SmallVector<Merged> &states, const Half &rows, Value output, Value lse) {
+  for (auto [i, state] : llvm::enumerate(states)) {
+    int64_t number = static_cast<int64_t>(i);
+    if (rows.kind == Half::All || rows.number == number)
+      merge(state, output, lse);
+    else if (rows.kind == Half::Like)
+      merge(state, output, b.selectOr(isIn(rows, number, TensorBuilder::shapeOf(lse)), lse, kNothing));
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Backward
 //===----------------------------------------------------------------------===//
 
 /// Gradients of query, key and value of one product.
 std::array<Value, 3> RingExpansion::gradients(AttentionGradOp op, const Rows &rows, Value pair, Value mask,
-                                              const Product &product, int64_t rowTurn, int64_t keyTurn) {
+                                              const Product &product, Turn rowTurn, Turn keyTurn) {
   auto [key, value] = unstack(take(pair, product.keys, kSequenceDim + 1));
   auto typeOf = [](Value x) { return withShape(x.getType(), TensorBuilder::shapeOf(x)); };
   auto block = builder.create<AttentionGradOp>(
@@ -347,59 +422,81 @@ void RingExpansion::addTo(SmallVector<Value> &parts, const Half &half, Value val
   int64_t size = TensorBuilder::shapeOf(value)[dim] / static_cast<int64_t>(parts.size());
   for (auto [i, part] : llvm::enumerate(parts)) {
     int64_t number = static_cast<int64_t>(i);
-    if (half.isAll())
+    if (half.kind == Half::All)
       part = plus(part, sliceDim(builder, value, dim, number * size, size));
     else if (half.number == number)
       part = plus(part, value);
-    else if (!half.byMember.empty())
+    else if (half.kind == Half::Like)
       part = plus(part, b.selectOr(isIn(half, number, TensorBuilder::shapeOf(value)), value, 0.0));
   }
 }
 
 SmallVector<Value> RingExpansion::ringOfKeys(AttentionGradOp op) {
-  Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask(), own, foreign;
+  Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask(), foreign;
+  Rows all{op.getQuery(), op.getGradient(), op.getLse(), op.getDelta()};
   SmallVector<Value> dquery = emptyParts();
-  for (int64_t turn = 0; turn < members; ++turn) {
-    Value next = passIf(turn + 1 < members, pair, kKeysName), arrived = passIf(turn > 1, foreign, kKeyGradientsName);
-    Value nextMask = passIf(turn + 1 < members, mask, kMaskName);
+  auto makeTurn = [&](Turn turn, bool isLast) {
+    Value next = passIf(!isLast, pair, kKeysName), arrived = passIf(turn.first > 1, foreign, kKeyGradientsName);
+    Value nextMask = passIf(!isLast, mask, kMaskName);
     SmallVector<Value> dkey = emptyParts(), dvalue = emptyParts();
     for (const Product &product : productsOf(turn, /*rowsTravel=*/false)) {
-      Rows rows{take(op.getQuery(), product.rows, kSequenceDim), take(op.getGradient(), product.rows, kSequenceDim),
-                take(op.getLse(), product.rows, kStatisticsDim), take(op.getDelta(), product.rows, kStatisticsDim)};
-      auto [dq, dk, dv] = gradients(op, rows, pair, mask, product, 0, turn);
+      Rows rows{take(all.query, product.rows, kSequenceDim), take(all.gradient, product.rows, kSequenceDim),
+                take(all.lse, product.rows, kStatisticsDim), take(all.delta, product.rows, kStatisticsDim)};
+      auto [dq, dk, dv] = gradients(op, rows, pair, mask, product, {0}, turn);
       addTo(dquery, product.rows, dq, kSequenceDim);
       addTo(dkey, product.keys, dk, kSequenceDim);
       addTo(dvalue, product.keys, dv, kSequenceDim);
     }
-    Value made = stack(whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim));
-    (turn ? foreign : own) = plus(arrived, made);
     pair = next;
     mask = nextMask;
-  }
+    return plus(arrived, stack(whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim)));
+  };
+  Value own = makeTurn({0}, members == 1);
+  SmallVector<Value *> carried{&pair, &mask, &foreign};
+  for (Value &part : dquery)
+    carried.push_back(&part);
+  runForeignTurns(carried, {&all.query, &all.gradient, &all.lse, &all.delta},
+                  [&](Turn turn, bool isLast) { foreign = makeTurn(turn, isLast); });
   auto [dkey, dvalue] = unstack(b.add(own, pass(foreign, kKeyGradientsName)));
   return {whole(dquery, kSequenceDim), dkey, dvalue};
 }
 
 SmallVector<Value> RingExpansion::ringOfRows(AttentionGradOp op) {
   int64_t size = TensorBuilder::shapeOf(op.getQuery()).back();
-  Value pair = stack(op.getKey(), op.getValue()), own, foreign;
+  Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask(), foreign;
   Value message = pack({op.getQuery(), op.getGradient(), op.getLse(), op.getDelta()});
   SmallVector<Value> dkey = emptyParts(), dvalue = emptyParts();
-  for (int64_t turn = 0; turn < members; ++turn) {
-    Value next = passIf(turn + 1 < members, message, kRowsName);
-    Value arrived = passIf(turn > 1, foreign, kRowGradientsName);
+  auto makeTurn = [&](Turn turn, bool isLast) {
+    Value next = passIf(!isLast, message, kRowsName);
+    Value arrived = passIf(turn.first > 1, foreign, kRowGradientsName);
     SmallVector<Value> dquery = emptyParts();
     for (const Product &product : productsOf(turn, /*rowsTravel=*/true)) {
       Rows rows = unpack(take(message, product.rows, kSequenceDim), size);
-      auto [dq, dk, dv] = gradients(op, rows, pair, op.getMask(), product, turn, 0);
+      auto [dq, dk, dv] = gradients(op, rows, pair, mask, product, turn, {0});
       addTo(dquery, product.rows, dq, kSequenceDim);
       addTo(dkey, product.keys, dk, kSequenceDim);
       addTo(dvalue, product.keys, dv, kSequenceDim);
     }
-    (turn ? foreign : own) = plus(arrived, whole(dquery, kSequenceDim));
     message = next;
-  }
+    return plus(arrived, whole(dquery, kSequenceDim));
+  };
+  Value own = makeTurn({0}, members == 1);
+  SmallVector<Value *> carried{&message, &foreign};
+  for (SmallVector<Value> *parts : {&dkey, &dvalue})
+    for (Value &part : *parts)
+      carried.push_back(&part);
+  runForeignTurns(carried, {&pair, &mask}, [&](Turn turn, bool isLast) { foreign = makeTurn(turn, isLast); });
   return {b.add(own, pass(foreign, kRowGradientsName)), whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim)};
+}
+
+/// The turns after the first: in the second no gradient arrives, after the last nothing goes on.
+void RingExpansion::runForeignTurns(ArrayRef<Value *> carried, ArrayRef<Value *> read,
+                                    llvm::function_ref<void(Turn, bool)> makeTurn) {
+  if (members > 2)
+    makeTurn({1}, false);
+  runTurns(2, members - 2, carried, read, [&](Turn turn) { makeTurn(turn, false); });
+  if (members > 1)
+    makeTurn({members - 1}, true);
 }
 
 /// Elements of one hop and its gradient's: 4 of key heads, or 3 of query heads and two numbers a row and head.

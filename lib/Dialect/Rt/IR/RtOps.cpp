@@ -23,6 +23,13 @@ using namespace colo::rt;
 
 Value colo::rt::buildLookup(OpBuilder &builder, Location loc, Value index, ArrayRef<int64_t> numbers) {
   auto constant = [&](int64_t number) { return builder.create<arith::ConstantIndexOp>(loc, number); };
+  int64_t step = numbers.size() > 1 ? numbers[1] - numbers[0] : 0;
+  bool isLinear =
+      llvm::all_of(llvm::seq<size_t>(1, numbers.size()), [&](size_t i) { return numbers[i] - numbers[i - 1] == step; });
+  if (isLinear) {
+    Value moved = builder.create<arith::MulIOp>(loc, index, constant(step));
+    return builder.create<arith::AddIOp>(loc, moved, constant(numbers.front()));
+  }
   Value chosen = constant(numbers.front());
   for (auto [i, number] : llvm::drop_begin(llvm::enumerate(numbers))) {
     Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, index, constant(i));
