@@ -154,6 +154,13 @@ Value KernelSignature::firstPosition(OpBuilder &builder, Location loc, ArrayAttr
 
 Value KernelSignature::position(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim, int64_t local,
                                 Value index) {
+  DictionaryAttr entry = positionOf(positions, dim);
+  if (auto part = entry ? entry.getAs<DictionaryAttr>("part") : DictionaryAttr()) {
+    Value round = argument(scalars.round(part.getAs<IntegerAttr>("loop").getInt()));
+    Value before = builder.create<arith::MulIOp>(loc, round, builder.create<arith::ConstantIndexOp>(loc, local));
+    index = builder.create<arith::AddIOp>(loc, index, before);
+    local *= part.getAs<IntegerAttr>("count").getInt();
+  }
   llvm::SmallVector<Value, 2> firsts = blockPositions(builder, loc, positions, dim, local);
   int64_t size = local / static_cast<int64_t>(firsts.size());
   // What is added to the index: the first position of its block less the elements before the block.

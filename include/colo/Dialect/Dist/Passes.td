@@ -191,10 +191,32 @@ def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
     // becomes, with 2 members
     %o0, %l0 = colo.attention %q, %k, %v {positions = [.., {axes = ["sp"], ..} ], ..}
     %next = dist.permute %pair from [1, 0] over @mesh ["sp"] : ..
-    %o1, %l1 = colo.attention %q, %k1, %v1 {positions = [.., {axes = ["sp"], blocks = array<i64: 1, 0>, ..} ], ..}
+    %o1, %l1 = colo.attention %q, %k1, %v1 {positions = [.., {axes = ["sp"], before = {turn = 1 : i64}, ..} ], ..}
     ```
   }];
   let options = [Option<"algorithm", "algorithm", "std::string", "\"loop\"", "loop or reference">];
+}
+
+def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {
+  let summary = "Do attention of many rows block of rows by block of rows.";
+  let description = [{
+    Scores of all rows at once would need memory that grows with rows times keys. A block has at most `rows` rows, the most that
+    divide all; attention of which no such block has 16 rows stays whole.
+
+    In: the local program, attention whole. Out: the same with loops (`dist.loop`), in which gradients are decomposed;
+    `part` in positions says that rows are those of the round. Errors: none.
+
+    ```mlir
+    %o, %lse = colo.attention %q, %k, %v {..} : tensor<4x512x3x8xf32>, ..
+    // becomes
+    %o, %lse = dist.loop %round in 4 reading (%a = %q : .., %b = %k : .., %c = %v : ..) {
+      %rows = dist.part %a dim 1 number 0 plus %round : tensor<4x512x3x8xf32> -> tensor<4x128x3x8xf32>
+      %p, %l = colo.attention %rows, %b, %c {..}
+      dist.yield %p, %l
+    } {dims = array<i64: 1, 2>} : tensor<4x512x3x8xf32>, tensor<4x3x512xf32>
+    ```
+  }];
+  let options = [Option<"rows", "rows", "int64_t", "128", "rows of a block at most">];
 }
 
 #endif // DIST_PASSES_TD

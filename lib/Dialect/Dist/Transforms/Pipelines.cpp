@@ -31,4 +31,5 @@ void dist::buildShardPipeline(OpPassManager &pm, const ShardingOptions &options)
 void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &options) {
   pm.addPass(createLocalizePass());
   pm.addPass(createExpandRingPass({options.algorithm}));
+  pm.addPass(createBlockAttentionPass());
 }

@@ -1,0 +1,189 @@
+//===- BlockAttention.cpp - attention by blocks of rows ---------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Scores are [b,a,s,t]: as large as everything else together once s and t are a
+// few hundred, and growing with their product. Rows need nothing of each other,
+// so attention of many rows is a loop over blocks of them, and what is alive at
+// once is [b,a,R,t] with R fixed. Forward each round gives its part of the
+// output; backward its part of the query's gradient, and the products that make
+// those of key and value add to them in place, for which the op is decomposed
+// here.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Dialect/Colo/TensorBuilder.h"
+#include "colo/Dialect/Dist/Passes.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace colo::dist {
+#define GEN_PASS_DEF_BLOCKATTENTIONPASS
+#include "colo/Dialect/Dist/Passes.h.inc"
+} // namespace colo::dist
+
+using namespace mlir;
+using namespace colo;
+using namespace colo::dist;
+
+/// The dim of rows in q, k, v and in statistics, and in positions of scores.
+static constexpr int64_t kSequenceDim = 1, kStatisticsDim = 2, kPositionsDim = 2;
+
+/// Blocks with fewer rows are not worth a round: the whole is kept.
+static constexpr int64_t kFewestRows = 16;
+
+/// The largest number of rows up to `limit` that divides `rows`.
+static int64_t rowsOfBlock(int64_t rows, int64_t limit) {
+  int64_t size = std::min(rows, limit);
+  while (rows % size != 0)
+    --size;
+  return size;
+}
+
+namespace {
+/// What the loops of the two ops have in common.
+class RowLoop {
+public:
+  RowLoop(Operation *op, int64_t rows, int64_t blocks) : op(op), builder(op), rows(rows), blocks(blocks) {}
+
+  LoopOp create(ValueRange carried, TypeRange assembled, ArrayRef<int64_t> dims) {
+    read.insert(op->operand_begin(), op->operand_end());
+    loop = builder.create<LoopOp>(op->getLoc(), blocks, carried, read.getArrayRef(), assembled, dims);
+    builder.setInsertionPointToEnd(&loop.block());
+    return loop;
+  }
+
+  /// The body's name for an operand of the op.
+  Value inside(Value operand) {
+    if (!operand)
+      return operand;
+    auto it = llvm::find(read, operand);
+    return loop.invariantArguments()[static_cast<size_t>(it - read.begin())];
+  }
+
+  /// The round's block of rows of an operand.
+  Value block(Value operand, int64_t dim) {
+    if (!operand)
+      return operand;
+    SmallVector<int64_t> shape(TensorBuilder::shapeOf(operand));
+    shape[dim] = rows;
+    return builder.create<PartOp>(op->getLoc(), withShape(operand.getType(), shape), inside(operand), loop.round(), dim,
+                                  0);
+  }
+
+  /// Positions of scores of the block. Rounds of loops around are one level further out than before.
+  ArrayAttr positions(ArrayAttr all, ArrayRef<int64_t> sizes) {
+    SmallVector<Attribute> dims;
+    for (auto [dim, size] : llvm::enumerate(sizes)) {
+      NamedAttrList entry;
+      if (all)
+        entry = deeper(cast<DictionaryAttr>(all[dim]));
+      else
+        for (StringRef name : {"global", "padded"})
+          entry.set(name, builder.getI64IntegerAttr(size));
+      if (!all)
+        entry.set("axes", builder.getArrayAttr({}));
+      if (dim == kPositionsDim)
+        entry.set("part", builder.getDictionaryAttr({builder.getNamedAttr("count", builder.getI64IntegerAttr(blocks)),
+                                                     builder.getNamedAttr("loop", builder.getI64IntegerAttr(0))}));
+      dims.push_back(entry.getDictionary(builder.getContext()));
+    }
+    return builder.getArrayAttr(dims);
+  }
+
+  OpBuilder &getBuilder() { return builder; }
+
+private:
+  NamedAttrList deeper(DictionaryAttr entry) {
+    NamedAttrList result(entry);
+    for (NamedAttribute named : entry)
+      if (auto nested = dyn_cast<DictionaryAttr>(named.getValue()))
+        if (auto level = nested.getAs<IntegerAttr>("loop")) {
+          NamedAttrList moved(nested);
+          moved.set("loop", builder.getI64IntegerAttr(level.getInt() + 1));
+          result.set(named.getName(), moved.getDictionary(builder.getContext()));
+        }
+    return result;
+  }
+
+  Operation *op;
+  OpBuilder builder;
+  int64_t rows, blocks;
+  llvm::SetVector<Value> read; ///< the op's operands
+  LoopOp loop;
+};
+
+/// Sizes of the scores [b,a,s,t].
+template <typename Op> SmallVector<int64_t> scoreSizes(Op op) {
+  ArrayRef<int64_t> query = TensorBuilder::shapeOf(op.getQuery());
+  return {query[0], query[2], query[1], TensorBuilder::shapeOf(op.getKey())[1]};
+}
+
+ValueRange expand(AttentionOp op, RowLoop rows) {
+  LoopOp loop = rows.create({}, op->getResultTypes(), {kSequenceDim, kStatisticsDim});
+  OpBuilder &builder = rows.getBuilder();
+  Value query = rows.block(op.getQuery(), kSequenceDim);
+  SmallVector<int64_t> sizes = scoreSizes(op), shape(TensorBuilder::shapeOf(query));
+  auto block = builder.create<AttentionOp>(
+      op.getLoc(), withShape(op.getResult().getType(), shape),
+      withShape(op.getLse().getType(), {shape[0], shape[2], shape[1]}), query, rows.inside(op.getKey()),
+      rows.inside(op.getValue()), rows.inside(op.getMask()), op.getScaleAttr(), op.getCausalAttr(), op.getDropoutAttr(),
+      op.getIdAttr(), rows.positions(op.getPositionsAttr(), sizes));
+  builder.create<YieldOp>(op.getLoc(), block->getResults());
+  return loop.getResults();
+}
+
+/// The sum of `sum` and `value`, in place where a product makes the value.
+Value addTo(OpBuilder &builder, Value sum, Value value) {
+  auto product = value.getDefiningOp<EinsumOp>();
+  if (!product || product.getInto() || !product->use_empty())
+    return TensorBuilder(builder, value.getLoc()).add(sum, value);
+  product.getIntoMutable().assign(sum);
+  return value;
+}
+
+SmallVector<Value> expand(AttentionGradOp op, RowLoop rows) {
+  TensorBuilder outside(rows.getBuilder(), op.getLoc());
+  Value starts[] = {outside.zeros(op.getDkey().getType()), outside.zeros(op.getDvalue().getType())};
+  LoopOp loop = rows.create(starts, op.getDquery().getType(), {kSequenceDim});
+  OpBuilder &builder = rows.getBuilder();
+  Value query = rows.block(op.getQuery(), kSequenceDim);
+  auto block = builder.create<AttentionGradOp>(
+      op.getLoc(), TypeRange{query.getType(), op.getDkey().getType(), op.getDvalue().getType()}, query,
+      rows.inside(op.getKey()), rows.inside(op.getValue()), rows.block(op.getLse(), kStatisticsDim),
+      rows.block(op.getGradient(), kSequenceDim), rows.block(op.getDelta(), kStatisticsDim), rows.inside(op.getMask()),
+      op.getScaleAttr(), op.getCausalAttr(), op.getDropoutAttr(), op.getIdAttr(),
+      rows.positions(op.getPositionsAttr(), scoreSizes(op)));
+  SmallVector<Value> made = block.decompose(builder);
+  block.erase();
+  Value dkey = addTo(builder, loop.carriedArguments()[0], made[1]);
+  Value dvalue = addTo(builder, loop.carriedArguments()[1], made[2]);
+  builder.create<YieldOp>(op.getLoc(), ValueRange{dkey, dvalue, made[0]});
+  return {loop.getResult(2), loop.getResult(0), loop.getResult(1)};
+}
+
+struct BlockAttentionPass : public dist::impl::BlockAttentionPassBase<BlockAttentionPass> {
+  using BlockAttentionPassBase::BlockAttentionPassBase;
+
+  void runOnOperation() override {
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<AttentionOp, AttentionGradOp>(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      int64_t all = TensorBuilder::shapeOf(op->getOperand(0))[kSequenceDim], size = rowsOfBlock(all, rows);
+      if (size == all || size < kFewestRows)
+        continue;
+      RowLoop loop(op, size, all / size);
+      if (auto forward = dyn_cast<AttentionOp>(op))
+        op->replaceAllUsesWith(expand(forward, loop));
+      else
+        op->replaceAllUsesWith(expand(cast<AttentionGradOp>(op), loop));
+      op->erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,49 @@
+// RUN: colo-opt %s --dist-block-attention=rows=32 | FileCheck %s
+
+// The most rows up to 32 that divide 96. Each round gives its rows of both results.
+// CHECK-LABEL: @forward
+// CHECK: %[[ALL:.*]]:2 = dist.loop %[[I:.*]] in 3 reading (%[[Q:.*]] = %arg0 : {{.*}}, %[[K:.*]] = %arg1 : {{.*}}, %[[M:.*]] = %arg2 : tensor<4x50xi1>) {
+// CHECK-NEXT: %[[ROWS:.*]] = dist.part %[[Q]] dim 1 number 0 plus %[[I]] : tensor<4x96x3x8xf32> -> tensor<4x32x3x8xf32>
+// CHECK-NEXT: %[[O:.*]], %[[L:.*]] = colo.attention %[[ROWS]], %[[K]], %[[K]] mask %[[M]] : tensor<4x50xi1> {causal, positions = [{{.*}}{axes = [], global = 96 : i64, padded = 96 : i64, part = {count = 3 : i64, loop = 0 : i64}}, {axes = [], global = 50
+// CHECK-NEXT: dist.yield %[[O]], %[[L]]
+// CHECK-NEXT: } {dims = array<i64: 1, 2>}
+// CHECK: return %[[ALL]]#0, %[[ALL]]#1
+func.func @forward(%q: tensor<4x96x3x8xf32>, %k: tensor<4x50x3x8xf32>, %m: tensor<4x50xi1>) -> (tensor<4x96x3x8xf32>, tensor<4x3x96xf32>) {
+  %o, %lse = colo.attention %q, %k, %k mask %m : tensor<4x50xi1> {scale = 0.5 : f64, causal}
+    : tensor<4x96x3x8xf32>, tensor<4x50x3x8xf32>, tensor<4x50x3x8xf32> -> tensor<4x96x3x8xf32>, tensor<4x3x96xf32>
+  return %o, %lse : tensor<4x96x3x8xf32>, tensor<4x3x96xf32>
+}
+
+// Gradients of key and value add up over the rounds. In a loop of turns those of the turns are one level further out.
+dist.mesh @mesh <["sp"=2]>
+// CHECK-LABEL: @backward
+// CHECK: dist.loop %[[T:.*]] in 2
+// CHECK: dist.loop %[[I:.*]] in 3 inside (%{{.*}} = %[[T]] : index) carrying (%[[DK:.*]] = %{{.*}} : tensor<4x96x3x8xf32>, %{{.*}} = %{{.*}} : tensor<4x96x3x8xf32>) reading
+// CHECK: colo.iota {{.*}}part = {count = 3 : i64, loop = 0 : i64}}, {axes = ["sp"], before = {loop = 1 : i64, turn = 2 : i64}
+// CHECK: %[[NEW:.*]] = colo.einsum "bcst,bscd->btcd", {{.*}} into %[[DK]] :
+// CHECK: dist.yield %[[NEW]],
+// CHECK-NEXT: } {dims = array<i64: 1>}
+func.func @backward(%q: tensor<4x96x3x8xf32>, %lse: tensor<4x3x96xf32>) -> tensor<4x96x3x8xf32> {
+  %0 = dist.loop %t in 2 carrying (%k = %q : tensor<4x96x3x8xf32>) reading (%l = %lse : tensor<4x3x96xf32>) {
+    %dq, %dk, %dv = colo.attention_grad %k, %k, %k, %l, %k delta %l {scale = 0.5 : f64, causal, positions = [
+      {axes = [], global = 4 : i64, padded = 4 : i64}, {axes = [], global = 3 : i64, padded = 3 : i64},
+      {axes = ["sp"], global = 192 : i64, padded = 192 : i64},
+      {axes = ["sp"], before = {loop = 0 : i64, turn = 2 : i64}, global = 192 : i64, padded = 192 : i64}]}
+      : (tensor<4x96x3x8xf32>, tensor<4x96x3x8xf32>, tensor<4x96x3x8xf32>, tensor<4x3x96xf32>, tensor<4x96x3x8xf32>,
+         tensor<4x3x96xf32>) -> (tensor<4x96x3x8xf32>, tensor<4x96x3x8xf32>, tensor<4x96x3x8xf32>)
+    dist.yield %dk : tensor<4x96x3x8xf32>
+  } : tensor<4x96x3x8xf32>
+  return %0 : tensor<4x96x3x8xf32>
+}
+
+// Few rows, or rows that no block divides, stay whole.
+// CHECK-LABEL: @whole
+// CHECK-NOT: dist.loop
+// CHECK: return
+func.func @whole(%q: tensor<4x32x3x8xf32>, %p: tensor<4x97x3x8xf32>) -> (tensor<4x32x3x8xf32>, tensor<4x97x3x8xf32>) {
+  %o, %lse = colo.attention %q, %q, %q {scale = 0.5 : f64}
+    : tensor<4x32x3x8xf32>, tensor<4x32x3x8xf32>, tensor<4x32x3x8xf32> -> tensor<4x32x3x8xf32>, tensor<4x3x32xf32>
+  %s, %t = colo.attention %p, %p, %p {scale = 0.5 : f64}
+    : tensor<4x97x3x8xf32>, tensor<4x97x3x8xf32>, tensor<4x97x3x8xf32> -> tensor<4x97x3x8xf32>, tensor<4x3x97xf32>
+  return %o, %s : tensor<4x32x3x8xf32>, tensor<4x97x3x8xf32>
+}
