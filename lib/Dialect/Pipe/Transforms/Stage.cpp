@@ -197,15 +197,16 @@ std::vector<double> Stager::stageCosts() const {
 }
 
 LogicalResult Stager::partitionLayers() {
-  flops = layerCosts();
-  schedule::Diagnostic error;
-  std::optional<schedule::Partition> result;
-  if (layers < numStages()) {
+  // Before their costs: there may be none.
+  if (layers < numStages())
     return entry.emitError() << "the model has " << layers << " layer" << (layers == 1 ? "" : "s") << ", too few for "
                              << numStages() << (options.chunks > 1 ? " virtual" : "")
                              << " pipeline stages: each needs at least one; layers are the elements of module lists "
                                 "that a loop runs through, or the submodules that forward calls";
-  } else if (options.partition == "uniform") {
+  flops = layerCosts();
+  schedule::Diagnostic error;
+  std::optional<schedule::Partition> result;
+  if (options.partition == "uniform") {
     result = schedule::partitionUniform(layers, options.stages, options.chunks, error);
   } else if (options.partition == "balanced") {
     result = schedule::partitionBalanced(flops, options.stages, options.chunks, error);
