@@ -121,12 +121,16 @@ Status Rank::train() {
     stepSeconds.reserve(options.steps);
   std::unique_ptr<Profile> profile;
   if (options.profile && rank == 0)
-    setProfile((profile = std::make_unique<Profile>(program())).get());
+    profile = std::make_unique<Profile>(program());
   ReplicaCheck replicas(*this);
   bool evaluated = false;
   for (int64_t step = 0; step < options.steps; ++step) {
-    if (Status status = trainStep(step); status.failed())
-      return status;
+    // Evaluations and comparisons are no part of the steps whose time is told apart.
+    setProfile(profile.get());
+    Status trained = trainStep(step);
+    setProfile(nullptr);
+    if (trained.failed())
+      return trained;
     if (profile && step == 0 && options.steps > 1) {
       profile->reset();
       profiledSeconds = 0;
@@ -139,7 +143,6 @@ Status Rank::train() {
       if (Status status = evaluate(step + 1); status.failed())
         return status;
   }
-  setProfile(nullptr);
   if (profile)
     profile->print(std::max<int64_t>(options.steps - 1, 1), profiledSeconds);
   if (options.timeProducts)
