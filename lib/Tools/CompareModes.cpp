@@ -39,6 +39,7 @@ ModeRow ModeComparison::compare(const dist::ShardingOptions &group) {
   ParallelConfig changed = config;
   setTensorGroup(changed, group);
   changed.sequenceSize.value = 1;
+  changed.pipeline.value = 1;
   changed.data.value = row.replicas;
   changed.batchSize.value = globalRows / row.replicas;
   changed.numMicroBatches.value = microBatches;

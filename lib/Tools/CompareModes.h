@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // One model and one global batch on one number of ranks: every tensor group
-// whose size divides the world is planned, the rest of the ranks being replicas.
+// whose size divides the world is planned without a pipeline, the rest of the
+// ranks being replicas.
 // A plan is that of --plan for the same group.
 //
 //===----------------------------------------------------------------------===//
