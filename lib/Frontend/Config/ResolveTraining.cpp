@@ -23,19 +23,19 @@ namespace colo::config {
 //===----------------------------------------------------------------------===//
 
 /// With a known number of replicas, the global batch is cut into whole
-/// micro-batches of each.
+/// micro-batches of each, and for a pipeline into whole runs of its schedule.
 static void checkGlobalBatch(Resolver &resolver) {
   const ParallelConfig &config = resolver.config;
   int64_t ranks = config.pipeline * config.tensorSize * config.sequenceSize;
   int64_t replicas = config.worldSize.value ? config.worldSize.value / ranks : config.data.value;
-  int64_t rows;
-  if (__builtin_mul_overflow(std::max<int64_t>(replicas, 1), config.microBatch(), &rows) ||
-      config.globalBatchSize.value % rows == 0)
+  bool isPipeline = config.pipeline > 1;
+  int64_t unit = isPipeline ? config.batchSize.value : config.microBatch(), rows;
+  if (__builtin_mul_overflow(std::max<int64_t>(replicas, 1), unit, &rows) || config.globalBatchSize.value % rows == 0)
     return;
   std::string of = replicas ? (" on " + Twine(replicas) + " data-parallel replicas").str() : std::string();
   resolver.error(SMRange(config.globalBatchSize.loc, config.globalBatchSize.loc),
                  "GLOBAL_BATCH_SIZE " + Twine(config.globalBatchSize.value) + " is not a multiple of " + Twine(rows) +
-                     ", the micro-batch of " + Twine(config.microBatch()) + " rows" + of);
+                     (isPipeline ? ", the BATCH_SIZE of " : ", the micro-batch of ") + Twine(unit) + " rows" + of);
 }
 
 static void resolveBatches(Resolver &resolver) {
