@@ -147,8 +147,9 @@ COLO_EXPORT void GOMP_parallel(void (*body)(void *), void *data, unsigned thread
   int64_t count = threads ? threads : rankThreads();
   if (ownTeam && count > 1 && !membership.team)
     return ownTeam->run(body, data, count);
+  // Still of its team, so that a region inside this one finds it busy.
   Membership outer = membership;
-  membership = {};
+  membership = {outer.team, 0, 1};
   body(data);
   membership = outer;
 }
