@@ -20,7 +20,7 @@ using namespace colo;
 
 namespace {
 
-/// How the replicas are named among the axes of a collective.
+/// How replicas and pipeline ranks are named among the axes of a collective.
 constexpr llvm::StringLiteral kReplicas = "dp", kStages = "pp";
 
 class StepWalker {
