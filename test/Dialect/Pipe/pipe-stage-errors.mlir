@@ -24,3 +24,11 @@ func.func @twice(%x: tensor<2x4xf32> {colo.input = "x"}) attributes {colo.role =
   %z = colo.layers @Layer(%y) invariants() stacked() params [@"h.#.w"] {count = 3} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
   return
 }
+
+// -----
+
+// expected-error @+1 {{the model has 0 layers, too few for 4 pipeline stages: each needs at least one}}
+func.func @no_layer(%x: tensor<2x4xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
+  %y = colo.einsum "ab,cb->ac", %x, %x : tensor<2x4xf32>, tensor<2x4xf32> -> tensor<2x2xf32>
+  return
+}
