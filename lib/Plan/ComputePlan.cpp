@@ -118,7 +118,7 @@ PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t pi
   if (overReplicas && !replicas)
     return use;
   int64_t members = groupSize(mesh, axes) * (stages ? stages.size() : 1) * (overReplicas ? replicas : 1);
-  use.sent = trafficOf(op, members);
+  use.sent = trafficOf(op, members, use.rounds);
   use.most = trafficOf(op, members).most().bytes;
   return use;
 }
