@@ -131,6 +131,8 @@ llvm::SmallVector<Value, 2> KernelSignature::blockPositions(OpBuilder &builder, 
   }
   if (auto half = position.getAs<DictionaryAttr>("half")) {
     // See dist.half.
+    if (!blocks)
+      numbers = {builder.create<arith::ConstantIndexOp>(loc, 0), builder.create<arith::ConstantIndexOp>(loc, 1)};
     DictionaryAttr own = DictionaryAttr::get(builder.getContext(), {builder.getNamedAttr("axes", axes)});
     auto isFirst = half.contains("rows_travel") ? arith::CmpIPredicate::ult : arith::CmpIPredicate::uge;
     Value rowsAreLater =

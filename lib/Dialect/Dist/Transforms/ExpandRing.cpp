@@ -325,16 +325,11 @@ ArrayAttr RingExpansion::positionsOf(const Product &product, Turn rowTurn, Turn 
   return builder.getArrayAttr(dims);
 }
 
-/// Whether this member's half is `number`, for each element of `shape`: the halves are read as positions of parts of
-/// size 1.
+/// Whether this member's half is `number`, for each element of `shape`: a half without blocks is its own position.
 Value RingExpansion::isIn(const Half &half, int64_t number, ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> blocks;
-  for (int64_t member = 0; member < members; ++member)
-    blocks.append({0, 1});
   Attribute entry = builder.getDictionaryAttr({builder.getNamedAttr("global", builder.getI64IntegerAttr(2)),
                                                builder.getNamedAttr("padded", builder.getI64IntegerAttr(2)),
                                                builder.getNamedAttr("axes", axes),
-                                               builder.getNamedAttr("blocks", builder.getDenseI64ArrayAttr(blocks)),
                                                builder.getNamedAttr("half", describe(half.turn, half.rowsTravel))});
   Value mine = b.iota({1}, 0, builder.getArrayAttr({entry}));
   return b.broadcast(b.reshape(b.compare(Predicate::EQ, mine, static_cast<double>(number)), {}), shape, {});

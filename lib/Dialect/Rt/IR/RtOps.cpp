@@ -8,6 +8,7 @@
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -168,11 +169,13 @@ LogicalResult AllToAllOp::verify() {
 LogicalResult PermuteOp::verify() {
   if (failed(verifyCollective(*this, getSend(), getRecv(), getAxes(), getDataParallel())))
     return failure();
-  SmallVector<int64_t> sorted(getSources());
-  llvm::sort(sorted);
-  for (auto [i, source] : llvm::enumerate(sorted))
-    if (source != static_cast<int64_t>(i))
+  int64_t ranks = static_cast<int64_t>(getSources().size());
+  llvm::BitVector seen(static_cast<unsigned>(ranks));
+  for (int64_t source : getSources()) {
+    if (source < 0 || source >= ranks || seen[static_cast<unsigned>(source)])
       return emitOpError("sources are not a permutation of the ranks");
+    seen.set(static_cast<unsigned>(source));
+  }
   return verifySameCount(*this, getSend(), getRecv());
 }
 
