@@ -70,7 +70,7 @@ struct PlannedCollective {
   std::string kind;                 ///< all_reduce, …
   std::string source;               ///< "GPT2.h.attn.proj gpt2.colo:12:9"
   std::vector<std::string> axes;    ///< "pp" or "pp:0:3" first if over stages, tensor axes, "dp" last if over replicas
-  std::optional<GroupTraffic> sent; ///< in one execution; nothing where an unknown number of replicas decides
+  std::optional<GroupTraffic> sent; ///< in `rounds` executions; nothing where an unknown number of replicas decides
   int64_t perStep;                  ///< executions; 0 where only evaluation gets
   int64_t payload;                  ///< bytes of the buffer that is reduced, gathered, exchanged
   int64_t rounds = 1;               ///< executions that belong together: each round of a loop may have another root
