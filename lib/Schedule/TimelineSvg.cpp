@@ -114,8 +114,11 @@ static void printLane(const Schedule &schedule, const Timeline &timeline, size_t
     time = row.actions[index].end;
   }
   lane.bubble(time, timeline.makespan);
-  os << format("<text x=\"%g\" y=\"%g\">peak %lld activations, %.0f bytes</text>\n", leftMargin + width + 8,
-               top + laneHeight - 8, static_cast<long long>(row.peakLive), row.peakBytes);
+  os << format("<text x=\"%g\" y=\"%g\">peak %lld activations", leftMargin + width + 8, top + laneHeight - 8,
+               static_cast<long long>(row.peakLive));
+  if (row.peakBytes > 0)
+    os << format(", %.0f bytes", row.peakBytes);
+  os << "</text>\n";
 }
 
 void colo::schedule::printTimelineSvg(const ScheduleProblem &problem, const Schedule &schedule,

@@ -88,7 +88,10 @@ void colo::schedule::printTimelineText(const ScheduleProblem &problem, const Sch
   for (size_t rank = 0; rank < schedule.ranks.size(); ++rank) {
     const RankTimeline &row = timeline.ranks[rank];
     os << "rank " << llvm::format_decimal(rank, rankWidth)
-       << llvm::format(": busy %g s, idle %g s, at most %lld activations alive (%.0f bytes)\n", row.busy, row.bubble,
-                       static_cast<long long>(row.peakLive), row.peakBytes);
+       << llvm::format(": busy %g s, idle %g s, at most %lld activations alive", row.busy, row.bubble,
+                       static_cast<long long>(row.peakLive));
+    if (row.peakBytes > 0)
+      os << llvm::format(" (%.0f bytes)", row.peakBytes);
+    os << "\n";
   }
 }

@@ -139,10 +139,10 @@ enum class Placement {
 struct StageCost {
   double forward = 1, inputGradient = 1, weightGradient = 1;
   /// Bytes held from the start of F to the end of B, or of I where backward is
-  /// split.
-  double activation = 1;
+  /// split; 0 where nobody has said.
+  double activation = 0;
   /// Of these, the bytes that I leaves for W, held to the end of W.
-  double weightActivation = 1;
+  double weightActivation = 0;
 };
 
 /// What a schedule is for: `check` says whether the problem is one, `verify` whether a schedule solves it.

@@ -37,7 +37,7 @@ struct RankTimeline {
   /// Seconds idle between the rank's first start and last end: what is left of
   /// the bubble when steps follow each other without a barrier.
   double stall = 0;
-  /// The most activations alive at once, counted, and in bytes.
+  /// The most activations alive at once, counted, and in bytes where the costs say them.
   int64_t peakLive = 0;
   double peakBytes = 0;
 };

@@ -46,8 +46,8 @@ TEST(Timeline, Text) {
   EXPECT_EQ(draw(printText, problem, schedule), "rank 0 |F0 F1 ......B0    ...B1    |\n"
                                                 "rank 1 |...F0 B0    F1 B1    ......|\n"
                                                 "makespan 9 s, 33.3 % idle, one column 0.333333 s\n"
-                                                "rank 0: busy 6 s, idle 3 s, at most 2 activations alive (2 bytes)\n"
-                                                "rank 1: busy 6 s, idle 3 s, at most 1 activations alive (1 bytes)\n");
+                                                "rank 0: busy 6 s, idle 3 s, at most 2 activations alive\n"
+                                                "rank 1: busy 6 s, idle 3 s, at most 1 activations alive\n");
 }
 
 TEST(Timeline, NarrowTextKeepsKindsOnly) {
