@@ -109,6 +109,9 @@ void BodyEmitter::emitIf(OpBuilder &builder, scf::IfOp op) {
 void BodyEmitter::emit(OpBuilder &builder, Operation &op) {
   Location loc = op.getLoc();
   auto mapped = [&](Value value) { return mapping.lookupOrDefault(value); };
+  // Values that the caller has made already.
+  if (op.getNumResults() == 1 && mapping.contains(op.getResult(0)))
+    return;
   if (auto index = dyn_cast<linalg::IndexOp>(op)) {
     Value value = point[index.getDim()];
     mapping.map(index.getResult(), value ? value : builder.create<arith::ConstantIndexOp>(loc, 0).getResult());

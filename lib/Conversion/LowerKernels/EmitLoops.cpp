@@ -23,29 +23,6 @@ static constexpr int64_t kLongestWordRow = 16384;
 // Pieces
 //===----------------------------------------------------------------------===//
 
-Value KernelEmitter::constant(int64_t value) { return builder.create<arith::ConstantIndexOp>(kernel.getLoc(), value); }
-
-void KernelEmitter::forLoop(Value lower, Value upper, llvm::function_ref<void(Value)> body) {
-  auto loop = builder.create<scf::ForOp>(kernel.getLoc(), lower, upper, constant(1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(loop.getBody()->getTerminator());
-  body(loop.getInductionVar());
-}
-
-llvm::SmallVector<Value> KernelEmitter::digits(Value number, llvm::ArrayRef<int64_t> sizes) {
-  llvm::SmallVector<Value> result(sizes.size());
-  for (size_t i = sizes.size(); i-- > 0;) {
-    if (i == 0) {
-      result[i] = number;
-      break;
-    }
-    Value size = constant(sizes[i]);
-    result[i] = builder.create<arith::RemUIOp>(kernel.getLoc(), number, size);
-    number = builder.create<arith::DivUIOp>(kernel.getLoc(), number, size);
-  }
-  return result;
-}
-
 Value KernelEmitter::blockEnd(Value lower, int64_t block, int64_t size) {
   Value upper = builder.create<arith::AddIOp>(kernel.getLoc(), lower, constant(block));
   return size % block == 0 ? upper : builder.create<arith::MinUIOp>(kernel.getLoc(), upper, constant(size)).getResult();
@@ -57,58 +34,9 @@ Value KernelEmitter::stackBuffer(int64_t size, Type type) {
                                         entry.getI64IntegerAttr(64));
 }
 
-void KernelEmitter::store(Value value, const Place &place, AffineMap map, const Point &point) {
-  Location loc = value.getLoc();
-  Value address = emitAffine(builder, loc, addressOf(map, place.strides), point);
-  if (place.accumulate) {
-    Value before = builder.create<memref::LoadOp>(loc, place.memory, address);
-    value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);
-  }
-  if (value.getType().isInteger(1))
-    value = builder.create<arith::ExtUIOp>(loc, storedType(value.getType()), value);
-  builder.create<memref::StoreOp>(loc, value, place.memory, address);
-}
-
-Value KernelEmitter::initOf(linalg::GenericOp op, unsigned result) {
-  auto fill = op.getDpsInits()[result].getDefiningOp<linalg::FillOp>();
-  return fill ? mapping.lookupOrDefault(fill.getInputs()[0]) : Value();
-}
-
-bool KernelEmitter::isReadLater(Value result) {
-  return llvm::any_of(result.getUsers(), [](Operation *user) { return !isa<func::ReturnOp>(user); });
-}
-
-llvm::SmallVector<llvm::SmallVector<int64_t>> KernelEmitter::resultStrides(linalg::GenericOp op) {
-  llvm::SmallVector<llvm::SmallVector<int64_t>> all;
-  for (Value result : op.getResults()) {
-    llvm::ArrayRef<int64_t> shape = cast<RankedTensorType>(result.getType()).getShape();
-    auto it = returned.find(result);
-    if (it != returned.end()) {
-      all.push_back(results[it->second].strides);
-      continue;
-    }
-    llvm::SmallVector<int64_t> strides(shape.size(), 0);
-    int64_t stride = 1;
-    for (size_t d = shape.size(); d-- > rows; stride *= shape[d])
-      strides[d] = stride;
-    all.push_back(strides);
-  }
-  return all;
-}
-
 //===----------------------------------------------------------------------===//
 // Rows
 //===----------------------------------------------------------------------===//
-
-/// One number a row: its map names rows only.
-bool KernelEmitter::isRowScalar(const Nest &nest, unsigned result) {
-  linalg::GenericOp op = nest.op;
-  AffineMap map = op.getIndexingMapsArray()[op.getNumDpsInputs() + result];
-  for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_front(nest.rowLoops))
-    if (map.isFunctionOfDim(loop.dim))
-      return false;
-  return true;
-}
 
 llvm::SmallVector<Value> KernelEmitter::emitLoops(const Nest &nest, size_t depth, Point &point,
                                                   llvm::ArrayRef<Value> accumulators) {

@@ -8,34 +8,19 @@
 #ifndef COLO_LIB_CONVERSION_LOWERKERNELS_KERNELEMITTER_H
 #define COLO_LIB_CONVERSION_LOWERKERNELS_KERNELEMITTER_H
 
-#include "EmitBody.h"
-#include "Nest.h"
-#include "colo/Dialect/Rt/RtDialect.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "KernelBase.h"
 
 namespace colo {
 
-/// Memory of a tensor argument or result; no type for scalars.
-struct Place {
-  mlir::MemRefType type;
-  llvm::SmallVector<int64_t> strides;
-  mlir::Value memory;
-  bool accumulate = false;
-};
-
-class KernelEmitter {
+class KernelEmitter : KernelBase {
 public:
-  explicit KernelEmitter(mlir::func::FuncOp kernel) : kernel(kernel), builder(kernel.getContext()) {}
+  explicit KernelEmitter(mlir::func::FuncOp kernel) : KernelBase(kernel) {}
 
   /// Replaces the kernel by its loops. Errors are reported at the kernel or the op.
   mlir::LogicalResult run();
 
 private:
-  mlir::LogicalResult readSignature();
   void createFunction();
-  mlir::LogicalResult collect();
-  llvm::SmallVector<llvm::SmallVector<int64_t>> resultStrides(mlir::linalg::GenericOp op);
 
   void emitNests();
   void emitRows();
@@ -57,33 +42,14 @@ private:
                                            llvm::ArrayRef<mlir::Value> accumulators);
   /// Makes the random words of elements [lower, lower + count) of the innermost loop.
   void prepareWords(const Nest &nest, const Loop &loop, mlir::Value lower, int64_t count, Point point);
-  bool isRowScalar(const Nest &nest, unsigned result);
-  bool isReadLater(mlir::Value result);
 
-  /// for %i = 0 to size: body(%i); null for size 1. Restores the insertion point.
-  void forLoop(mlir::Value lower, mlir::Value upper, llvm::function_ref<void(mlir::Value)> body);
   void parallelLoop(llvm::function_ref<void(mlir::Value)> body) { forLoop(begin, end, body); }
-  /// Splits `number` into digits of the given sizes, major to minor.
-  llvm::SmallVector<mlir::Value> digits(mlir::Value number, llvm::ArrayRef<int64_t> sizes);
   /// Elements [lower, lower + count) of blocks of `block` in `size`.
   mlir::Value blockEnd(mlir::Value lower, int64_t block, int64_t size);
   mlir::Value stackBuffer(int64_t size, mlir::Type type);
-  mlir::Value constant(int64_t value);
-  void store(mlir::Value value, const Place &place, mlir::AffineMap map, const Point &point);
-  Place &placeOf(unsigned result) { return results[result]; }
-  mlir::Value initOf(mlir::linalg::GenericOp op, unsigned result);
 
-  mlir::func::FuncOp kernel, lowered;
-  mlir::OpBuilder builder;
-  std::vector<Place> arguments, results;
-  StorageMap storage;
-  mlir::IRMapping mapping;
-  WordRows words;
-  llvm::SmallVector<mlir::linalg::GenericOp> generics;
-  rt::ScatterAddOp scatter;
-  llvm::DenseMap<mlir::Value, unsigned> returned;
+  mlir::func::FuncOp lowered;
   mlir::Value begin, end;
-  size_t rows = 0;
   int64_t extent = 1, work = 0;
 };
 
