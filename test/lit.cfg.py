@@ -34,6 +34,8 @@ if os.path.isdir("/usr/share/datasets/fashion-mnist"):
     config.available_features.add("fashion-mnist")
 if shutil.which("bible"):
     config.available_features.add("bible")
+if shutil.which("ptxas") or os.access("/usr/local/cuda/bin/ptxas", os.X_OK):
+    config.available_features.add("ptxas")
 if os.path.realpath(config.colo_obj_root) == os.path.realpath(os.path.join(config.colo_src_root, "build")):
     config.available_features.add("default-build")
 if not config.colo_sanitize:

@@ -67,7 +67,7 @@ void ModeComparison::plan(const ParallelConfig &changed, ModeRow &row) {
   for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(Phase::Rt); ++i) {
     auto phase = static_cast<Phase>(i);
     PassManager pm(&context);
-    buildPhasePipeline(pm, phase, changed, algorithm);
+    buildPhasePipeline(pm, phase, changed, algorithm, Target::CPU);
     if (succeeded(pm.run(*module)))
       continue;
     internalError |= phase > Phase::SPMD;

@@ -20,6 +20,7 @@
 #include "colo/Plan/Plan.h"
 #include "colo/Schedule/ScheduleFile.h"
 #include "colo/Target/CPU.h"
+#include "colo/Target/CUDA.h"
 #include "colo/Tools/Pipelines.h"
 #include "colo/Tools/Registry.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -40,8 +41,8 @@
 using namespace colo;
 using namespace mlir;
 
-static constexpr llvm::StringRef names[] = {"ast",    "colo",    "staged", "autodiff", "sharded", "spmd",
-                                            "linalg", "buffers", "rt",     "llvm",     "obj",     "exe"};
+static constexpr llvm::StringRef names[] = {"ast",     "colo", "staged", "autodiff", "sharded", "spmd", "linalg",
+                                            "buffers", "rt",   "llvm",   "ptx",      "obj",     "exe"};
 
 llvm::ArrayRef<llvm::StringRef> colo::phaseNames() { return names; }
 
@@ -96,6 +97,7 @@ private:
   int printPlan();
   void printScheduleComment(llvm::raw_ostream &os);
   int writeScheduleSvg();
+  int printPtx();
   int emitExecutable();
   int checkOutput() const;
   bool wants(Phase phase) const { return request.emit == phase; }
@@ -318,7 +320,7 @@ int Compilation::runPhase(Phase phase) {
   }
   PassManager pm(&context);
   pm.enableVerifier(true);
-  buildPhasePipeline(pm, phase, config, request.algorithm);
+  buildPhasePipeline(pm, phase, config, request.algorithm, request.target);
   if (failed(pm.run(*module)))
     return ours ? internalError(phase, before) : ExitInput;
   OpPrintingFlags flags;
@@ -368,6 +370,13 @@ int Compilation::printPlan() {
 std::string Compilation::executablePath() const {
   std::string path = request.output.empty() ? llvm::sys::path::stem(request.modelFile).str() : request.output;
   return llvm::StringRef(path).starts_with("-") ? "./" + path : path;
+}
+
+int Compilation::printPtx() {
+  std::string ptx, message;
+  if (failed(emitPtx(*module, request.optLevel, ptx, message)))
+    return environmentError(message);
+  return writeFile(request.output.empty() ? "-" : request.output, [&](llvm::raw_ostream &os) { os << ptx; });
 }
 
 int Compilation::emitExecutable() {
@@ -484,7 +493,10 @@ int Compilation::runPhases() {
     return code;
   // What --check checks are all errors that a user can make.
   bool plan = prints(request.plan), compares = prints(request.compareModes);
-  Phase last = compares ? Phase::Autodiff : request.check ? Phase::SPMD : plan ? Phase::Rt : Phase::LLVM;
+  Phase last = compares                    ? Phase::Autodiff
+               : request.check             ? Phase::SPMD
+               : plan || wants(Phase::PTX) ? Phase::Rt
+                                           : Phase::LLVM;
   for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(last); ++i) {
     auto start = std::chrono::steady_clock::now();
     if (int code = runPhase(static_cast<Phase>(i)); code || done)
@@ -499,6 +511,8 @@ int Compilation::runPhases() {
     return compareModes();
   if (plan)
     return printPlan();
+  if (wants(Phase::PTX))
+    return printPtx();
   auto start = std::chrono::steady_clock::now();
   int code = emitExecutable();
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -92,7 +92,12 @@ Training colo::trainingSettings(const ParallelConfig &config) {
   return training;
 }
 
-void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm) {
+static KernelPipelines kernelPipelines(Target target) {
+  return target == Target::CPU ? cpuKernelPipelines() : emulatedGpuKernelPipelines();
+}
+
+void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm,
+                              Target target) {
   dist::ShardingOptions sharding = shardingOptions(config);
   sharding.algorithm = algorithm.str();
   switch (phase) {
@@ -123,13 +128,14 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     buildBuffersPipeline(pm);
     break;
   case Phase::Rt:
-    buildRtPipeline(pm);
+    buildRtPipeline(pm, kernelPipelines(target));
     break;
   case Phase::LLVM:
-    buildLLVMPipeline(pm);
+    buildLLVMPipeline(pm, kernelPipelines(target));
     break;
   case Phase::AST:
   case Phase::Colo:
+  case Phase::PTX:
   case Phase::Object:
   case Phase::Executable:
     break;

@@ -14,12 +14,13 @@ class S<string name, string help> : Separate<["--", "-"], name>, HelpText<help>;
 def config_eq : J<"config", "<file>", "the parallel configuration">;
 def config : S<"config", "the parallel configuration">, Flags<[HelpHidden]>, Alias<config_eq>;
 def output : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, HelpText<"where the result goes; '-' is standard output">;
-def target_eq : J<"target", "cpu[:native|x86-64-v3|x86-64-v4]", "what the executable runs on (default cpu:native)">;
+def target_eq : J<"target", "cpu[:native|x86-64-v3|x86-64-v4]|cuda", "what the executable runs on (default cpu:native)">;
+def emulate : F<"emulate", "with --target=cuda: run the kernels on the host, thread by thread">;
 def define : JoinedOrSeparate<["-"], "D">, MetaVarName<"<name>=<value>">,
   HelpText<"set a size or option of the Model, or dtype=f64">;
 def model_eq : J<"model", "<name>", "the Model class to compile, where the file has several">;
 def world_size_eq : J<"world-size", "<n>", "the number of ranks: the configuration is checked against it, and the plan knows the replicas">;
-def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, staged, autodiff, sharded, spmd, linalg, buffers, rt, llvm, obj, exe">;
+def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, staged, autodiff, sharded, spmd, linalg, buffers, rt, llvm, ptx (cuda), obj, exe">;
 def dump_phases_eq : J<"dump-phases", "<dir>", "write one numbered file per phase">;
 def schedule_svg_eq : J<"schedule-svg", "<file>", "draw the pipeline's schedule as it would run">;
 def plan : F<"plan", "print memory, flops and communication per rank and stop">;

@@ -76,12 +76,18 @@ int checkFlags(const OptionTable &table, const InputArgList &args, unsigned miss
   return ExitDone;
 }
 
-int parseTarget(StringRef target, CompileRequest &request) {
+int parseTarget(StringRef target, bool emulate, CompileRequest &request) {
   auto [kind, cpu] = target.split(':');
-  if (kind == "cuda")
-    return usageError("--target=cuda is not supported yet; legal: cpu, cpu:native, cpu:x86-64-v3, cpu:x86-64-v4");
+  if (kind == "cuda" && cpu.empty()) {
+    request.target = emulate ? Target::EmulatedCuda : Target::Cuda;
+    bool stopsBefore = request.check || request.printConfig || request.plan != CompileRequest::PlanFormat::None;
+    if (!emulate && !stopsBefore && request.emit > Phase::Rt && request.emit != Phase::PTX)
+      return usageError("--target=cuda makes no executables yet: add --emulate to run the kernels on the host, or "
+                        "--emit=ptx to print them");
+    return ExitDone;
+  }
   if (kind != "cpu" || (!cpu.empty() && cpu != "native" && cpu != "x86-64-v3" && cpu != "x86-64-v4"))
-    return usageError("unknown target '" + target + "'; legal: cpu, cpu:native, cpu:x86-64-v3, cpu:x86-64-v4");
+    return usageError("unknown target '" + target + "'; legal: cpu, cpu:native, cpu:x86-64-v3, cpu:x86-64-v4, cuda");
   if (!cpu.empty())
     request.cpu = cpu.str();
   return ExitDone;
@@ -141,8 +147,14 @@ int parseValues(const InputArgList &args, CompileRequest &request) {
       return usageError("-D needs name=value, not '" + define + "'");
     request.defines.emplace_back(name.str(), value.str());
   }
-  if (const Arg *arg = args.getLastArg(OPT_target_eq))
-    return parseTarget(arg->getValue(), request);
+  const Arg *target = args.getLastArg(OPT_target_eq);
+  if (args.hasArg(OPT_emulate) && (!target || !StringRef(target->getValue()).starts_with("cuda")))
+    return usageError("--emulate goes with --target=cuda");
+  if (target)
+    if (int code = parseTarget(target->getValue(), args.hasArg(OPT_emulate), request))
+      return code;
+  if (request.emit == Phase::PTX && request.target == Target::CPU)
+    return usageError("--emit=ptx needs --target=cuda");
   return ExitDone;
 }
 

@@ -24,12 +24,24 @@ namespace colo {
 /// the whole module; functions that are in LLVM's dialect already are left alone.
 void buildKernelToLLVMPipeline(mlir::OpPassManager &pm);
 
-/// Phase `linalg` to `buffers`: places for all values, kernels as row loops.
+/// What a target does with kernels.
+struct KernelPipelines {
+  /// From loop nests to the target's form, behind build-step.
+  void (*lower)(mlir::OpPassManager &pm);
+  /// From there to LLVM's dialect, once hosts are in it.
+  void (*toLLVM)(mlir::OpPassManager &pm);
+};
+/// Row loops on the cores of a rank.
+KernelPipelines cpuKernelPipelines();
+/// gpu.func bodies, run on the host.
+KernelPipelines emulatedGpuKernelPipelines();
+
+/// Phase `linalg` to `buffers`: places for all values.
 void buildBuffersPipeline(mlir::OpPassManager &pm);
-/// Phase `buffers` to `rt`: the optimizer step.
-void buildRtPipeline(mlir::OpPassManager &pm);
+/// Phase `buffers` to `rt`: the optimizer step, kernels in the target's form.
+void buildRtPipeline(mlir::OpPassManager &pm, const KernelPipelines &kernels);
 /// Phase `rt` to `llvm`: host functions, kernels and the program's tables.
-void buildLLVMPipeline(mlir::OpPassManager &pm);
+void buildLLVMPipeline(mlir::OpPassManager &pm, const KernelPipelines &kernels);
 
 } // namespace colo
 

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// In the order in which they run: form-kernels, overlap-collectives, plan-buffers, lower-kernels,
-// build-step, rt-to-llvm.
+// In the order in which they run: form-kernels, overlap-collectives, plan-buffers, rt-verify-buffers, build-step,
+// lower-kernels (for GPUs lower-gpu-kernels), rt-to-llvm, emulate-gpu, kernel-math, kernel-entries.
 //
 //===----------------------------------------------------------------------===//
 
@@ -83,7 +83,7 @@ def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
 def KernelMath : Pass<"kernel-math", "::mlir::ModuleOp"> {
   let summary = "Expand math functions of lowered kernels where LLVM's vectoriser needs polynomials.";
   let description = [{
-    In: lowered kernels. Out: f32 exp, log, tanh, erf and the like in kernels are polynomials; other types are left to
+    In: lowered kernels, also as gpu.func. Out: f32 exp, log, tanh, erf and the like in kernels are polynomials; other types are left to
     the C library. New arithmetic may be contracted but not reassociated: range reductions depend on its order.
 
     ```mlir
@@ -158,6 +158,44 @@ def BuildStep : Pass<"build-step", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::colo::rt::RtDialect"];
+}
+
+def LowerGpuKernels : Pass<"lower-gpu-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turn kernels into gpu.func bodies on blocks of threads.";
+  let description = [{
+    In: phase `rt`, kernels as lower-kernels takes them, and the optimizer's row loops. Out: `gpu.module @colo_kernels` with one
+    `gpu.func` a kernel, and for launches the kernel's declaration: `rt.extent` blocks of `rt.threads` threads. Tensors are flat memory with
+    `llvm.align` bytes known from all launches. Launches of row loops get the number of rows as their last operand and blocks for
+    their extent. Every sum has one order, whatever order blocks run in.
+    Errors: as lower-kernels; a reduction that is no sum and no extremum; a row that keeps more than shared memory holds.
+
+    ```mlir
+    func.func private @k(%x: tensor<8x64xf32>) -> tensor<8x64xf32> attributes {rt.kernel, rt.rows = 2 : i64}
+    // becomes
+    gpu.func @k(%x: memref<512xf32>, %y: memref<512xf32>) kernel attributes {known_block_size = array<i32: 128, 1, 1>}
+    func.func private @k(memref<512xf32>, memref<512xf32>) attributes {rt.kernel, rt.extent = 1, rt.grain = 8, rt.threads = 128}
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
+def EmulateGpu : Pass<"emulate-gpu", "::mlir::ModuleOp"> {
+  let summary = "Run the bodies of gpu.func on the host, block by block.";
+  let description = [{
+    In: `gpu.module @colo_kernels`, hosts in LLVM's dialect. Out: no gpu op. A kernel whose threads do not wait for each other becomes a
+    loop over blocks and threads, in the form of lower-kernels. Any other becomes the function of one thread, `@k.thread(arguments,
+    shared memory, block, thread)`, and its entry hands that to `colo_emulate` of the runtime, which runs the threads of a block in
+    turn and moves values at barriers and shuffles.
+    Errors: a gpu op other than ids, barriers and shuffles of the whole warp.
+
+    ```mlir
+    gpu.barrier   // becomes
+    func.call @colo_emulate_barrier(%c3_i64) : (i64) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
 def RtToLLVM : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {

@@ -27,12 +27,15 @@ namespace colo {
 enum ExitCode { ExitDone = 0, ExitInput = 1, ExitUsage = 2, ExitInternal = 70 };
 
 /// In the order of a compile.
-enum class Phase { AST, Colo, Staged, Autodiff, Sharded, SPMD, Linalg, Buffers, Rt, LLVM, Object, Executable };
+enum class Phase { AST, Colo, Staged, Autodiff, Sharded, SPMD, Linalg, Buffers, Rt, LLVM, PTX, Object, Executable };
 
 /// The names of --emit, in the order of Phase.
 llvm::ArrayRef<llvm::StringRef> phaseNames();
 /// Nothing for a name that is none of them.
 std::optional<Phase> parsePhase(llvm::StringRef name);
+
+/// What kernels run on. EmulatedCuda: the kernels of Cuda, on the host.
+enum class Target { CPU, Cuda, EmulatedCuda };
 
 /// What the command line asks for.
 struct CompileRequest {
@@ -45,6 +48,7 @@ struct CompileRequest {
   enum class PlanFormat { None, Text, JSON } plan = PlanFormat::None;
   PlanFormat compareModes = PlanFormat::None; ///< needs a worldSize
   bool check = false, printConfig = false, saveTemps = false, verbose = false, verifyDiagnostics = false;
+  Target target = Target::CPU;
   std::string cpu = "native"; ///< native, x86-64-v3 or x86-64-v4
   int optLevel = 3;
   std::string algorithm = "loop"; ///< how products and rings that stream are computed: loop or reference

@@ -10,6 +10,7 @@
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -35,13 +36,16 @@ struct KernelMathPass : public colo::impl::KernelMathBase<KernelMathPass> {
   }
 
   void runOnOperation() override {
-    for (auto kernel : getOperation().getOps<func::FuncOp>()) {
-      if (!kernel->hasAttr(rt::kKernelAttr))
-        continue;
+    llvm::SmallVector<Operation *> kernels;
+    getOperation().walk([&](FunctionOpInterface func) {
+      if (func->hasAttr(rt::kKernelAttr) || isa<gpu::GPUFuncOp>(func))
+        kernels.push_back(func);
+    });
+    for (Operation *kernel : kernels) {
       if (failed(applyPatternsAndFoldGreedily(kernel, patterns)))
         return signalPassFailure();
       // What the expansions made has no flags yet. Only contraction keeps the order that their accuracy rests on.
-      kernel.walk([](arith::ArithFastMathInterface op) {
+      kernel->walk([](arith::ArithFastMathInterface op) {
         arith::FastMathFlagsAttr flags = op.getFastMathFlagsAttr();
         if (!flags || flags.getValue() == arith::FastMathFlags::none)
           op->setAttr(op.getFastMathAttrName(),
@@ -69,4 +73,8 @@ void colo::buildKernelToLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   pm.addPass(createKernelEntries());
+}
+
+KernelPipelines colo::cpuKernelPipelines() {
+  return {[](OpPassManager &pm) { pm.addPass(createLowerKernels()); }, buildKernelToLLVMPipeline};
 }

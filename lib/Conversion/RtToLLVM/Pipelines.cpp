@@ -17,15 +17,15 @@ void colo::buildBuffersPipeline(OpPassManager &pm) {
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createCSEPass());
   pm.addPass(createRtVerifyBuffers());
-  pm.addPass(createLowerKernels());
 }
 
-void colo::buildRtPipeline(OpPassManager &pm) {
+void colo::buildRtPipeline(OpPassManager &pm, const KernelPipelines &kernels) {
   pm.addPass(createBuildStep());
   pm.addPass(createCSEPass());
+  kernels.lower(pm);
 }
 
-void colo::buildLLVMPipeline(OpPassManager &pm) {
+void colo::buildLLVMPipeline(OpPassManager &pm, const KernelPipelines &kernels) {
   pm.addPass(createRtToLLVM());
-  buildKernelToLLVMPipeline(pm);
+  kernels.toLLVM(pm);
 }

@@ -23,6 +23,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Pass/PassManager.h"
@@ -149,6 +150,8 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
     ConversionTarget target(*context);
     target.addLegalDialect<LLVM::LLVMDialect, ColoDialect, dist::DistDialect, pipe::PipeDialect>();
     target.addLegalOp<ModuleOp>();
+    target.addLegalOp<gpu::GPUModuleOp>();
+    target.markOpRecursivelyLegal<gpu::GPUModuleOp>();
     // Kernels have a pipeline of their own.
     target.addDynamicallyLegalOp<func::FuncOp>(isKernel);
     target.markOpRecursivelyLegal<func::FuncOp>(isKernel);
@@ -156,7 +159,7 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
       return signalPassFailure();
 
     for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
-      if (!isa<LLVM::LLVMFuncOp, LLVM::GlobalOp, func::FuncOp>(op))
+      if (!isa<LLVM::LLVMFuncOp, LLVM::GlobalOp, func::FuncOp, gpu::GPUModuleOp>(op))
         op.erase();
     emitProgram(module, *tables);
   }

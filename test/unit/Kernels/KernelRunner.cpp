@@ -9,9 +9,11 @@
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Dist/DistDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
+#include "colo/Runtime/Emulator.h"
 #include "colo/Target/CPU.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -55,7 +57,7 @@ static void setLayouts(func::FuncOp kernel, const RunOptions &options) {
 
 KernelRunner::KernelRunner(const std::string &text, RunOptions options) : options(options) {
   context.loadDialect<ColoDialect, dist::DistDialect, rt::RtDialect, affine::AffineDialect, arith::ArithDialect,
-                      func::FuncDialect, LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
+                      func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect, linalg::LinalgDialect, math::MathDialect,
                       memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect, vector::VectorDialect>();
   original = parseSourceString<ModuleOp>(text, &context);
   if (!original) {
@@ -80,10 +82,11 @@ void KernelRunner::compile() {
     mesh.erase();
   for (auto kernel : lowered->getOps<func::FuncOp>())
     setLayouts(kernel, options);
-  lower.addPass(createLowerKernels());
+  KernelPipelines pipelines = options.gpu ? emulatedGpuKernelPipelines() : cpuKernelPipelines();
+  pipelines.lower(lower);
   ASSERT_TRUE(succeeded(lower.run(*lowered)));
   OwningOpRef<ModuleOp> compiled = lowered->clone();
-  buildKernelToLLVMPipeline(toLLVM);
+  pipelines.toLLVM(toLLVM);
   ASSERT_TRUE(succeeded(toLLVM.run(*compiled)));
   llvm::SmallString<128> path;
   ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("kernels", "o", path));
@@ -97,6 +100,13 @@ void KernelRunner::compile() {
   auto generator =
       llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit->getDataLayout().getGlobalPrefix());
   jit->getMainJITDylib().addGenerator(llvm::cantFail(std::move(generator)));
+  auto symbol = [](auto *function) {
+    return llvm::orc::ExecutorSymbolDef(llvm::orc::ExecutorAddr::fromPtr(function), llvm::JITSymbolFlags::Exported);
+  };
+  llvm::orc::SymbolMap runtime{{jit->mangleAndIntern("colo_emulate"), symbol(colo_emulate)},
+                               {jit->mangleAndIntern("colo_emulate_barrier"), symbol(colo_emulate_barrier)},
+                               {jit->mangleAndIntern("colo_emulate_shuffle"), symbol(colo_emulate_shuffle)}};
+  llvm::cantFail(jit->getMainJITDylib().define(llvm::orc::absoluteSymbols(runtime)));
   llvm::cantFail(jit->addObjectFile(std::move(*object)));
 }
 

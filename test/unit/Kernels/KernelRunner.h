@@ -24,6 +24,7 @@ struct RunOptions {
   int64_t pad = 0;         ///< elements added to the stride of every dim but the last
   bool accumulate = false; ///< destinations hold 1.0 before
   bool rowByRow = false;   ///< one call for each row, last row first
+  bool gpu = false;        ///< gpu.func bodies in the emulator; rows are blocks
 };
 
 class KernelRunner {

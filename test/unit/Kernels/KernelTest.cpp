@@ -75,16 +75,18 @@ static void expectNear(const std::vector<Tensor> &found, const std::vector<Tenso
   }
 }
 
-static void check(const KernelCase &test, const char *elementType, double tolerance) {
+static void check(const KernelCase &test, const char *elementType, double tolerance, bool gpu) {
   std::string text = replaced(test.text, "xT>", std::string("x") + elementType + ">");
   text = replaced(text, "tensor<T>", std::string("tensor<") + elementType + ">");
   std::vector<Tensor> inputs = randomInputs(test);
   Machine machine = testMachine();
-  KernelRunner whole(text);
+  RunOptions plain;
+  plain.gpu = gpu;
+  KernelRunner whole(text, plain);
   std::vector<Tensor> expected = whole.interpret(inputs, machine), found = whole.run(inputs, machine);
   expectNear(found, expected, tolerance);
   for (bool padded : {false, true}) {
-    RunOptions options;
+    RunOptions options = plain;
     options.rowByRow = true;
     options.pad = padded ? 3 : 0;
     KernelRunner rows(text, options);
@@ -93,7 +95,7 @@ static void check(const KernelCase &test, const char *elementType, double tolera
     for (size_t r = 0; !padded && r < found.size(); ++r)
       EXPECT_EQ(parts[r].data, found[r].data) << "rows split differently give other bits";
   }
-  RunOptions adding;
+  RunOptions adding = plain;
   adding.accumulate = true;
   KernelRunner accumulating(text, adding);
   expectNear(accumulating.run(inputs, machine), expected, 4 * tolerance);
@@ -101,8 +103,10 @@ static void check(const KernelCase &test, const char *elementType, double tolera
 
 class Kernels : public testing::TestWithParam<KernelCase> {};
 
-TEST_P(Kernels, EqualTheInterpreterInF64) { check(GetParam(), "f64", 1e-13); }
-TEST_P(Kernels, EqualTheInterpreterInF32) { check(GetParam(), "f32", 4e-6); }
+TEST_P(Kernels, EqualTheInterpreterInF64) { check(GetParam(), "f64", 1e-13, /*gpu=*/false); }
+TEST_P(Kernels, EqualTheInterpreterInF32) { check(GetParam(), "f32", 4e-6, /*gpu=*/false); }
+TEST_P(Kernels, OfGpusEqualTheInterpreterInF64) { check(GetParam(), "f64", 1e-13, /*gpu=*/true); }
+TEST_P(Kernels, OfGpusEqualTheInterpreterInF32) { check(GetParam(), "f32", 4e-6, /*gpu=*/true); }
 
 static const KernelCase kCases[] = {
     {"Softmax",
@@ -313,6 +317,28 @@ func.func @f(%x: tensor<2x6x5xT>) -> (tensor<2x6x5xT>, tensor<2x6x5xT>) {
   return %y : tensor<2x6x3x8xT>
 })",
      {{2, 6, 3, 8}},
+     {}},
+    {"RandomChoicesOfRowsThatStartAnywhere",
+     R"(dist.mesh @mesh <["tp"=2]>
+func.func @f(%x: tensor<2x3x20xT>) -> tensor<2x3x20xT> {
+  %d = colo.dropout %x {rate = 5.0e-1 : f64, id = 3 : i64, positions = [{global = 2, padded = 2, axes = []}, {global = 3, padded = 3, axes = []}, {global = 39, padded = 40, axes = ["tp"]}]} : tensor<2x3x20xT>
+  return %d : tensor<2x3x20xT>
+}
+)",
+     {{2, 3, 20}},
+     {}},
+    {"PartsOfWhatALongRowKeeps",
+     R"(func.func @f(%x: tensor<5x1024xT>) -> tensor<5x512xT> {
+  %e = colo.exp %x : tensor<5x1024xT>
+  %s = colo.reduce %e {kind = 0 : i32, dims = array<i64: 1>} : tensor<5x1024xT> -> tensor<5xT>
+  %b = colo.broadcast %s {dims = array<i64: 0>} : tensor<5xT> -> tensor<5x1024xT>
+  %p = colo.div %e, %b : tensor<5x1024xT>
+  %a = colo.slice %p {offsets = array<i64: 0, 0>, strides = array<i64: 1, 1>} : tensor<5x1024xT> -> tensor<5x512xT>
+  %c = colo.slice %p {offsets = array<i64: 0, 512>, strides = array<i64: 1, 1>} : tensor<5x1024xT> -> tensor<5x512xT>
+  %r = colo.mul %a, %c : tensor<5x512xT>
+  return %r : tensor<5x512xT>
+})",
+     {{5, 1024}},
      {}},
     {"LongRowsAndSizesOfOne",
      R"(func.func @f(%x: tensor<1x1x9001xT>, %y: tensor<1x1xT>) -> (tensor<1x1x9001xT>, tensor<1x1xT>, tensor<9001xT>) {

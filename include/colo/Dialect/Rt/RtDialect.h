@@ -45,6 +45,10 @@ inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kTransferStrea
 inline constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1, kStartEvent = 2, kCountedEvent = 3,
                          kFirstTransferEvent = 4;
 
+/// Threads of a block of a kernel whose rows are blocks (i64, set by lower-gpu-kernels), and the gpu.module that holds
+/// their bodies.
+inline constexpr llvm::StringLiteral kThreadsAttr = "rt.threads", kKernelModule = "colo_kernels";
+
 /// On a slot of a workspace: [number, begin, end] of the value it is part of, in bytes of the workspace.
 inline constexpr llvm::StringLiteral kValueAttr = "rt.value";
 /// On the loop over micro-batches: how many were compiled for. On a branch taken in the last one only (unit).

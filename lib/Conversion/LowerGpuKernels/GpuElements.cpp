@@ -1,0 +1,147 @@
+//===- GpuElements.cpp - the elements of one thread -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "GpuKernelEmitter.h"
+
+using namespace mlir;
+using namespace colo;
+
+/// Bytes of the widest access to global memory.
+static constexpr int64_t kAccessBytes = 16;
+
+int64_t GpuKernelEmitter::widthOf(const Nest &nest) {
+  if (nest.loops.empty())
+    return 1;
+  int64_t bytes = 1;
+  auto widen = [&](Type type) {
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      bytes = std::max<int64_t>(bytes, storedType(tensor.getElementType()).getIntOrFloatBitWidth() / 8);
+  };
+  linalg::GenericOp op = nest.op;
+  for (auto [i, operand] : llvm::enumerate(op.getDpsInputs()))
+    if (!op.getBody()->getArgument(i).use_empty())
+      widen(operand.getType());
+  for (Type type : op.getResultTypes())
+    widen(type);
+  int64_t width = std::min<int64_t>(4, kAccessBytes / bytes);
+  return nest.loops.back().size % width == 0 ? width : 1;
+}
+
+llvm::SmallVector<int64_t> GpuKernelEmitter::stepsOf(llvm::ArrayRef<Loop> loops, int64_t width) {
+  llvm::SmallVector<int64_t> steps;
+  for (const Loop &loop : loops)
+    steps.push_back(loop.size);
+  if (!steps.empty())
+    steps.back() /= width;
+  return steps;
+}
+
+GpuKernelEmitter::Words GpuKernelEmitter::wordsOf(const Nest &nest, const Point &point, int64_t width) {
+  Words all;
+  if (width == 1)
+    return all;
+  linalg::GenericOp op = nest.op;
+  Block *body = op.getBody();
+  unsigned dim = nest.loops.back().dim;
+  for (auto word : body->getOps<rt::RandomWordOp>()) {
+    auto fixed = [&](Value value) { return stepOf(value, dim, body) == 0; };
+    if (stepOf(word.getIndex(), dim, body) != 1 || !fixed(word.getSeed()) || !fixed(word.getInstance()) ||
+        !fixed(word.getStep()))
+      continue;
+    Location loc = word.getLoc();
+    auto outside = [&](Value value) { return emitIndexValue(builder, value, body, point, mapping); };
+    auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
+    Value first = outside(word.getIndex()), seed = outside(word.getSeed());
+    Value instance = outside(word.getInstance()), step = outside(word.getStep());
+    Value block = builder.create<arith::ShRUIOp>(loc, first, integer(2));
+    Value next = builder.create<arith::AddIOp>(loc, block, integer(1));
+    llvm::SmallVector<Value> bits = emitPhilox(builder, loc, seed, block, instance, step);
+    bits.append(emitPhilox(builder, loc, seed, next, instance, step));
+    // The elements may start anywhere in the first block.
+    Value shift = builder.create<arith::AndIOp>(loc, first, integer(3));
+    llvm::SmallVector<Value> chosen;
+    for (int64_t i = 0; i < width; ++i) {
+      Value value = bits[i];
+      for (int64_t by = 1; by < 4; ++by) {
+        Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, shift, integer(by));
+        value = builder.create<arith::SelectOp>(loc, here, bits[i + by], value);
+      }
+      chosen.push_back(value);
+    }
+    all.emplace_back(word.getResult(), chosen);
+  }
+  return all;
+}
+
+void GpuKernelEmitter::storeResult(const Nest &nest, unsigned result, Value value, const Point &point) {
+  linalg::GenericOp op = nest.op;
+  AffineMap map = op.getIndexingMapsArray()[op.getNumDpsInputs() + result];
+  auto it = returned.find(op.getResult(result));
+  if (it != returned.end())
+    store(value, results[it->second], map, point);
+  auto kept = storage.find(op.getResult(result));
+  if (kept != storage.end() && kept->second.memory &&
+      (it == returned.end() || kept->second.memory != results[it->second].memory))
+    store(value, {MemRefType(), kept->second.strides, kept->second.memory, false}, map, point);
+}
+
+llvm::SmallVector<Value> GpuKernelEmitter::emitElements(const Nest &nest, Point point, int64_t width,
+                                                        llvm::ArrayRef<Value> accumulators) {
+  linalg::GenericOp op = nest.op;
+  Location loc = op.getLoc();
+  Value first;
+  if (width > 1) {
+    Value &step = point[nest.loops.back().dim];
+    first = step = builder.create<arith::MulIOp>(loc, step, constant(width));
+  }
+  Words random = wordsOf(nest, point, width);
+  llvm::SmallVector<Value> carried(accumulators);
+  llvm::SmallVector<llvm::SmallVector<Value>> made;
+  llvm::SmallVector<Point> points;
+  for (int64_t i = 0; i < width; ++i) {
+    if (i > 0)
+      point[nest.loops.back().dim] = builder.create<arith::AddIOp>(loc, first, constant(i));
+    IRMapping known = mapping;
+    for (auto &[word, values] : random)
+      known.map(word, values[i]);
+    llvm::SmallVector<Value> before(carried);
+    for (auto [r, accumulator] : llvm::enumerate(before))
+      if (!accumulator)
+        accumulator = initOf(op, r);
+    made.push_back(emitBody(builder, nest, point, storage, before, known, words));
+    for (auto [r, accumulator] : llvm::enumerate(carried))
+      if (accumulator)
+        accumulator = made.back()[r];
+    points.push_back(point);
+  }
+  // After all loads, so that neighbouring accesses become one.
+  for (unsigned r = 0; r < op.getNumResults(); ++r)
+    if (!accumulators[r])
+      for (int64_t i = 0; i < width; ++i)
+        storeResult(nest, r, made[i][r], points[i]);
+  return made.back();
+}
+
+LogicalResult GpuKernelEmitter::emitFlat(const Nest &nest) {
+  int64_t width = widthOf(nest), total = 1;
+  llvm::SmallVector<int64_t> steps = stepsOf(nest.loops, width);
+  for (int64_t size : steps)
+    total *= size;
+  threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(total), kWarp, 256);
+  blocks = (total + threads - 1) / threads;
+  Location loc = kernel.getLoc();
+  Value unit = builder.create<arith::AddIOp>(loc, builder.create<arith::MulIOp>(loc, gpu->block(), constant(threads)),
+                                             gpu->thread());
+  gpu->where(total % threads ? gpu->isLess(unit, total) : Value(), [&] {
+    linalg::GenericOp op = nest.op;
+    Point point(op.getNumLoops());
+    for (auto [loop, index] : llvm::zip(nest.loops, digits(unit, steps)))
+      point[loop.dim] = index;
+    emitElements(nest, point, width, llvm::SmallVector<Value>(op.getNumResults()));
+  });
+  return success();
+}

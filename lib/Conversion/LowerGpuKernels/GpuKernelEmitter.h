@@ -1,0 +1,138 @@
+//===- GpuKernelEmitter.h - one kernel as blocks of threads -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The loop nests of one kernel on a grid of blocks; docs/cuda.md tells which
+// thread does what. Neighbouring threads read neighbouring elements, four (of
+// eight bytes: two) at a time where rows divide, so that LLVM makes 16-byte
+// accesses of them. No sum depends on how blocks are scheduled.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_CONVERSION_LOWERGPUKERNELS_GPUKERNELEMITTER_H
+#define COLO_LIB_CONVERSION_LOWERGPUKERNELS_GPUKERNELEMITTER_H
+
+#include "../LowerKernels/KernelBase.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+namespace colo {
+
+/// Threads of a warp, and the bytes of shared memory that every device gives a block without being asked.
+inline constexpr int64_t kWarp = 32, kSharedBytes = 48 * 1024;
+
+/// A gpu.func in the making: its grid, and the shared memory that it has taken so far.
+class GpuFunction {
+public:
+  /// Adds an empty `name` with these arguments to the module and points the builder into it.
+  GpuFunction(mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module, mlir::Location loc, llvm::StringRef name,
+              llvm::ArrayRef<mlir::Type> types);
+
+  mlir::Block &body() { return func.getBody().front(); }
+  mlir::Value thread() { return threadId; }
+  mlir::Value block() { return blockId; }
+  /// Takes back that an argument is reached in one way only.
+  void mayAlias(mlir::Value argument) {
+    func.removeArgAttr(llvm::cast<mlir::BlockArgument>(argument).getArgNumber(), "llvm.noalias");
+  }
+  void barrier() { builder.create<mlir::gpu::BarrierOp>(loc); }
+  /// `count` elements of shared memory for each of `groups`, those of group number `group`.
+  mlir::Value shared(mlir::Type element, int64_t count, int64_t groups = 1, mlir::Value group = nullptr);
+  /// `body` where the condition holds; everywhere if it is null.
+  void where(mlir::Value condition, llvm::function_ref<void()> body);
+  /// value, combined over the `size` threads of a group; the same on each. `lane` is the place in the group.
+  mlir::Value reduce(mlir::Value value, mlir::Operation *combiner, int64_t size, mlir::Value lane, int64_t groups,
+                     mlir::Value group);
+  /// `combiner`'s operation of two other values.
+  mlir::Value combine(mlir::Operation *combiner, mlir::Value a, mlir::Value b);
+
+  mlir::Value constant(int64_t value) { return builder.create<mlir::arith::ConstantIndexOp>(loc, value); }
+  mlir::Value isLess(mlir::Value a, int64_t b);
+  mlir::Value isZero(mlir::Value a);
+
+  /// Ends the function and gives the kernel's declaration the form of its launch.
+  mlir::LogicalResult finish(mlir::func::FuncOp declaration, int64_t threads, int64_t blocks);
+
+private:
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  mlir::gpu::GPUFuncOp func;
+  mlir::Value threadId, blockId, sharedMemory;
+  int64_t sharedBytes = 0;
+};
+
+/// The operation by which the result of a reduction is made of the accumulator and one element; null if the body has
+/// another form.
+mlir::Operation *combinerOf(mlir::Value yielded, mlir::Value accumulator);
+
+class GpuKernelEmitter : KernelBase {
+public:
+  GpuKernelEmitter(mlir::func::FuncOp kernel, mlir::gpu::GPUModuleOp module) : KernelBase(kernel), module(module) {}
+
+  /// Makes the gpu.func and turns the kernel into its declaration.
+  mlir::LogicalResult run();
+
+private:
+  mlir::LogicalResult emit();
+  mlir::LogicalResult emitFlat(const Nest &nest);
+  mlir::LogicalResult emitRows();
+  mlir::LogicalResult emitColumns(const Nest &nest);
+  /// The block's rows of `sums` of one column, `lane` by `lane`, in shared memory; the first lane holds all.
+  llvm::SmallVector<mlir::Value> combineLanes(mlir::ValueRange sums, llvm::ArrayRef<mlir::Operation *> combiners,
+                                              int64_t lanes, int64_t block);
+
+  // Scatter.
+  mlir::LogicalResult emitScatter();
+  using Features = llvm::function_ref<void(llvm::ArrayRef<mlir::Value>)>;
+  mlir::Value addressIn(llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<mlir::Value> indices);
+  mlir::Value featureOfBlock(llvm::ArrayRef<mlir::Value> feature);
+  /// Calls the body with the place of each feature that is this thread's.
+  void eachFeature(Features body);
+  /// The bits of the warp's threads whose token has the block's id; `token` is this thread's.
+  mlir::Value findHits(mlir::Value token);
+  /// Adds the gradients of the tokens at the bits of `hits`, the first of which is `base`.
+  void addHits(mlir::Value hits, mlir::Value base);
+
+  /// Elements of the innermost loop that one thread does at a time.
+  int64_t widthOf(const Nest &nest);
+  /// The loops' sizes, the innermost in steps of `width`.
+  static llvm::SmallVector<int64_t> stepsOf(llvm::ArrayRef<Loop> loops, int64_t width);
+  /// Does `width` elements from a step on and stores what is not reduced.
+  llvm::SmallVector<mlir::Value> emitElements(const Nest &nest, Point point, int64_t width,
+                                              llvm::ArrayRef<mlir::Value> accumulators);
+  /// Random words of those elements, two calls of Philox for all: the generic's word ops to their values.
+  using Words = llvm::SmallVector<std::pair<mlir::Value, llvm::SmallVector<mlir::Value>>>;
+  Words wordsOf(const Nest &nest, const Point &point, int64_t width);
+  void storeResult(const Nest &nest, unsigned result, mlir::Value value, const Point &point);
+
+  // Rows.
+  struct RowShape {
+    int64_t threads = 1; ///< of a row
+    int64_t groups = 1;  ///< rows of a block
+    int64_t rows = 1;
+  };
+  mlir::FailureOr<RowShape> shapeRows(llvm::ArrayRef<int64_t> sizes);
+  bool isBuffered(mlir::Value result);
+  bool placeResults(mlir::linalg::GenericOp op, const Nest &nest, const RowShape &shape);
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>>
+  emitRowLoop(const Nest &nest, const Point &point, const RowShape &shape, llvm::ArrayRef<mlir::Value> accumulators);
+  mlir::LogicalResult emitRowNest(const Nest &nest, const Point &point, const RowShape &shape);
+
+  mlir::gpu::GPUModuleOp module;
+  std::optional<GpuFunction> gpu;
+  mlir::Value lane, group;
+  int64_t threads = 256, blocks = 1;
+};
+
+/// Makes a gpu.func of a kernel that is row loops already (the optimizer step's): a thread for each row, or, where a
+/// row has a loop that sums, a block. The number of rows becomes an operand behind `inputs` others.
+mlir::LogicalResult lowerRowLoops(mlir::func::FuncOp kernel, mlir::gpu::GPUModuleOp module, int64_t inputs,
+                                  int64_t &rowsPerBlock);
+
+} // namespace colo
+
+#endif // COLO_LIB_CONVERSION_LOWERGPUKERNELS_GPUKERNELEMITTER_H

@@ -1,0 +1,137 @@
+//===- GpuScatter.cpp - rows added up by id -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block holds one row of the table and looks through all ids, a tile of one
+// id a thread at a time. A warp's hits are the bits of a word; all threads then
+// add the gradients' rows in the order of the ids, each its own features. So no
+// element is written by two threads and every sum has the order of the ids, as
+// on CPUs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "GpuKernelEmitter.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace colo;
+
+/// Most threads that look through ids.
+static constexpr int64_t kScanThreads = 256;
+
+static int64_t product(llvm::ArrayRef<int64_t> sizes) {
+  int64_t all = 1;
+  for (int64_t size : sizes)
+    all *= size;
+  return all;
+}
+
+static llvm::ArrayRef<int64_t> shapeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getShape(); }
+
+Value GpuKernelEmitter::addressIn(llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<Value> indices) {
+  Point point(indices.begin(), indices.end());
+  return emitAffine(builder, kernel.getLoc(), addressOf(builder.getMultiDimIdentityMap(strides.size()), strides),
+                    point);
+}
+
+Value GpuKernelEmitter::featureOfBlock(llvm::ArrayRef<Value> feature) {
+  llvm::SmallVector<Value> indices{gpu->block()};
+  llvm::append_range(indices, feature);
+  return addressIn(results[returned[scatter.getResult()]].strides, indices);
+}
+
+void GpuKernelEmitter::eachFeature(Features body) {
+  llvm::ArrayRef<int64_t> sizes = shapeOf(scatter.getResult()).drop_front();
+  auto loop = builder.create<scf::ForOp>(kernel.getLoc(), gpu->thread(), constant(product(sizes)), constant(threads));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(loop.getBody()->getTerminator());
+  body(digits(loop.getInductionVar(), sizes));
+}
+
+Value GpuKernelEmitter::findHits(Value token) {
+  Location loc = scatter.getLoc();
+  const Storage ids = storage[scatter.getIds()];
+  llvm::ArrayRef<int64_t> sizes = shapeOf(scatter.getIds());
+  auto integer = [&](int64_t number) -> Value { return builder.create<arith::ConstantIntOp>(loc, number, 32); };
+  Value there = gpu->isLess(token, product(sizes));
+  Value safe = builder.create<arith::SelectOp>(loc, there, token, constant(0));
+  Value id = builder.create<memref::LoadOp>(loc, ids.memory, addressIn(ids.strides, digits(safe, sizes)));
+  id = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), id);
+  Value wanted = builder.create<arith::AddIOp>(loc, gpu->block(), mapping.lookupOrDefault(scatter.getFirstRow()));
+  Value hit = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, id, wanted);
+  hit = builder.create<arith::AndIOp>(loc, hit, there);
+  Value bit = builder.create<arith::ShLIOp>(loc, integer(1),
+                                            builder.create<arith::IndexCastOp>(loc, builder.getI32Type(), lane));
+  Value hits = builder.create<arith::SelectOp>(loc, hit, bit, integer(0));
+  for (int64_t distance = kWarp / 2; distance > 0; distance /= 2) {
+    auto other = builder.create<gpu::ShuffleOp>(loc, hits, integer(distance), integer(kWarp), gpu::ShuffleMode::XOR);
+    hits = builder.create<arith::OrIOp>(loc, hits, other.getShuffleResult());
+  }
+  return hits;
+}
+
+void GpuKernelEmitter::addHits(Value hits, Value base) {
+  Location loc = scatter.getLoc();
+  const Storage gradient = storage[scatter.getGradient()];
+  Value table = results[returned[scatter.getResult()]].memory;
+  Type i32 = builder.getI32Type();
+  auto loop = builder.create<scf::WhileOp>(loc, TypeRange{i32}, ValueRange{hits});
+  OpBuilder::InsertionGuard guard(builder);
+  Value left = builder.createBlock(&loop.getBefore(), {}, {i32}, {loc})->getArgument(0);
+  Value zero = builder.create<arith::ConstantIntOp>(loc, 0, 32);
+  Value some = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ne, left, zero);
+  builder.create<scf::ConditionOp>(loc, some, ValueRange{left});
+  left = builder.createBlock(&loop.getAfter(), {}, {i32}, {loc})->getArgument(0);
+  Value first = builder.create<math::CountTrailingZerosOp>(loc, left);
+  first = builder.create<arith::IndexCastUIOp>(loc, builder.getIndexType(), first);
+  llvm::SmallVector<Value> source = digits(builder.create<arith::AddIOp>(loc, base, first), shapeOf(scatter.getIds()));
+  eachFeature([&](llvm::ArrayRef<Value> feature) {
+    llvm::SmallVector<Value> indices(source);
+    llvm::append_range(indices, feature);
+    Value value = builder.create<memref::LoadOp>(loc, gradient.memory, addressIn(gradient.strides, indices));
+    Value to = featureOfBlock(feature);
+    Value sum = builder.create<memref::LoadOp>(loc, table, to);
+    sum = builder.create<arith::AddFOp>(loc, sum, value, kKernelFastMath);
+    builder.create<memref::StoreOp>(loc, sum, table, to);
+  });
+  Value one = builder.create<arith::ConstantIntOp>(loc, 1, 32);
+  Value fewer = builder.create<arith::AndIOp>(loc, left, builder.create<arith::SubIOp>(loc, left, one));
+  builder.create<scf::YieldOp>(loc, ValueRange{fewer});
+}
+
+LogicalResult GpuKernelEmitter::emitScatter() {
+  Location loc = scatter.getLoc();
+  llvm::ArrayRef<int64_t> table = shapeOf(scatter.getResult());
+  int64_t tokens = product(shapeOf(scatter.getIds()));
+  const Place &place = results[returned[scatter.getResult()]];
+  threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(std::min(product(table.drop_front()), tokens)), kWarp, kScanThreads);
+  blocks = table.front();
+  int64_t warps = threads / kWarp;
+  if (!place.accumulate)
+    eachFeature([&](llvm::ArrayRef<Value> feature) {
+      Value zero =
+          builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(getElementTypeOrSelf(scatter.getResult())));
+      builder.create<memref::StoreOp>(loc, zero, place.memory, featureOfBlock(feature));
+    });
+  Value warp = builder.create<arith::DivUIOp>(loc, gpu->thread(), constant(kWarp));
+  lane = builder.create<arith::RemUIOp>(loc, gpu->thread(), constant(kWarp));
+  // Two sets of words in turn, so that one barrier a tile is enough.
+  Value found = gpu->shared(builder.getI32Type(), 2 * warps);
+  auto sum = [&](Value a, Value b) -> Value { return builder.create<arith::AddIOp>(loc, a, b); };
+  forLoop(constant(0), constant((tokens + threads - 1) / threads), [&](Value tile) {
+    Value start = builder.create<arith::MulIOp>(loc, tile, constant(threads));
+    Value hits = findHits(sum(start, gpu->thread()));
+    Value set = builder.create<arith::RemUIOp>(loc, tile, constant(2));
+    set = builder.create<arith::MulIOp>(loc, set, constant(warps));
+    gpu->where(gpu->isZero(lane), [&] { builder.create<memref::StoreOp>(loc, hits, found, sum(set, warp)); });
+    gpu->barrier();
+    forLoop(constant(0), constant(warps), [&](Value number) {
+      Value word = builder.create<memref::LoadOp>(loc, found, sum(set, number));
+      addHits(word, sum(start, builder.create<arith::MulIOp>(loc, number, constant(kWarp))));
+    });
+  });
+  return success();
+}

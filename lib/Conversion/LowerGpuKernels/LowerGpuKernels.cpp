@@ -1,0 +1,136 @@
+//===- LowerGpuKernels.cpp - kernels as gpu.func -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What lower-kernels does for CPUs, for GPUs. The three shapes of a kernel and
+// the scatter are told apart as there.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Alignment.h"
+#include "GpuKernelEmitter.h"
+#include "colo/Conversion/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace colo {
+#define GEN_PASS_DEF_LOWERGPUKERNELS
+#include "colo/Conversion/Passes.h.inc"
+} // namespace colo
+
+using namespace mlir;
+using namespace colo;
+
+/// The widest access that an alignment is of use for.
+static constexpr int64_t kUsefulAlignment = 16;
+
+LogicalResult GpuKernelEmitter::emit() {
+  if (scatter)
+    return emitScatter();
+  if (generics.size() == 1) {
+    bool reduces = generics[0].getNumReductionLoops() > 0;
+    Nest nest = buildNest(generics[0], rows, /*keepRows=*/reduces, storage, resultStrides(generics[0]));
+    if (!reduces)
+      return emitFlat(nest);
+    if (nest.isColumn())
+      return emitColumns(nest);
+  }
+  return emitRows();
+}
+
+/// The kernel without a body, for launches.
+static func::FuncOp declare(func::FuncOp kernel, llvm::ArrayRef<Type> types) {
+  OpBuilder builder(kernel);
+  auto declaration =
+      builder.create<func::FuncOp>(kernel.getLoc(), kernel.getName(), builder.getFunctionType(types, {}));
+  declaration.setPrivate();
+  declaration->setAttr(rt::kKernelAttr, builder.getUnitAttr());
+  return declaration;
+}
+
+LogicalResult GpuKernelEmitter::run() {
+  if (failed(readSignature()))
+    return failure();
+  llvm::SmallVector<Type> types = flatTypes();
+  gpu.emplace(builder, module, kernel.getLoc(), kernel.getName(), types);
+  bindArguments(gpu->body());
+  if (failed(collect()) || failed(emit()))
+    return failure();
+  func::FuncOp declaration = declare(kernel, types);
+  kernel.erase();
+  return gpu->finish(declaration, threads, blocks);
+}
+
+/// Launches of a kernel of row loops get the number of rows as an operand, and blocks for their extent.
+static LogicalResult lowerStepKernel(func::FuncOp kernel, gpu::GPUModuleOp module,
+                                     llvm::ArrayRef<rt::LaunchOp> launches) {
+  if (launches.empty()) {
+    kernel.erase();
+    return success();
+  }
+  auto inputs = static_cast<int64_t>(rt::LaunchOp(launches.front()).getInputs().size());
+  int64_t extent = kernel->getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt(), rowsPerBlock = 1;
+  if (failed(lowerRowLoops(kernel, module, inputs, rowsPerBlock)))
+    return failure();
+  for (rt::LaunchOp launch : launches) {
+    OpBuilder builder(launch);
+    int64_t rows = launch.getExtent() ? *launch.getExtent() : extent;
+    launch.getInputsMutable().append(builder.create<arith::ConstantIndexOp>(launch.getLoc(), rows).getResult());
+    launch.setExtent((rows + rowsPerBlock - 1) / rowsPerBlock);
+  }
+  auto twin = module.lookupSymbol<gpu::GPUFuncOp>(kernel.getName());
+  func::FuncOp declaration = declare(kernel, twin.getArgumentTypes().take_front(twin.getFunctionType().getNumInputs()));
+  for (StringRef name : {rt::kExtentAttr, rt::kGrainAttr, rt::kThreadsAttr})
+    declaration->setAttr(name, kernel->getAttr(name));
+  kernel.erase();
+  return success();
+}
+
+namespace {
+struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKernelsPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    llvm::SmallVector<func::FuncOp> kernels;
+    for (auto func : module.getOps<func::FuncOp>())
+      if (func->hasAttr(rt::kKernelAttr) && !func.isExternal())
+        kernels.push_back(func);
+    if (kernels.empty())
+      return;
+    llvm::StringMap<llvm::SmallVector<rt::LaunchOp>> launches;
+    module.walk([&](rt::LaunchOp launch) { launches[launch.getKernel()].push_back(launch); });
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto device = builder.create<gpu::GPUModuleOp>(module.getLoc(), rt::kKernelModule);
+    for (func::FuncOp kernel : kernels) {
+      LogicalResult lowered = kernel->hasAttr(rt::kExtentAttr)
+                                  ? lowerStepKernel(kernel, device, launches[kernel.getName()])
+                                  : GpuKernelEmitter(kernel, device).run();
+      if (failed(lowered))
+        return signalPassFailure();
+    }
+    Alignment alignment(module);
+    for (auto func : device.getOps<gpu::GPUFuncOp>())
+      align(func, launches[func.getName()], alignment);
+  }
+
+  /// Tells a kernel where all its callers' tensors start.
+  static void align(gpu::GPUFuncOp func, llvm::ArrayRef<rt::LaunchOp> launches, Alignment &alignment) {
+    if (launches.empty())
+      return;
+    for (unsigned i = 0; i < func.getFunctionType().getNumInputs(); ++i) {
+      auto type = dyn_cast<MemRefType>(func.getFunctionType().getInput(i));
+      if (!type)
+        continue;
+      int64_t least = kUsefulAlignment;
+      for (rt::LaunchOp launch : launches)
+        if (isa<MemRefType>(launch->getOperand(i).getType()))
+          least = std::min(least, alignment.of(launch->getOperand(i)));
+        else
+          least = 1;
+      func.setArgAttr(i, "llvm.align", IntegerAttr::get(IntegerType::get(func.getContext(), 64), least));
+    }
+  }
+};
+} // namespace
