@@ -106,11 +106,10 @@ static bool isSameFile(const std::string &a, const std::string &b) {
          first.st_ino == second.st_ino;
 }
 
-/// The file, or both files, that --data or --eval names.
-static bool namesFile(const std::string &data, const std::string &path) {
-  size_t comma = data.find(',');
-  return isSameFile(data, path) || (comma != std::string::npos && (isSameFile(data.substr(0, comma), path) ||
-                                                                   isSameFile(data.substr(comma + 1), path)));
+/// Whether --data or --eval reads the file.
+static bool readsFile(const std::string &spec, Split split, const std::string &path) {
+  std::vector<std::string> files = dataFiles(spec, split);
+  return std::any_of(files.begin(), files.end(), [&](const std::string &file) { return isSameFile(file, path); });
 }
 
 /// What is written after training is checked before it: places that can be
@@ -124,7 +123,7 @@ static Status checkOutputs(const Options &options) {
     for (const std::string **other = outputs; other != &output; ++other)
       if (**other == *output || isSameFile(**other, *output))
         return Status::usage("%s is named for two outputs", output->c_str());
-    if (namesFile(options.data, *output) || namesFile(options.eval, *output) ||
+    if (readsFile(options.data, Split::Train, *output) || readsFile(options.eval, Split::Eval, *output) ||
         (output != &options.exportFile && isSameFile(options.init, *output)))
       return Status::usage("%s is read by this run and would be overwritten", output->c_str());
     if (Status status = OutputFile::check(*output); status.failed())

@@ -167,22 +167,32 @@ static std::string plainOrPacked(const std::string &path) {
   return access(path.c_str(), F_OK) != 0 && access((path + ".gz").c_str(), F_OK) == 0 ? path + ".gz" : path;
 }
 
-Status openDataset(const std::string &spec, Split split, const ColoProgram &program, uint64_t seed,
-                   std::unique_ptr<Dataset> &dataset) {
+static bool isByLines(const std::string &spec) { return spec.compare(0, 6, "lines:") == 0; }
+
+std::vector<std::string> dataFiles(const std::string &spec, Split split) {
   if (spec.compare(0, 10, "synthetic:") == 0)
-    return openSyntheticDataset(spec, program, seed, dataset);
-  if (spec.compare(0, 6, "lines:") == 0)
-    return openTextDataset(spec.substr(6), /*byLines=*/true, program, dataset);
+    return {};
+  if (isByLines(spec))
+    return {spec.substr(6)};
   struct stat info;
   if (stat(spec.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     std::string base = spec + (split == Split::Train ? "/train-" : "/t10k-");
-    return openImageDataset(plainOrPacked(base + "images-idx3-ubyte"), plainOrPacked(base + "labels-idx1-ubyte"),
-                            program, dataset);
+    return {plainOrPacked(base + "images-idx3-ubyte"), plainOrPacked(base + "labels-idx1-ubyte")};
   }
   size_t comma = spec.find(',');
   if (comma != std::string::npos && access(spec.c_str(), F_OK) != 0)
-    return openImageDataset(spec.substr(0, comma), spec.substr(comma + 1), program, dataset);
-  return openTextDataset(spec, /*byLines=*/false, program, dataset);
+    return {spec.substr(0, comma), spec.substr(comma + 1)};
+  return {spec};
+}
+
+Status openDataset(const std::string &spec, Split split, const ColoProgram &program, uint64_t seed,
+                   std::unique_ptr<Dataset> &dataset) {
+  std::vector<std::string> files = dataFiles(spec, split);
+  if (files.empty())
+    return openSyntheticDataset(spec, program, seed, dataset);
+  if (files.size() == 2)
+    return openImageDataset(files[0], files[1], program, dataset);
+  return openTextDataset(files[0], isByLines(spec), program, dataset);
 }
 
 } // namespace colo::runtime

@@ -49,6 +49,9 @@ public:
 
 enum class Split { Train, Eval };
 
+/// The files that `spec` reads: none, one of text, or images and their labels.
+std::vector<std::string> dataFiles(const std::string &spec, Split split);
+
 /// Opens `spec` (docs/runtime.md) for the inputs of `program`. Everything that
 /// can be wrong with the files but single values is found here.
 Status openDataset(const std::string &spec, Split split, const ColoProgram &program, uint64_t seed,
