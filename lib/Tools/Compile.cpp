@@ -99,7 +99,11 @@ private:
   int writeScheduleSvg();
   int printPtx();
   int emitExecutable();
-  int checkOutput() const;
+  std::string dumpPath(Phase phase) const;
+  bool printsText() const;
+  std::vector<std::string> outputPaths() const;
+  int checkInput(llvm::StringRef input) const;
+  int checkOutputs() const;
   bool wants(Phase phase) const { return request.emit == phase; }
   std::string executablePath() const;
 
@@ -131,6 +135,8 @@ int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
 int Compilation::loadSchedule() {
   llvm::SmallString<128> path(llvm::sys::path::parent_path(request.configFile));
   llvm::sys::path::append(path, config.pipelineSchedule.value);
+  if (int code = checkInput(path))
+    return code;
   auto file = llvm::MemoryBuffer::getFile(path);
   if (std::error_code error = file.getError()) {
     diagnostics.error(config.pipelineSchedule.loc, "cannot read '" + path + "': " + error.message());
@@ -284,12 +290,7 @@ int Compilation::finishPhase(Phase phase, llvm::function_ref<void(llvm::raw_ostr
   if (!request.dumpDirectory.empty()) {
     if (std::error_code error = llvm::sys::fs::create_directories(request.dumpDirectory))
       return environmentError("cannot create '" + request.dumpDirectory + "': " + error.message());
-    llvm::StringRef extension = phase == Phase::AST ? "txt" : "mlir";
-    llvm::SmallString<128> path(request.dumpDirectory);
-    llvm::sys::path::append(path, llvm::formatv("{0}{1}-{2}.{3}", static_cast<int>(phase) / 10,
-                                                static_cast<int>(phase) % 10, nameOf(phase), extension)
-                                      .str());
-    if (int code = writeFile(path, print))
+    if (int code = writeFile(dumpPath(phase), print))
       return code;
   }
   if (!wants(phase) || prints(request.plan) || request.check)
@@ -404,20 +405,69 @@ int Compilation::emitExecutable() {
   return failed(linked) ? environmentError(message) : ExitDone;
 }
 
-/// What a binary may not be written over: the inputs, and anything that is no regular file.
-int Compilation::checkOutput() const {
+std::string Compilation::dumpPath(Phase phase) const {
+  llvm::StringRef extension = phase == Phase::AST ? "txt" : "mlir";
+  std::string name = llvm::formatv("{0,0+2}-{1}.{2}", static_cast<int>(phase), nameOf(phase), extension).str();
+  llvm::SmallString<128> path(request.dumpDirectory);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
+}
+
+bool Compilation::printsText() const {
   bool binary = wants(Phase::Executable) || wants(Phase::Object);
-  bool text = !binary || request.check || request.printConfig || prints(request.plan) || prints(request.compareModes);
-  if (text && (request.output.empty() || request.output == "-"))
-    return ExitDone;
-  if (request.output == "-")
+  return !binary || request.check || request.printConfig || prints(request.plan) || prints(request.compareModes);
+}
+
+/// The files that are written, but for standard output.
+std::vector<std::string> Compilation::outputPaths() const {
+  std::vector<std::string> paths;
+  if (!printsText() || (!request.output.empty() && request.output != "-"))
+    paths.push_back(executablePath());
+  if (!printsText() && request.saveTemps && wants(Phase::Executable))
+    paths.push_back(executablePath() + ".o");
+  if (!request.scheduleSvg.empty() && request.scheduleSvg != "-")
+    paths.push_back(request.scheduleSvg);
+  if (!request.dumpDirectory.empty())
+    for (int i = static_cast<int>(Phase::AST); i <= static_cast<int>(Phase::LLVM); ++i)
+      paths.push_back(dumpPath(static_cast<Phase>(i)));
+  return paths;
+}
+
+/// No output may be written over an input.
+int Compilation::checkInput(llvm::StringRef input) const {
+  for (const std::string &output : outputPaths())
+    if (llvm::sys::fs::equivalent(output, input))
+      return environmentError("'" + output + "' is an input and would be overwritten; name another file");
+  return ExitDone;
+}
+
+/// What is written to a device is lost to no one.
+static bool namesSameFile(llvm::StringRef a, llvm::StringRef b) {
+  if (llvm::sys::fs::exists(a) && !llvm::sys::fs::is_regular_file(a))
+    return false;
+  llvm::SmallString<128> first(a), second(b);
+  llvm::sys::fs::make_absolute(first);
+  llvm::sys::fs::make_absolute(second);
+  llvm::sys::path::remove_dots(first);
+  llvm::sys::path::remove_dots(second);
+  return first == second || llvm::sys::fs::equivalent(first, second);
+}
+
+/// No file is written twice or over an input, and a binary goes to a regular file only.
+int Compilation::checkOutputs() const {
+  if (!printsText() && request.output == "-")
     return environmentError("an executable cannot go to standard output; name a file with -o");
-  std::string output = executablePath();
   for (const std::string &input : {request.modelFile, request.configFile})
-    if (!input.empty() && llvm::sys::fs::equivalent(output, input))
-      return environmentError("'" + output + "' is an input and would be overwritten; name another file with -o");
-  if (!text && llvm::sys::fs::exists(output) && !llvm::sys::fs::is_regular_file(output))
-    return environmentError("'" + output + "' is not a regular file");
+    if (int code = input.empty() ? ExitDone : checkInput(input))
+      return code;
+  std::vector<std::string> outputs = outputPaths();
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (namesSameFile(outputs[i], outputs[j]))
+        return environmentError("'" + outputs[i] + "' is named for two outputs");
+  std::string executable = executablePath();
+  if (!printsText() && llvm::sys::fs::exists(executable) && !llvm::sys::fs::is_regular_file(executable))
+    return environmentError("'" + executable + "' is not a regular file");
   return ExitDone;
 }
 
@@ -467,7 +517,7 @@ int Compilation::run() {
 }
 
 int Compilation::runPhases() {
-  if (int code = checkOutput())
+  if (int code = checkOutputs())
     return code;
   if (int code = loadInputs())
     return code;
