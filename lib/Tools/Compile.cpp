@@ -124,7 +124,7 @@ private:
 };
 
 int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
-  auto file = llvm::MemoryBuffer::getFileOrSTDIN(path, /*IsText=*/false, /*RequiresNullTerminator=*/true);
+  auto file = readSource(path);
   if (std::error_code error = file.getError())
     return environmentError("cannot read '" + path + "': " + error.message());
   bufferId = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
@@ -137,8 +137,11 @@ int Compilation::loadSchedule() {
   llvm::sys::path::append(path, config.pipelineSchedule.value);
   if (int code = checkInput(path))
     return code;
-  auto file = llvm::MemoryBuffer::getFile(path);
-  if (std::error_code error = file.getError()) {
+  auto file = readSource(path);
+  std::error_code error = file.getError();
+  if (!error && (*file)->getBufferSize() > SourceLimits::maxFileBytes)
+    error = std::make_error_code(std::errc::file_too_large);
+  if (error) {
     diagnostics.error(config.pipelineSchedule.loc, "cannot read '" + path + "': " + error.message());
     return ExitInput;
   }
@@ -148,11 +151,12 @@ int Compilation::loadSchedule() {
   problem.stages = config.pipeline;
   problem.chunks = config.pipelineChunks;
   problem.microBatches = config.numMicroBatches;
-  schedule::Diagnostic error;
-  std::optional<schedule::Schedule> actions = schedule::readSchedule(config.pipelineActions, error);
+  schedule::Diagnostic mistake;
+  std::optional<schedule::Schedule> actions = schedule::readSchedule(config.pipelineActions, mistake);
   std::optional<schedule::Diagnostic> wrong = actions ? problem.verify(*actions) : std::nullopt;
   if (!actions)
-    diagnostics.error(sources.FindLocForLineAndColumn(buffer, error.line, std::max(1u, error.column)), error.message);
+    diagnostics.error(sources.FindLocForLineAndColumn(buffer, mistake.line, std::max(1u, mistake.column)),
+                      mistake.message);
   else if (wrong)
     diagnostics.error(config.pipelineSchedule.loc, wrong->message);
   return actions && !wrong ? ExitDone : ExitInput;

@@ -17,8 +17,11 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
+#include "llvm/Support/ErrorOr.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SMLoc.h"
 #include "llvm/Support/SourceMgr.h"
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -75,6 +78,10 @@ struct SourceLimits {
   static constexpr size_t maxTokens = 1000000;
   static constexpr unsigned maxNesting = 200;
 };
+
+/// Reads a file, a pipe or a device; `-` is standard input. Of one that is larger than SourceLimits::maxFileBytes, or
+/// has no end, one byte more than that.
+llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> readSource(llvm::StringRef path);
 
 /// Checks what can be checked on bytes: file size, line length, UTF-8 without
 /// NUL. Reports the first problem and returns false.

@@ -11,8 +11,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Frontend/Diagnostics.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ConvertUTF.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Unicode.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
@@ -171,6 +173,30 @@ std::string joinNames(ArrayRef<StringRef> names, StringRef last, bool quote) {
   return text;
 }
 
+ErrorOr<std::unique_ptr<MemoryBuffer>> readSource(StringRef path) {
+  namespace fs = llvm::sys::fs;
+  bool isStandard = path == "-";
+  Expected<fs::file_t> file = isStandard ? Expected<fs::file_t>(fs::getStdinHandle()) : fs::openNativeFileForRead(path);
+  if (!file)
+    return errorToErrorCode(file.takeError());
+  auto close = make_scope_exit([&] {
+    if (!isStandard)
+      fs::closeFile(*file);
+  });
+  constexpr size_t limit = SourceLimits::maxFileBytes + 1, step = size_t(64) << 10;
+  SmallVector<char, 0> text;
+  for (bool ended = false; !ended && text.size() < limit;) {
+    size_t before = text.size();
+    text.resize_for_overwrite(std::min(limit, before + step));
+    Expected<size_t> count = fs::readNativeFile(*file, MutableArrayRef(text).drop_front(before));
+    if (!count)
+      return errorToErrorCode(count.takeError());
+    text.truncate(before + *count);
+    ended = *count == 0;
+  }
+  return MemoryBuffer::getMemBufferCopy(StringRef(text.data(), text.size()), isStandard ? "<stdin>" : path);
+}
+
 /// The first byte that is not part of well-formed UTF-8, or the end.
 static const char *findInvalidUTF8(StringRef text) {
   const auto *at = reinterpret_cast<const UTF8 *>(text.begin());
@@ -183,8 +209,8 @@ bool checkSourceBytes(unsigned bufferId, Diagnostics &diagnostics) {
   StringRef text = diagnostics.getSources().getMemoryBuffer(bufferId)->getBuffer();
   SMLoc start = SMLoc::getFromPointer(text.begin());
   if (text.size() > SourceLimits::maxFileBytes) {
-    diagnostics.errorInRawText(start, "the file has " + Twine(text.size()) + " bytes; at most " +
-                                          Twine(SourceLimits::maxFileBytes) + " (16 MiB) are read");
+    diagnostics.errorInRawText(start, "the file has more than " + Twine(SourceLimits::maxFileBytes) +
+                                          " bytes (16 MiB), the most that are read");
     return false;
   }
   for (size_t line = 0; line < text.size();) {

@@ -59,7 +59,7 @@ TEST(Limits, LongFlatExpressionsAreNotDeep) {
 
 TEST(Limits, TheFileAndItsLinesAndWordsAreCounted) {
   EXPECT_EQ(Loaded(repeat("# " + repeat("x", 60) + "\n", 300000)).errors(),
-            "1:1: the file has 18900000 bytes; at most 16777216 (16 MiB) are read\n");
+            "1:1: the file has more than 16777216 bytes (16 MiB), the most that are read\n");
   EXPECT_EQ(Loaded("x = 1\n# " + repeat("x", 65536)).errors(),
             "2:1: the line has 65538 bytes; at most 65536 are read\n");
   EXPECT_EQ(Loaded("x = [\n" + repeat("1,\n", 500000) + "]").errors(),
