@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "BuildBody.h"
+#include "ExactValues.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -89,8 +90,24 @@ Value BodyBuilder::evaluate(Value value, llvm::ArrayRef<AffineExpr> indices) {
   else if (auto item = made.find(value); item != made.end())
     result = load(item->second, indices);
   else
-    result = compute(value.getDefiningOp(), indices);
+    result = computeMarked(value.getDefiningOp(), indices);
   known[key] = result;
+  return result;
+}
+
+/// Of an exact value, the scalar ops say so.
+Value BodyBuilder::computeMarked(Operation *op, llvm::ArrayRef<AffineExpr> indices) {
+  if (!isExact(op))
+    return compute(op, indices);
+  Block *block = builder.getInsertionBlock();
+  auto at = builder.getInsertionPoint();
+  Operation *before = at == block->begin() ? nullptr : &*std::prev(at);
+  Value result = compute(op, indices);
+  auto first = before ? std::next(before->getIterator()) : block->begin();
+  for (Operation &made : llvm::make_range(first, builder.getInsertionPoint()))
+    made.walk([](arith::ArithFastMathInterface scalar) {
+      scalar->setAttr(rt::kExactAttr, UnitAttr::get(scalar->getContext()));
+    });
   return result;
 }
 

@@ -35,6 +35,7 @@ private:
   using Key = std::pair<void *, std::vector<const void *>>;
 
   mlir::Value compute(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
+  mlir::Value computeMarked(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value load(mlir::Value tensor, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value index(mlir::Location loc, mlir::AffineExpr expr);
   mlir::Value position(mlir::Location loc, mlir::ArrayAttr positions, int64_t dim, int64_t local,

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "BuildKernel.h"
+#include "ExactValues.h"
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Dist/DistDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
@@ -195,6 +196,7 @@ private:
   void formKernels(func::FuncOp host, Block &block, SymbolTable &symbols) {
     eraseDead(block);
     isolateGradients(block);
+    markExact(block);
     Clustering clustering(block);
     std::vector<Outlined> outlined = outline(host, block, clustering, symbols);
     llvm::DenseMap<Operation *, int64_t> rank;

@@ -128,7 +128,7 @@ void BodyEmitter::emit(OpBuilder &builder, Operation &op) {
     emitIf(builder, choice);
   } else {
     Operation *copy = builder.clone(op, mapping);
-    if (auto fast = dyn_cast<arith::ArithFastMathInterface>(copy))
+    if (auto fast = dyn_cast<arith::ArithFastMathInterface>(copy); fast && !copy->hasAttr(rt::kExactAttr))
       copy->setAttr(fast.getFastMathAttrName(), arith::FastMathFlagsAttr::get(copy->getContext(), kKernelFastMath));
   }
 }

@@ -43,7 +43,7 @@ struct KernelMathPass : public colo::impl::KernelMathBase<KernelMathPass> {
       // What the expansions made has no flags yet. Only contraction keeps the order that their accuracy rests on.
       kernel.walk([](arith::ArithFastMathInterface op) {
         arith::FastMathFlagsAttr flags = op.getFastMathFlagsAttr();
-        if (!flags || flags.getValue() == arith::FastMathFlags::none)
+        if (!op->hasAttr(rt::kExactAttr) && (!flags || flags.getValue() == arith::FastMathFlags::none))
           op->setAttr(op.getFastMathAttrName(),
                       arith::FastMathFlagsAttr::get(op->getContext(), arith::FastMathFlags::contract));
       });

@@ -27,6 +27,8 @@ namespace colo::rt {
 
 /// Unit attribute of a kernel function.
 inline constexpr llvm::StringLiteral kKernelAttr = "rt.kernel";
+/// On scalar ops of kernels: rounded as written, so that every kernel that computes the value again gets the same bits.
+inline constexpr llvm::StringLiteral kExactAttr = "rt.exact";
 /// Memref types of a kernel's tensor arguments in order, then of its results (array of types, set by plan-buffers).
 inline constexpr llvm::StringLiteral kLayoutsAttr = "rt.layouts";
 /// For each result of a kernel, whether it is added to what the destination holds (array of bools, set by
