@@ -79,10 +79,13 @@ void Activity::markUseful(Operation *op) {
 void Activity::copy(func::FuncOp func, const IRMapping &mapping) {
   auto copyValue = [&](Value value) {
     Value clone = mapping.lookup(value);
-    if (varied.contains(value))
-      varied.insert(clone);
-    if (useful.contains(value))
-      useful.insert(clone);
+    // A clone may lie where a value of an erased function lay, and must not inherit what was known of that one.
+    for (llvm::DenseSet<Value> *set : {&varied, &useful}) {
+      if (set->contains(value))
+        set->insert(clone);
+      else
+        set->erase(clone);
+    }
   };
   for (Value arg : func.getArguments())
     copyValue(arg);
