@@ -90,6 +90,7 @@ private:
   int readDefines();
   int compareModes();
   llvm::SMLoc addDefineBuffer(llvm::StringRef name, llvm::StringRef value);
+  void locateStages();
   int runPhase(Phase phase);
   int internalError(Phase phase, const std::string &before);
   int finishPhase(Phase phase, llvm::function_ref<void(llvm::raw_ostream &)> print);
@@ -316,6 +317,20 @@ int Compilation::internalError(Phase phase, const std::string &before) {
   return ExitInternal;
 }
 
+/// Tells the staging which place in the config divides the layers.
+void Compilation::locateStages() {
+  llvm::SMLoc loc = config.pipeline.loc;
+  for (llvm::SMLoc closer : {config.pipelineChunks.loc, config.pipelinePartition.loc})
+    if (closer.isValid())
+      loc = closer;
+  if (!loc.isValid())
+    return;
+  unsigned buffer = sources.FindBufferContainingLoc(loc);
+  auto [line, column] = sources.getLineAndColumn(loc, buffer);
+  llvm::StringRef file = sources.getMemoryBuffer(buffer)->getBufferIdentifier();
+  (*module)->setAttr(pipe::kConfigLocAttr, FileLineColLoc::get(&context, file, line, column));
+}
+
 int Compilation::runPhase(Phase phase) {
   std::string before;
   bool ours = phase > Phase::SPMD;
@@ -323,6 +338,8 @@ int Compilation::runPhase(Phase phase) {
     llvm::raw_string_ostream os(before);
     module->print(os);
   }
+  if (phase == Phase::Staged)
+    locateStages();
   PassManager pm(&context);
   pm.enableVerifier(true);
   buildPhasePipeline(pm, phase, config, request.algorithm, request.target);

@@ -19,6 +19,8 @@
 
 namespace colo::pipe {
 
+/// On the module before `pipe-stage`: the place in the config that says how to divide the layers (a location).
+inline constexpr llvm::StringLiteral kConfigLocAttr = "pipe.config_loc";
 /// On a colo.param_ref of the entry function: the virtual stage that reads the parameter (i64).
 inline constexpr llvm::StringLiteral kStageAttr = "pipe.stage";
 /// On a function that `pipe-cut` made: its task (`F`, `B`, `I` or `W`), with `pipe.stage`; for each argument and for

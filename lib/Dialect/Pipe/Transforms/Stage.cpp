@@ -53,6 +53,7 @@ private:
   std::vector<int64_t> layerCosts();
   int64_t flopsOf(Operation *op);
   LogicalResult partitionLayers();
+  LogicalResult emitSizeError(const Twine &message);
   std::vector<double> stageCosts() const;
   LogicalResult checkRun(LayersOp run);
   void splitRun(const Unit &unit);
@@ -196,13 +197,23 @@ std::vector<double> Stager::stageCosts() const {
   return costs;
 }
 
+/// The sizes are the config's, where it is known, and what they do not fit is the model's.
+LogicalResult Stager::emitSizeError(const Twine &message) {
+  auto config = module->getAttrOfType<LocationAttr>(kConfigLocAttr);
+  if (!config)
+    return entry.emitError() << message;
+  InFlightDiagnostic diagnostic = mlir::emitError(Location(config)) << message;
+  diagnostic.attachNote(entry.getLoc()) << "the layers are those of this function";
+  return diagnostic;
+}
+
 LogicalResult Stager::partitionLayers() {
   // Before their costs: there may be none.
   if (layers < numStages())
-    return entry.emitError() << "the model has " << layers << " layer" << (layers == 1 ? "" : "s") << ", too few for "
-                             << numStages() << (options.chunks > 1 ? " virtual" : "")
-                             << " pipeline stages: each needs at least one; layers are the elements of module lists "
-                                "that a loop runs through, or the submodules that forward calls";
+    return emitSizeError("the model has " + Twine(layers) + " layer" + (layers == 1 ? "" : "s") + ", too few for " +
+                         Twine(numStages()) + (options.chunks > 1 ? " virtual" : "") +
+                         " pipeline stages: each needs at least one; layers are the elements of module lists that a "
+                         "loop runs through, or the submodules that forward calls");
   flops = layerCosts();
   schedule::Diagnostic error;
   std::optional<schedule::Partition> result;
@@ -221,7 +232,7 @@ LogicalResult Stager::partitionLayers() {
     result = schedule::partitionByList(layers, counts, options.stages, options.chunks, error);
   }
   if (!result)
-    return entry.emitError() << error.message;
+    return emitSizeError(error.message);
   partition = std::move(*result);
   return success();
 }
@@ -405,6 +416,7 @@ struct StagePass : public pipe::impl::StagePassBase<StagePass> {
     StagePassOptions options{stages, chunks, schedule, scheduleText, microBatches, partition};
     if (stages > 1 && failed(Stager(getOperation(), options).run()))
       signalPassFailure();
+    getOperation()->removeAttr(kConfigLocAttr);
   }
 };
 } // namespace
