@@ -188,9 +188,7 @@ LogicalResult GpuKernelEmitter::emitRows() {
   gpu->where(shape->rows % shape->groups ? gpu->isLess(row, shape->rows) : Value(), [&] {
     llvm::SmallVector<Value> position = digits(row, sizes);
     for (linalg::GenericOp op : generics) {
-      Point point(op.getNumLoops());
-      for (size_t d = 0; d < rows; ++d)
-        point[d] = sizes[d] == 1 ? Value() : position[d];
+      Point point = rowPoint(op, position, sizes);
       Nest nest = buildNest(op, rows, /*keepRows=*/true, storage, resultStrides(op));
       bool inMemory = placeResults(op, nest, *shape);
       if (failed(emitRowNest(nest, point, *shape))) {

@@ -173,9 +173,7 @@ void KernelEmitter::emitRows() {
   parallelLoop([&](Value row) {
     llvm::SmallVector<Value> position = digits(row, sizes);
     for (linalg::GenericOp op : generics) {
-      Point point(op.getNumLoops());
-      for (size_t d = 0; d < rows; ++d)
-        point[d] = sizes[d] == 1 ? Value() : position[d];
+      Point point = rowPoint(op, position, sizes);
       Nest nest = buildNest(op, rows, /*keepRows=*/true, storage, resultStrides(op));
       placeResults(op, nest);
       emitRowNest(nest, point);

@@ -111,6 +111,13 @@ LogicalResult KernelBase::collect() {
 // Pieces
 //===----------------------------------------------------------------------===//
 
+Point KernelBase::rowPoint(linalg::GenericOp op, llvm::ArrayRef<Value> position, llvm::ArrayRef<int64_t> sizes) {
+  Point point(op.getNumLoops());
+  for (size_t d = 0; d < rows; ++d)
+    point[d] = sizes[d] == 1 ? Value() : position[d];
+  return point;
+}
+
 Value KernelBase::constant(int64_t value) { return builder.create<arith::ConstantIndexOp>(kernel.getLoc(), value); }
 
 void KernelBase::forLoop(Value lower, Value upper, llvm::function_ref<void(Value)> body) {

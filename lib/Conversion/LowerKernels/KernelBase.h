@@ -51,6 +51,8 @@ protected:
   void forLoop(mlir::Value lower, mlir::Value upper, llvm::function_ref<void(mlir::Value)> body);
   /// Splits `number` into digits of the given sizes, major to minor.
   llvm::SmallVector<mlir::Value> digits(mlir::Value number, llvm::ArrayRef<int64_t> sizes);
+  /// Indices of the loops of a nest in one row: `position` for the rows, of which one of size 1 needs no index.
+  Point rowPoint(mlir::linalg::GenericOp op, llvm::ArrayRef<mlir::Value> position, llvm::ArrayRef<int64_t> sizes);
   mlir::Value constant(int64_t value);
   void store(mlir::Value value, const Place &place, mlir::AffineMap map, const Point &point);
 

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Support/OptimizeModule.h"
 #include "colo/Target/CPU.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -21,7 +22,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/TargetSelect.h"
@@ -96,20 +96,7 @@ static void optimise(llvm::Module &module, llvm::TargetMachine &machine, int lev
   tuning.LoopUnrolling = true;
   tuning.SLPVectorization = level > 1;
   tuning.LoopVectorization = level > 1;
-  llvm::PassBuilder builder(&machine, tuning);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  llvm::OptimizationLevel optimisation = level == 1   ? llvm::OptimizationLevel::O1
-                                         : level == 2 ? llvm::OptimizationLevel::O2
-                                                      : llvm::OptimizationLevel::O3;
-  builder.buildPerModuleDefaultPipeline(optimisation).run(module, modules);
+  optimizeModule(module, machine, level, tuning);
 }
 
 LogicalResult colo::emitObject(ModuleOp module, const TargetOptions &options, StringRef path, std::string &message) {

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Support/OptimizeModule.h"
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "colo/Target/CUDA.h"
@@ -31,7 +32,6 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -148,22 +148,6 @@ static LogicalResult linkDeviceLibrary(llvm::Module &module, const llvm::TargetM
   return success();
 }
 
-static void optimise(llvm::Module &module, llvm::TargetMachine &machine, int optLevel) {
-  if (optLevel == 0)
-    return;
-  llvm::PassBuilder builder(&machine);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
-
 LogicalResult colo::emitPtx(ModuleOp module, int optLevel, std::string &ptx, std::string &message) {
   auto device = module.lookupSymbol<gpu::GPUModuleOp>(rt::kKernelModule);
   if (!device) {
@@ -194,7 +178,7 @@ LogicalResult colo::emitPtx(ModuleOp module, int optLevel, std::string &ptx, std
   llvmModule->setDataLayout(machine->createDataLayout());
   if (failed(linkDeviceLibrary(*llvmModule, *machine, message)))
     return failure();
-  optimise(*llvmModule, *machine, optLevel);
+  optimizeModule(*llvmModule, *machine, optLevel);
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream os(text);
   llvm::legacy::PassManager codeGen;
