@@ -118,6 +118,10 @@ static void startEarly(Operation *transfer) {
   Operation *before = transfer;
   for (Operation *op = transfer->getPrevNode(); op; op = op->getPrevNode()) {
     if (isNeeded(op)) {
+      // What the previous hop brings is passed on when its flight is over; earlier, the flight would end before its
+      // work.
+      if (isTransfer(op))
+        return;
       if (!isView(op) || !op->hasOneUse())
         break;
       moved.push_back(op);
