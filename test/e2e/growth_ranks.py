@@ -4,7 +4,7 @@
 Every rank runs one program, so nothing in it may grow with their number. Work is counted, not timed, as in growth.py: lines of
 all dumped phases, and bytes of the last one and of the object, which a table with an entry a rank would make larger. (Up
 to phase rt a permute names the source of every member of its group in one attribute.) Two rounds of a product of 2d need no
-loop, three or more are one: from 64 ranks on nothing grows at all.
+loop, three or more are one, so each phase by itself is compared from the second size on, their sum from the first.
 """
 
 import os
@@ -45,13 +45,15 @@ def measure(arguments, mode, world):
     command = planned.compiler(arguments.examples, "gpt2", base + ".cfg", *flags)
     subprocess.run([*command, f"--dump-phases={base}.phases", "--emit=obj", "-o", base + ".o"], check=True)
     measures = {"object bytes": os.path.getsize(base + ".o"), "lines": 0}
+    phases = {}
     for name in sorted(os.listdir(base + ".phases")):
         with open(os.path.join(base + ".phases", name)) as file:
             text = file.read()
-        measures["lines"] += text.count("\n")
+        phases[name + " lines"] = text.count("\n")
         if name.endswith("llvm.mlir"):
             measures[name + " bytes"] = len(text)
-    return measures
+    measures["lines"] = sum(phases.values())
+    return measures, phases
 
 
 def main():
@@ -61,11 +63,14 @@ def main():
     arguments = parser.parse_args()
     failures = 0
     for mode in arguments.modes.split(","):
-        first, *others = [int(world) for world in arguments.worlds.split(",")]
-        small = measure(arguments, mode, first)
-        for world in others:
-            large = measure(arguments, mode, world)
+        first, second, *others = [int(world) for world in arguments.worlds.split(",")]
+        small, _ = measure(arguments, mode, first)
+        loops = None
+        for world in (second, *others):
+            large, phases = measure(arguments, mode, world)
+            loops = loops or phases
             grown = {name: (small[name], size) for name, size in large.items() if size > 1.2 * small[name]}
+            grown |= {name: (loops[name], lines) for name, lines in phases.items() if lines > 1.2 * loops[name]}
             print(f"{mode}: object {small['object bytes']} bytes for {first} ranks, {large['object bytes']} for {world}", flush=True)
             if grown:
                 print(f"{mode}: from {first} to {world} ranks grow {grown}")
