@@ -2,7 +2,6 @@
 """The kernels of GPUs, run on the host, train as those of the CPU: losses, gradients and parameters after three steps in f32
 agree to 1e-5 of the largest, for every model in every mode and pipeline, with dropout."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -10,6 +9,7 @@ import sys
 
 import numpy
 
+import options
 import safetensors_io
 
 TEXT = dict(vocab=61, seq=16, hidden=32, heads=4, layers=2)
@@ -73,14 +73,11 @@ def distance(ours, theirs):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
+    parser = options.Parser()
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--modes", default="none," + ",".join([*TENSOR, *PIPELINES]))
-    parser.add_argument("--cells", type=int, required=True, help="how many there must be")
+    options.cells(parser)
     arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
     cells = failures = 0
     for model in arguments.models.split(","):
         for mode in arguments.modes.split(","):

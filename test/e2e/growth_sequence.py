@@ -4,10 +4,10 @@
 Attention of GPT-2 with dropout, causal, on four ranks that cut the sequence (ring and ulysses) or the heads, and on one.
 """
 
-import argparse
 import os
 import sys
 
+import options
 import planned
 
 SHORT = 2048
@@ -28,11 +28,7 @@ def workspace(arguments, tensor, seq):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     failures = 0
     for mode, tensor in MODES.items():
         short, long = (workspace(arguments, tensor, seq) for seq in (SHORT, 2 * SHORT))

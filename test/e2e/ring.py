@@ -8,7 +8,6 @@ of 512 positions on one rank, where rows are four blocks of 128, and on eight, w
 parameters agree to 1e-10; whether hops run beside work changes no bit.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ import sys
 
 import numpy
 
+import options
 import planned
 import safetensors_io
 
@@ -49,11 +49,7 @@ def train(arguments, model, sizes, layout):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", required=True)
-    parser.add_argument("--work", required=True)
-    arguments = parser.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
+    arguments = options.parse()
     failures = 0
     for model, sizes, one, other in CASES:
         losses, parameters = train(arguments, model, sizes, one)
