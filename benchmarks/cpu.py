@@ -3,7 +3,7 @@
 
     python3 benchmarks/cpu.py [SECTION...]     (needs build/; all sections by default)
 
-step: a step over its products, tokens/s over PyTorch, under load too. compile: compile times. start: start-up.
+step: a step over its products, tokens/s over PyTorch and JAX, under load too. compile: compile times. start: start-up.
 allreduce: the threads provider and OpenMPI. modes: each mode over one rank. scale: compile time over world sizes.
 """
 
@@ -92,12 +92,11 @@ def torch_tokens_per_second():
     return ROWS * MINI["seq"] / statistics.median(seconds[2:])
 
 
-def torch_rate():
-    """Asks the first Python that has torch, or returns None."""
+def peer_rate(modules, *script):
+    """Tokens a second that the script prints in the first Python that has the modules, or None."""
     for python in (sys.executable, "/usr/bin/python3"):
-        if subprocess.run([python, "-c", "import torch, numpy"], capture_output=True).returncode == 0:
-            run = subprocess.run([python, __file__, "--torch"], check=True, capture_output=True, text=True)
-            return float(run.stdout)
+        if subprocess.run([python, "-c", f"import {modules}"], capture_output=True).returncode == 0:
+            return float(subprocess.run([python, *script], check=True, capture_output=True, text=True).stdout)
     return None
 
 
@@ -105,11 +104,12 @@ def section_step(work):
     command = [compile_mini(work), "--data=synthetic:512", f"--steps={STEPS}", "--ranks=1", "--threads=2"]
     ours, printed = median_rate([*command, "--time-products"])
     print("gpt2-mini, one rank, two threads:", printed)
-    theirs = torch_rate()
-    if theirs:
-        print(f"tokens/s: {ours:.0f}, PyTorch {theirs:.0f}, ratio {ours / theirs:.2f}")
-    else:
-        print(f"tokens/s: {ours:.0f} (no PyTorch to compare with)")
+    jax = [os.path.join(ROOT, "benchmarks", "jax_gpt2.py"), *map(str, (*MINI.values(), ROWS, STEPS))]
+    for peer, theirs in (("PyTorch", peer_rate("torch, numpy", __file__, "--torch")), ("JAX", peer_rate("jax", *jax))):
+        if theirs:
+            print(f"tokens/s: {ours:.0f}, {peer} {theirs:.0f}, ratio {ours / theirs:.2f}")
+        else:
+            print(f"tokens/s: {ours:.0f} (no {peer} to compare with)")
     spin = [sys.executable, "-c", "while True: pass"]
     busy = [subprocess.Popen(spin) for _ in range(2)]
     loaded, _ = median_rate(command)
@@ -153,7 +153,7 @@ def section_start(work):
 
 def section_allreduce(work):
     program = os.path.join(work, "allreduce")
-    lib = os.path.join(ROOT, "build", "lib", "Runtime", "libColoRuntime.a")
+    lib = os.path.join(ROOT, "build", "lib", "libColoRuntime.a")
     source = os.path.join(ROOT, "benchmarks", "allreduce.cpp")
     libraries = ["-ldnnl", "-lopenblas", "-lz", "-lpthread", "-ldl"]
     include = os.path.join(ROOT, "include")

@@ -100,6 +100,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
                               Target target) {
   dist::ShardingOptions sharding = shardingOptions(config);
   sharding.algorithm = algorithm.str();
+  sharding.scoresOfRound = kernelPipelines(target).scoresOfRound;
   switch (phase) {
   case Phase::Staged:
     pm.addPass(createVerifyBatchPass());

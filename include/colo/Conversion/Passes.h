@@ -30,6 +30,9 @@ struct KernelPipelines {
   void (*lower)(mlir::OpPassManager &pm);
   /// From there to LLVM's dialect, once hosts are in it.
   void (*toLLVM)(mlir::OpPassManager &pm);
+  /// Attention goes sample by sample in rounds of at most so many scores, which its caches hold; 0: all samples at
+  /// once.
+  int64_t scoresOfRound;
 };
 /// Row loops on the cores of a rank.
 KernelPipelines cpuKernelPipelines();

@@ -284,5 +284,6 @@ KernelPipelines colo::emulatedGpuKernelPipelines() {
           [](OpPassManager &pm) {
             pm.addPass(createEmulateGpu());
             buildKernelToLLVMPipeline(pm);
-          }};
+          },
+          /*scoresOfRound=*/0};
 }

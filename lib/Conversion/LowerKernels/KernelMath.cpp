@@ -76,5 +76,7 @@ void colo::buildKernelToLLVMPipeline(OpPassManager &pm) {
 }
 
 KernelPipelines colo::cpuKernelPipelines() {
-  return {[](OpPassManager &pm) { pm.addPass(createLowerKernels()); }, buildKernelToLLVMPipeline};
+  // Half a MiB of f32: a part of a core's second-level cache, beside the operands.
+  constexpr int64_t scoresOfRound = 128 * 1024;
+  return {[](OpPassManager &pm) { pm.addPass(createLowerKernels()); }, buildKernelToLLVMPipeline, scoresOfRound};
 }

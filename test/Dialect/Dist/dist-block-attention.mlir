@@ -1,4 +1,5 @@
 // RUN: colo-opt %s --dist-block-attention=rows=32 | FileCheck %s
+// RUN: colo-opt %s --dist-block-attention='rows=32 scores=10000' | FileCheck %s --check-prefix=SAMPLES
 
 // The most rows up to 32 that divide 96. Each round gives its rows of both results.
 // CHECK-LABEL: @forward
@@ -47,3 +48,24 @@ func.func @whole(%q: tensor<4x32x3x8xf32>, %p: tensor<4x97x3x8xf32>) -> (tensor<
     : tensor<4x97x3x8xf32>, tensor<4x97x3x8xf32>, tensor<4x97x3x8xf32> -> tensor<4x97x3x8xf32>, tensor<4x3x97xf32>
   return %o, %s : tensor<4x32x3x8xf32>, tensor<4x97x3x8xf32>
 }
+
+// A sample has 3 x 32 x 50 scores in a round of rows: two fit into 10000. The mask goes along, and rows are blocks inside.
+// SAMPLES-LABEL: @forward
+// SAMPLES: dist.loop %[[I:.*]] in 2 reading (%[[Q:.*]] = %arg0 : {{.*}}, %[[K:.*]] = %arg1 : {{.*}}, %[[M:.*]] = %arg2 : tensor<4x50xi1>) {
+// SAMPLES: %[[MASK:.*]] = dist.part %[[M]] dim 0 number 0 plus %[[I]] : tensor<4x50xi1> -> tensor<2x50xi1>
+// SAMPLES: dist.loop {{.*}} in 3 inside (%{{.*}} = %[[I]] : index)
+// SAMPLES: colo.attention {{.*}}positions = [{axes = [], global = 4 : i64, padded = 4 : i64, part = {count = 2 : i64, loop = 1 : i64}}, {{.*}} part = {count = 3 : i64, loop = 0 : i64}}
+// SAMPLES: } {dims = array<i64: 0, 0>} : tensor<4x96x3x8xf32>, tensor<4x3x96xf32>
+
+// One sample has 3 x 32 x 96, and gradients of key and value are whole in its round. Turns are two levels out.
+// SAMPLES-LABEL: @backward
+// SAMPLES: dist.loop %[[T:.*]] in 2
+// SAMPLES: dist.loop %[[I:.*]] in 4 inside (%{{.*}} = %[[T]] : index)
+// SAMPLES: dist.loop {{.*}} in 3 {{.*}}carrying
+// SAMPLES: colo.iota {{.*}}before = {loop = 2 : i64, turn = 2 : i64}
+// SAMPLES: } {dims = array<i64: 0, 0, 0>} : tensor<4x96x3x8xf32>, tensor<4x96x3x8xf32>, tensor<4x96x3x8xf32>
+
+// Samples alone, where rows are few.
+// SAMPLES-LABEL: @whole
+// SAMPLES: dist.loop {{.*}} in 2
+// SAMPLES: colo.attention {{.*}} tensor<2x32x3x8xf32>

@@ -198,13 +198,14 @@ def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
 }
 
 def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {
-  let summary = "Do attention of many rows block of rows by block of rows.";
+  let summary = "Do attention block by block: few samples at once, and of many rows few.";
   let description = [{
-    Scores of all rows at once would need memory that grows with rows times keys. A block has at most `rows` rows, the most that
-    divide all; attention of which no such block has 16 rows stays whole.
+    Samples need nothing of each other: a round takes as many as have at most `scores` scores together, so that a target with
+    caches finds them there (0: all at once). Scores of all rows at once would need memory that grows with rows times keys: a
+    block has at most `rows` rows, the most that divide all; attention of which no such block has 16 rows stays whole.
 
-    In: the local program, attention whole. Out: the same with loops (`dist.loop`), in which gradients are decomposed;
-    `part` in positions says that rows are those of the round. Errors: none.
+    In: the local program, attention whole. Out: the same with loops (`dist.loop`), in which gradients over blocks of rows are
+    decomposed; `part` in positions says that samples or rows are those of the round. Errors: none.
 
     ```mlir
     %o, %lse = colo.attention %q, %k, %v {..} : tensor<4x512x3x8xf32>, ..
@@ -216,7 +217,9 @@ def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {
     } {dims = array<i64: 1, 2>} : tensor<4x512x3x8xf32>, tensor<4x3x512xf32>
     ```
   }];
-  let options = [Option<"rows", "rows", "int64_t", "128", "rows of a block at most">];
+  let options = [
+    Option<"rows", "rows", "int64_t", "128", "rows of a block at most">,
+    Option<"scores", "scores", "int64_t", "0", "scores of a round at most, unless one sample has more; 0: no limit">];
 }
 
 #endif // DIST_PASSES_TD

@@ -35,6 +35,8 @@ struct ShardingOptions {
   int64_t keyHeads = 0;
   /// How algorithms that stream their operands are computed: `loop`, or `reference`, which gathers them first.
   std::string algorithm = "loop";
+  /// Scores of a round of attention at most, unless one sample has more; 0: no limit.
+  int64_t scoresOfRound = 0;
 };
 
 /// The first time that a product or a lookup meets a parameter whose layout is open.

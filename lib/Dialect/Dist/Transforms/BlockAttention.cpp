@@ -8,7 +8,9 @@
 // Scores are [b,a,s,t]: as large as everything else together once s and t are a
 // few hundred, and growing with their product. Rows need nothing of each other,
 // so attention of many rows is a loop over blocks of them, and what is alive at
-// once is [b,a,R,t] with R fixed. Forward each round gives its part of the
+// once is [b,a,R,t] with R fixed. Samples need nothing of each other either: a
+// loop over few of them keeps what is alive at once in a core's cache between
+// one product and the next. Over rows, forward each round gives its part of the
 // output; backward its part of the query's gradient, and the products that make
 // those of key and value add to them in place, for which the op is decomposed
 // here.
@@ -17,6 +19,7 @@
 
 #include "colo/Dialect/Colo/TensorBuilder.h"
 #include "colo/Dialect/Dist/Passes.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace colo::dist {
@@ -28,25 +31,26 @@ using namespace mlir;
 using namespace colo;
 using namespace colo::dist;
 
-/// The dim of rows in q, k, v and in statistics, and in positions of scores.
-static constexpr int64_t kSequenceDim = 1, kStatisticsDim = 2, kPositionsDim = 2;
+/// The dim of samples in all operands and in scores; that of rows in q, k, v, in statistics, and in scores.
+static constexpr int64_t kSamplesDim = 0, kSequenceDim = 1, kStatisticsDim = 2, kScoreRowsDim = 2;
 
 /// Blocks with fewer rows are not worth a round: the whole is kept.
 static constexpr int64_t kFewestRows = 16;
 
-/// The largest number of rows up to `limit` that divides `rows`.
-static int64_t rowsOfBlock(int64_t rows, int64_t limit) {
-  int64_t size = std::min(rows, limit);
-  while (rows % size != 0)
+/// The largest number up to `limit` that divides `count`.
+static int64_t largestDivisor(int64_t count, int64_t limit) {
+  int64_t size = std::min(count, limit);
+  while (count % size != 0)
     --size;
   return size;
 }
 
 namespace {
-/// What the loops of the two ops have in common.
-class RowLoop {
+/// What the loops of the two ops have in common: `blocks` rounds of `size` along `scoresDim` of the scores.
+class BlockLoop {
 public:
-  RowLoop(Operation *op, int64_t rows, int64_t blocks) : op(op), builder(op), rows(rows), blocks(blocks) {}
+  BlockLoop(Operation *op, int64_t scoresDim, int64_t size, int64_t blocks)
+      : op(op), builder(op), scoresDim(scoresDim), size(size), blocks(blocks) {}
 
   LoopOp create(ValueRange carried, TypeRange assembled, ArrayRef<int64_t> dims) {
     read.insert(op->operand_begin(), op->operand_end());
@@ -63,12 +67,12 @@ public:
     return loop.invariantArguments()[static_cast<size_t>(it - read.begin())];
   }
 
-  /// The round's block of rows of an operand.
+  /// The round's block of an operand.
   Value block(Value operand, int64_t dim) {
     if (!operand)
       return operand;
     SmallVector<int64_t> shape(TensorBuilder::shapeOf(operand));
-    shape[dim] = rows;
+    shape[dim] = size;
     return builder.create<PartOp>(op->getLoc(), withShape(operand.getType(), shape), inside(operand), loop.round(), dim,
                                   0);
   }
@@ -85,7 +89,7 @@ public:
           entry.set(name, builder.getI64IntegerAttr(size));
       if (!all)
         entry.set("axes", builder.getArrayAttr({}));
-      if (dim == kPositionsDim)
+      if (static_cast<int64_t>(dim) == scoresDim)
         entry.set("part", builder.getDictionaryAttr({builder.getNamedAttr("count", builder.getI64IntegerAttr(blocks)),
                                                      builder.getNamedAttr("loop", builder.getI64IntegerAttr(0))}));
       dims.push_back(entry.getDictionary(builder.getContext()));
@@ -94,6 +98,7 @@ public:
   }
 
   OpBuilder &getBuilder() { return builder; }
+  int64_t getSize() const { return size; }
 
 private:
   NamedAttrList deeper(DictionaryAttr entry) {
@@ -110,7 +115,7 @@ private:
 
   Operation *op;
   OpBuilder builder;
-  int64_t rows, blocks;
+  int64_t scoresDim, size, blocks;
   llvm::SetVector<Value> read; ///< the op's operands
   LoopOp loop;
 };
@@ -121,7 +126,27 @@ template <typename Op> SmallVector<int64_t> scoreSizes(Op op) {
   return {query[0], query[2], query[1], TensorBuilder::shapeOf(op.getKey())[1]};
 }
 
-ValueRange expand(AttentionOp op, RowLoop rows) {
+/// Samples need nothing of each other: rounds give their parts of every result.
+template <typename Op> ValueRange overSamples(Op op, BlockLoop samples) {
+  SmallVector<int64_t> dims(op->getNumResults(), kSamplesDim);
+  LoopOp loop = samples.create({}, op->getResultTypes(), dims);
+  OpBuilder &builder = samples.getBuilder();
+  IRMapping map;
+  for (Value operand : op->getOperands())
+    if (!map.contains(operand))
+      map.map(operand, samples.block(operand, kSamplesDim));
+  auto part = cast<Op>(builder.clone(*op, map));
+  part.setPositionsAttr(samples.positions(op.getPositionsAttr(), scoreSizes(op)));
+  for (Value result : part->getResults()) {
+    SmallVector<int64_t> shape(TensorBuilder::shapeOf(result));
+    shape[kSamplesDim] = samples.getSize();
+    result.setType(withShape(result.getType(), shape));
+  }
+  builder.create<YieldOp>(op.getLoc(), part->getResults());
+  return loop.getResults();
+}
+
+ValueRange expand(AttentionOp op, BlockLoop rows) {
   LoopOp loop = rows.create({}, op->getResultTypes(), {kSequenceDim, kStatisticsDim});
   OpBuilder &builder = rows.getBuilder();
   Value query = rows.block(op.getQuery(), kSequenceDim);
@@ -144,7 +169,7 @@ Value addTo(OpBuilder &builder, Value sum, Value value) {
   return value;
 }
 
-SmallVector<Value> expand(AttentionGradOp op, RowLoop rows) {
+SmallVector<Value> expand(AttentionGradOp op, BlockLoop rows) {
   TensorBuilder outside(rows.getBuilder(), op.getLoc());
   Value starts[] = {outside.zeros(op.getDkey().getType()), outside.zeros(op.getDvalue().getType())};
   LoopOp loop = rows.create(starts, op.getDquery().getType(), {kSequenceDim});
@@ -168,22 +193,44 @@ struct BlockAttentionPass : public dist::impl::BlockAttentionPassBase<BlockAtten
   using BlockAttentionPassBase::BlockAttentionPassBase;
 
   void runOnOperation() override {
-    SmallVector<Operation *> ops;
-    getOperation().walk([&](Operation *op) {
-      if (isa<AttentionOp, AttentionGradOp>(op))
-        ops.push_back(op);
-    });
-    for (Operation *op : ops) {
-      int64_t all = TensorBuilder::shapeOf(op->getOperand(0))[kSequenceDim], size = rowsOfBlock(all, rows);
+    for (Operation *op : attentions())
+      if (auto forward = dyn_cast<AttentionOp>(op))
+        cutSamples(forward);
+      else
+        cutSamples(cast<AttentionGradOp>(op));
+    for (Operation *op : attentions()) {
+      int64_t all = TensorBuilder::shapeOf(op->getOperand(0))[kSequenceDim], size = largestDivisor(all, rows);
       if (size == all || size < kFewestRows)
         continue;
-      RowLoop loop(op, size, all / size);
+      BlockLoop loop(op, kScoreRowsDim, size, all / size);
       if (auto forward = dyn_cast<AttentionOp>(op))
         op->replaceAllUsesWith(expand(forward, loop));
       else
         op->replaceAllUsesWith(expand(cast<AttentionGradOp>(op), loop));
       op->erase();
     }
+  }
+
+private:
+  SmallVector<Operation *> attentions() {
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<AttentionOp, AttentionGradOp>(op))
+        ops.push_back(op);
+    });
+    return ops;
+  }
+
+  template <typename Op> void cutSamples(Op op) {
+    if (scores == 0)
+      return;
+    SmallVector<int64_t> sizes = scoreSizes(op);
+    int64_t sample = sizes[1] * std::min<int64_t>(sizes[2], rows) * sizes[3];
+    int64_t size = largestDivisor(sizes[0], std::max<int64_t>(1, scores / sample));
+    if (size == sizes[0])
+      return;
+    op->replaceAllUsesWith(overSamples(op, BlockLoop(op, kSamplesDim, size, sizes[0] / size)));
+    op->erase();
   }
 };
 } // namespace

@@ -31,5 +31,7 @@ void dist::buildShardPipeline(OpPassManager &pm, const ShardingOptions &options)
 void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &options) {
   pm.addPass(createLocalizePass());
   pm.addPass(createExpandRingPass({options.algorithm}));
-  pm.addPass(createBlockAttentionPass());
+  BlockAttentionPassOptions attention;
+  attention.scores = options.scoresOfRound;
+  pm.addPass(createBlockAttentionPass(attention));
 }
