@@ -1,0 +1,136 @@
+//===- CompileInputs.cpp - what a compile reads -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compilation.h"
+#include "colo/Dialect/Dist/Policy.h"
+#include "colo/Schedule/ScheduleFile.h"
+#include "colo/Tools/Pipelines.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace colo;
+using namespace mlir;
+
+int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
+  auto file = readSource(path);
+  if (std::error_code error = file.getError())
+    return environmentError("cannot read '" + path + "': " + error.message());
+  bufferId = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
+  return ExitDone;
+}
+
+/// The schedule file that the config names, in the config's folder; what is no schedule is shown in it.
+int Compilation::loadSchedule() {
+  llvm::SmallString<128> path(llvm::sys::path::parent_path(request.configFile));
+  llvm::sys::path::append(path, config.pipelineSchedule.value);
+  if (int code = checkInput(path))
+    return code;
+  auto file = readSource(path);
+  std::error_code error = file.getError();
+  if (!error && (*file)->getBufferSize() > SourceLimits::maxFileBytes)
+    error = std::make_error_code(std::errc::file_too_large);
+  if (error) {
+    diagnostics.error(config.pipelineSchedule.loc, "cannot read '" + path + "': " + error.message());
+    return ExitInput;
+  }
+  config.pipelineActions = (*file)->getBuffer().str();
+  unsigned buffer = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
+  schedule::ScheduleProblem problem;
+  problem.stages = config.pipeline;
+  problem.chunks = config.pipelineChunks;
+  problem.microBatches = config.numMicroBatches;
+  schedule::Diagnostic mistake;
+  std::optional<schedule::Schedule> actions = schedule::readSchedule(config.pipelineActions, mistake);
+  std::optional<schedule::Diagnostic> wrong = actions ? problem.verify(*actions) : std::nullopt;
+  if (!actions)
+    diagnostics.error(sources.FindLocForLineAndColumn(buffer, mistake.line, std::max(1u, mistake.column)),
+                      mistake.message);
+  else if (wrong)
+    diagnostics.error(config.pipelineSchedule.loc, wrong->message);
+  return actions && !wrong ? ExitDone : ExitInput;
+}
+
+int Compilation::loadInputs() {
+  unsigned configBuffer = 0;
+  if (!request.modelFile.empty())
+    if (int code = load(request.modelFile, modelBuffer))
+      return code;
+  if (!request.configFile.empty())
+    if (int code = load(request.configFile, configBuffer))
+      return code;
+  if (request.verifyDiagnostics) {
+    verifier = std::make_unique<SourceMgrDiagnosticVerifierHandler>(sources, &context, llvm::errs());
+    sources.setDiagHandler(forwardToVerifier, this);
+    verifiedBuffers = sources.getNumBuffers();
+  }
+  if (request.configFile.empty()) {
+    config.worldSize.value = request.worldSize;
+    return ExitDone;
+  }
+  SupportedFeatures supported;
+  supported.tensorMode = [](llvm::StringRef mode) { return dist::isModeSupported(mode); };
+  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize, supported);
+  if (!loaded)
+    return ExitInput;
+  config = *loaded;
+  // A comparison shares the rows out anew.
+  if (std::string error = describeBatchError(config); !error.empty() && !prints(request.compareModes)) {
+    diagnostics.error(config.batchSize.isDefault() ? config.tensorMode.loc : config.batchSize.loc, error);
+    return ExitInput;
+  }
+  bool isFile = llvm::StringRef(config.pipelineSchedule.value).ends_with(".csv");
+  return isFile && config.pipeline > 1 ? loadSchedule() : ExitDone;
+}
+
+/// The type a value on the command line has: int, float, bool or, failing these, str.
+static ModelValue parseDefine(llvm::StringRef text) {
+  int64_t integer = 0;
+  double real = 0;
+  if (!text.getAsInteger(10, integer))
+    return integer;
+  if (!text.getAsDouble(real))
+    return real;
+  if (text == "True" || text == "False")
+    return text == "True";
+  return text.str();
+}
+
+/// Gives a -D flag a place that an error can point at.
+llvm::SMLoc Compilation::addDefineBuffer(llvm::StringRef name, llvm::StringRef value) {
+  auto buffer = llvm::MemoryBuffer::getMemBufferCopy((name + "=" + value).str(), "-D");
+  llvm::SMLoc loc = llvm::SMLoc::getFromPointer(buffer->getBufferStart() + name.size() + 1);
+  sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
+  return loc;
+}
+
+int Compilation::readDefines() {
+  options.modelName = request.modelName;
+  options.defines = config.model;
+  for (const auto &[name, value] : request.defines) {
+    if (name != "dtype") {
+      options.defines[name] = {parseDefine(value), addDefineBuffer(name, value)};
+      continue;
+    }
+    if (value != "f32" && value != "f64")
+      return environmentError("-D dtype=" + value + " is not supported; legal: f32 or f64");
+    options.f64 = value == "f64";
+  }
+  return ExitDone;
+}
+
+int Compilation::importModule() {
+  if (int code = readDefines())
+    return code;
+  options.batch = config.microBatch();
+  options.decayExempt = config.optimizer.decayExempt;
+  module = importModel(context, sources, modelBuffer, options);
+  if (!module)
+    return ExitInput;
+  trainingSettings(config).attachTo(*module);
+  return ExitDone;
+}

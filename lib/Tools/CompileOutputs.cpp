@@ -1,0 +1,105 @@
+//===- CompileOutputs.cpp - where a compile writes -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compilation.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace colo;
+using namespace mlir;
+
+bool Compilation::printsText() const {
+  bool binary = wants(Phase::Executable) || wants(Phase::Object);
+  return !binary || request.check || request.printConfig || prints(request.plan) || prints(request.compareModes);
+}
+
+/// A name that no tool takes for a flag.
+std::string Compilation::executablePath() const {
+  std::string path = request.output.empty() ? llvm::sys::path::stem(request.modelFile).str() : request.output;
+  return llvm::StringRef(path).starts_with("-") ? "./" + path : path;
+}
+
+std::string Compilation::dumpPath(Phase phase) const {
+  llvm::StringRef extension = phase == Phase::AST ? "txt" : "mlir";
+  std::string name = llvm::formatv("{0,0+2}-{1}.{2}", static_cast<int>(phase), nameOf(phase), extension).str();
+  llvm::SmallString<128> path(request.dumpDirectory);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
+}
+
+/// The files that are written, but for standard output.
+std::vector<std::string> Compilation::outputPaths() const {
+  std::vector<std::string> paths;
+  if (!printsText() || (!request.output.empty() && request.output != "-"))
+    paths.push_back(executablePath());
+  if (!printsText() && request.saveTemps && wants(Phase::Executable))
+    paths.push_back(executablePath() + ".o");
+  if (!request.scheduleSvg.empty() && request.scheduleSvg != "-")
+    paths.push_back(request.scheduleSvg);
+  if (!request.dumpDirectory.empty())
+    for (int i = static_cast<int>(Phase::AST); i <= static_cast<int>(Phase::LLVM); ++i)
+      paths.push_back(dumpPath(static_cast<Phase>(i)));
+  return paths;
+}
+
+/// No output may be written over an input.
+int Compilation::checkInput(llvm::StringRef input) const {
+  for (const std::string &output : outputPaths())
+    if (llvm::sys::fs::equivalent(output, input))
+      return environmentError("'" + output + "' is an input and would be overwritten; name another file");
+  return ExitDone;
+}
+
+/// What is written to a device is lost to no one.
+static bool namesSameFile(llvm::StringRef a, llvm::StringRef b) {
+  if (llvm::sys::fs::exists(a) && !llvm::sys::fs::is_regular_file(a))
+    return false;
+  llvm::SmallString<128> first(a), second(b);
+  llvm::sys::fs::make_absolute(first);
+  llvm::sys::fs::make_absolute(second);
+  llvm::sys::path::remove_dots(first);
+  llvm::sys::path::remove_dots(second);
+  return first == second || llvm::sys::fs::equivalent(first, second);
+}
+
+/// No file is written twice or over an input, and a binary goes to a regular file only.
+int Compilation::checkOutputs() const {
+  if (!printsText() && request.output == "-")
+    return environmentError("an executable cannot go to standard output; name a file with -o");
+  for (const std::string &input : {request.modelFile, request.configFile})
+    if (int code = input.empty() ? ExitDone : checkInput(input))
+      return code;
+  std::vector<std::string> outputs = outputPaths();
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (namesSameFile(outputs[i], outputs[j]))
+        return environmentError("'" + outputs[i] + "' is named for two outputs");
+  std::string executable = executablePath();
+  if (!printsText() && llvm::sys::fs::exists(executable) && !llvm::sys::fs::is_regular_file(executable))
+    return environmentError("'" + executable + "' is not a regular file");
+  return ExitDone;
+}
+
+int Compilation::writeFile(llvm::StringRef path, Printer print) {
+  std::error_code error;
+  std::string name = path == "-" ? "standard output" : ("'" + path + "'").str();
+  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
+  if (error)
+    return environmentError("cannot write " + name + ": " + error.message());
+  print(file.os());
+  file.os().flush();
+  if (file.os().has_error()) {
+    error = file.os().error();
+    file.os().clear_error();
+    return environmentError("cannot write " + name + ": " + error.message());
+  }
+  file.keep();
+  return ExitDone;
+}
