@@ -78,11 +78,6 @@ private:
 
 int64_t elementBytes(Type type) { return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8); }
 
-int64_t bytesOf(Value memref) {
-  auto type = cast<MemRefType>(memref.getType());
-  return type.getNumElements() * elementBytes(type.getElementType());
-}
-
 /// "pp" for all pipeline ranks, "pp:0:3" for some.
 std::string nameOfStages(ArrayRef<int64_t> stages, int64_t all) {
   std::string name = kStages.str();
@@ -102,24 +97,25 @@ int64_t placeAmongStages(StringRef name, int64_t stage) {
   return it == parts.end() ? -1 : it - parts.begin() - 1;
 }
 
-PlannedCollective describeCollective(Operation *op, const Mesh &mesh, int64_t pipeline, int64_t replicas,
-                                     int64_t times) {
-  PlannedCollective use{op->getName().stripDialect().str(), describe(op->getLoc()), {}, {}, times, payloadOf(op)};
-  auto axes = op->getAttrOfType<ArrayAttr>("axes");
+PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh &mesh, int64_t pipeline,
+                                     int64_t replicas, int64_t times) {
+  int64_t payload = rt::bytesOf(op.getPayload());
+  PlannedCollective use{op->getName().stripDialect().str(), describe(op->getLoc()), {}, {}, times, payload};
+  ArrayAttr axes = op.getAxes();
   auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
   if (stages)
     use.axes.push_back(nameOfStages(stages, pipeline));
   for (StringAttr axis : axes.getAsRange<StringAttr>())
     use.axes.push_back(axis.getValue().str());
-  bool overReplicas = op->hasAttr("data_parallel");
+  bool overReplicas = op.getDataParallel();
   if (overReplicas)
     use.axes.push_back(kReplicas.str());
-  use.rounds = roundsOf(op);
+  use.rounds = rt::roundsOf(op);
   if (overReplicas && !replicas)
     return use;
   int64_t members = groupSize(mesh, axes) * (stages ? stages.size() : 1) * (overReplicas ? replicas : 1);
-  use.sent = trafficOf(op, members, use.rounds);
-  use.most = trafficOf(op, members).most().bytes;
+  use.sent = rt::trafficOf(op, members, use.rounds);
+  use.most = rt::trafficOf(op, members).most().bytes;
   return use;
 }
 
@@ -194,16 +190,17 @@ void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_
   }
 }
 
-std::vector<std::pair<Operation *, int64_t>> colo::collectivesOf(ModuleOp module, int64_t microBatches) {
-  std::vector<std::pair<Operation *, int64_t>> uses;
+std::vector<std::pair<rt::CommunicationOpInterface, int64_t>> colo::collectivesOf(ModuleOp module,
+                                                                                  int64_t microBatches) {
+  std::vector<std::pair<rt::CommunicationOpInterface, int64_t>> uses;
   llvm::DenseMap<Operation *, size_t> index;
   auto add = [&](Operation *op, int64_t times) {
-    if (!isa<rt::AllReduceOp, rt::AllGatherOp, rt::ReduceScatterOp, rt::AllToAllOp, rt::PermuteOp, rt::BroadcastOp,
-             rt::ReduceOp, rt::SendOp, rt::ReceiveOp>(op))
+    auto communication = dyn_cast<rt::CommunicationOpInterface>(op);
+    if (!communication)
       return;
     auto [it, fresh] = index.insert({op, uses.size()});
     if (fresh)
-      uses.push_back({op, 0});
+      uses.push_back({communication, 0});
     uses[it->second].second += times;
   };
   walkStep(module, add, microBatches);
@@ -251,7 +248,7 @@ static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
       continue;
     for (unsigned i = 0; i < func.getNumArguments(); ++i)
       if (func.getArgAttr(i, "colo.input"))
-        plan.inputs += bytesOf(func.getArgument(i)) * plan.microBatches;
+        plan.inputs += rt::bytesOf(func.getArgument(i)) * plan.microBatches;
     plan.activations = savedBytes(func);
   }
 }

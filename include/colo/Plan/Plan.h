@@ -16,8 +16,8 @@
 #ifndef COLO_PLAN_PLAN_H
 #define COLO_PLAN_PLAN_H
 
+#include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include <optional>
 #include <string>
@@ -31,39 +31,6 @@ class OStream;
 } // namespace llvm
 
 namespace colo {
-
-/// What leaves a rank.
-struct Traffic {
-  int64_t bytes = 0, messages = 0;
-  bool operator==(const Traffic &other) const { return bytes == other.bytes && messages == other.messages; }
-  Traffic operator+(const Traffic &other) const { return {bytes + other.bytes, messages + other.messages}; }
-  Traffic operator*(int64_t times) const { return {bytes * times, messages * times}; }
-};
-
-/// What the members of a group send, in their order: neighbours that send alike are one run.
-class GroupTraffic {
-public:
-  struct Run {
-    int64_t members;
-    Traffic each;
-  };
-
-  /// `starts` rise from 0; from one to the next, members send alike.
-  GroupTraffic(int64_t members, llvm::ArrayRef<int64_t> starts, llvm::function_ref<Traffic(int64_t)> sentBy);
-
-  llvm::ArrayRef<Run> getRuns() const { return runs; }
-  int64_t members() const;
-  Traffic of(int64_t member) const;
-  /// The largest number of bytes and the largest number of messages of any member.
-  Traffic most() const;
-  /// Of groups of equal size.
-  GroupTraffic operator+(const GroupTraffic &other) const;
-  GroupTraffic operator*(int64_t times) const;
-
-private:
-  std::vector<int64_t> starts() const;
-  std::vector<Run> runs;
-};
 
 /// One place in the program that communicates.
 struct PlannedCollective {
@@ -125,14 +92,8 @@ void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, 
 
 /// The places that communicate, each with its executions in a step: first those of the step in its order, then those
 /// that only evaluation reaches, with 0. The order of Plan::collectives and of the program's sites.
-std::vector<std::pair<mlir::Operation *, int64_t>> collectivesOf(mlir::ModuleOp module, int64_t microBatches = 0);
-
-/// Executions of a collective in the loop around it that differ in their root; 1 for any other collective.
-int64_t roundsOf(mlir::Operation *collective);
-/// What a collective sends in the first `rounds` of them, in a group of `ranks` members, replicas included.
-GroupTraffic trafficOf(mlir::Operation *collective, int64_t ranks, int64_t rounds = 1);
-/// Bytes of the buffer that it reduces, gathers, exchanges.
-int64_t payloadOf(mlir::Operation *collective);
+std::vector<std::pair<rt::CommunicationOpInterface, int64_t>> collectivesOf(mlir::ModuleOp module,
+                                                                            int64_t microBatches = 0);
 
 /// "GPT2.h.attn.qkv gpt2.colo:12:9" for a name over a file, line and column.
 std::string describe(mlir::Location loc);

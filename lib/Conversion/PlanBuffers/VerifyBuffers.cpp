@@ -62,15 +62,10 @@ int64_t streamOf(Operation *op) {
   return isa<rt::RecordOp, rt::WaitOp>(op) || !stream ? rt::kComputeStream : stream.getInt();
 }
 
-/// Whether an op may write to an operand.
+/// Whether an op may write to an operand. Of one that does not say, anything is to be feared.
 bool writes(Operation *op, Value operand) {
-  if (auto launch = dyn_cast<rt::LaunchOp>(op))
-    return llvm::is_contained(launch.getOuts(), operand);
-  if (auto gemm = dyn_cast<rt::GemmOp>(op))
-    return gemm.getOut() == operand;
-  if (op->hasAttr("axes") && op->getNumOperands() >= 2)
-    return op->getOperand(1) == operand;
-  return !isa<rt::MetricOp, rt::CountOp>(op);
+  auto access = dyn_cast<rt::BufferOpInterface>(op);
+  return !access || llvm::is_contained(access.getWritten(), operand);
 }
 
 class BufferVerifier {

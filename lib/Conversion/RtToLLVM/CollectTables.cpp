@@ -212,13 +212,12 @@ int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t strea
 
 void TableCollector::collectSites(const Plan &plan) {
   for (auto [place, use] : llvm::zip(collectivesOf(module), plan.collectives)) {
-    Operation *op = place.first;
+    rt::CommunicationOpInterface op = place.first;
     auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
-    int32_t comm =
-        commFor(op->getAttrOfType<ArrayAttr>("axes"), op->hasAttr("data_parallel"),
-                op->getAttrOfType<IntegerAttr>("stream").getInt(), stages ? stages.asArrayRef() : ArrayRef<int64_t>());
-    op->setAttr("comm", builder.getI64IntegerAttr(comm));
-    op->setAttr("site", builder.getI64IntegerAttr(tables.sites.size()));
+    int32_t comm = commFor(op.getAxes(), op.getDataParallel(), static_cast<int64_t>(op.getStream()),
+                           stages ? stages.asArrayRef() : ArrayRef<int64_t>());
+    op.setCommAttr(builder.getI64IntegerAttr(comm));
+    op.setSiteAttr(builder.getI64IntegerAttr(tables.sites.size()));
     tables.sites.push_back({use.kind, use.source, comm, use.most, use.perStep});
   }
 }

@@ -362,23 +362,6 @@ Value memberOf(Emitter &e, ArrayRef<int64_t> members, ArrayRef<Value> coordinate
   return chosen;
 }
 
-template <typename Op> struct TransferLowering : HostPattern<Op> {
-  using HostPattern<Op>::HostPattern;
-  LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    rewriter.create<LLVM::StoreOp>(op.getLoc(), e.i64(*op.getSite()), e.fieldAddress(offsetof(ColoFrame, site)));
-    Value comm = e.entry(offsetof(ColoFrame, comms), e.pointer(), *op.getComm());
-    Value stream = e.entry(offsetof(ColoFrame, streams), e.pointer(), op.getStream());
-    auto type = cast<MemRefType>(op.getBuffer().getType());
-    e.call(std::is_same_v<Op, rt::SendOp> ? "ncclSend" : "ncclRecv",
-           {adaptor.getBuffer(), e.i64(type.getNumElements()), e.i32(ncclType(type.getElementType())),
-            e.i32(op.getPeer()), comm, stream});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
 template <typename Op> struct GroupLowering : HostPattern<Op> {
   using HostPattern<Op>::HostPattern;
   LogicalResult matchAndRewrite(Op op, typename Op::Adaptor, ConversionPatternRewriter &rewriter) const override {
@@ -388,90 +371,100 @@ template <typename Op> struct GroupLowering : HostPattern<Op> {
   }
 };
 
-template <typename Op> struct CollectiveLowering : HostPattern<Op> {
-  using HostPattern<Op>::HostPattern;
-  LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
+/// Tells the frame which place in the program communicates; the communicator and the stream.
+std::pair<Value, Value> enterSite(Emitter &e, rt::CommunicationOpInterface op) {
+  e.b.create<LLVM::StoreOp>(e.loc, e.i64(*op.getSite()), e.fieldAddress(offsetof(ColoFrame, site)));
+  Value comm = e.entry(offsetof(ColoFrame, comms), e.pointer(), *op.getComm());
+  Value stream = e.entry(offsetof(ColoFrame, streams), e.pointer(), op.getStream());
+  return {comm, stream};
+}
+
+int64_t ncclTypeOf(Value buffer) { return ncclType(cast<MemRefType>(buffer.getType()).getElementType()); }
+
+struct CommunicationLowering : OpInterfaceConversionPattern<rt::CommunicationOpInterface> {
+  CommunicationLowering(const LLVMTypeConverter &types, const HostContext &host)
+      : OpInterfaceConversionPattern(types, &types.getContext()), host(host) {}
+
+  LogicalResult matchAndRewrite(rt::CommunicationOpInterface op, ArrayRef<Value> operands,
                                 ConversionPatternRewriter &rewriter) const override {
+    std::optional<rt::NcclCall> call = op.getCall(groupSize(op));
+    if (!call)
+      return failure();
     Emitter e(rewriter, op);
-    rewriter.create<LLVM::StoreOp>(op.getLoc(), e.i64(*op.getSite()), e.fieldAddress(offsetof(ColoFrame, site)));
-    Value comm = e.entry(offsetof(ColoFrame, comms), e.pointer(), *op.getComm());
-    Value stream = e.entry(offsetof(ColoFrame, streams), e.pointer(), op.getStream());
-    auto sendType = cast<MemRefType>(op.getSend().getType()), recvType = cast<MemRefType>(op.getRecv().getType());
-    Value type = e.i32(ncclType(sendType.getElementType()));
-    Value send = adaptor.getSend(), recv = adaptor.getRecv();
-    int64_t sent = sendType.getNumElements(), received = recvType.getNumElements();
-    if constexpr (std::is_same_v<Op, rt::AllReduceOp>)
-      e.call("ncclAllReduce", {send, recv, e.i64(sent), type, reduction(e, op), comm, stream});
-    else if constexpr (std::is_same_v<Op, rt::AllGatherOp>)
-      e.call("ncclAllGather", {send, recv, e.i64(sent), type, comm, stream});
-    else if constexpr (std::is_same_v<Op, rt::ReduceScatterOp>)
-      e.call("ncclReduceScatter", {send, recv, e.i64(received), type, reduction(e, op), comm, stream});
-    else if constexpr (std::is_same_v<Op, rt::AllToAllOp>)
-      e.call("ncclAlltoAll", {send, recv, e.i64(sent / groupSize(op)), type, comm, stream});
-    else if constexpr (std::is_same_v<Op, rt::BroadcastOp>)
-      e.call("ncclBroadcast", {send, recv, e.i64(sent), type, root(e, op, adaptor.getRound()), comm, stream});
-    else if constexpr (std::is_same_v<Op, rt::ReduceOp>)
-      e.call("ncclReduce",
-             {send, recv, e.i64(sent), type, reduction(e, op), root(e, op, adaptor.getRound()), comm, stream});
-    else
-      permute(e, op, send, recv, e.i64(sent), type, comm, stream);
+    auto [comm, stream] = enterSite(e, op);
+    Value type = e.i32(ncclTypeOf(op.getPayload()));
+    SmallVector<Value> arguments;
+    Value round;
+    for (auto [before, now] : llvm::zip(op->getOperands(), operands)) {
+      if (isa<MemRefType>(before.getType()))
+        arguments.push_back(now);
+      else if (before == op.getRound())
+        round = now;
+    }
+    arguments.append({e.i64(call->count), type});
+    if (call->reduction)
+      arguments.push_back(e.i32(*call->reduction == "max" ? ncclMax : ncclSum));
+    if (call->root)
+      arguments.push_back(root(e, *call->root, round));
+    arguments.append({comm, stream});
+    e.call(call->function, arguments);
     rewriter.eraseOp(op);
     return success();
   }
 
 private:
-  static Value reduction(Emitter &e, Op op) {
-    if constexpr (std::is_same_v<Op, rt::AllReduceOp> || std::is_same_v<Op, rt::ReduceScatterOp> ||
-                  std::is_same_v<Op, rt::ReduceOp>)
-      return e.i32(op.getKind() == "max" ? ncclMax : ncclSum);
-  }
-
-  static Value root(Emitter &e, Op op, Value round) {
-    Value first = e.i32(op.getRoot());
+  static Value root(Emitter &e, int64_t number, Value round) {
+    Value first = e.i32(number);
     if (!round)
       return first;
     Value narrow = e.b.create<LLVM::TruncOp>(e.loc, e.b.getI32Type(), round);
     return e.b.create<LLVM::AddOp>(e.loc, first, narrow);
   }
 
-  int64_t groupSize(Op op) const {
+  int64_t groupSize(rt::CommunicationOpInterface op) const {
     int64_t size = 1;
-    for (auto [axis, ranks] : this->host.commAxes[*op.getComm()])
+    for (auto [axis, ranks] : host.commAxes[*op.getComm()])
       size *= ranks;
     return size;
   }
 
-  /// Sends to the one rank that receives from this one. To itself is a copy.
-  void permute(Emitter &e, Op op, Value send, Value recv, Value count, Value type, Value comm, Value stream) const {
-    if constexpr (std::is_same_v<Op, rt::PermuteOp>) {
-      SmallVector<Value> coordinates;
-      SmallVector<int64_t> sizes;
-      for (auto [axis, ranks] : this->host.commAxes[*op.getComm()]) {
-        coordinates.push_back(e.entry(offsetof(ColoFrame, coords), e.b.getI64Type(), axis));
-        sizes.push_back(ranks);
-      }
-      SmallVector<int64_t> targets(op.getSources().size());
-      for (auto [rank, source] : llvm::enumerate(op.getSources()))
-        targets[source] = rank;
-      Value from = memberOf(e, op.getSources(), coordinates, sizes);
-      Value to = memberOf(e, targets, coordinates, sizes);
-      e.call("ncclGroupStart", {});
-      e.call("ncclSend", {send, count, type, to, comm, stream});
-      e.call("ncclRecv", {recv, count, type, from, comm, stream});
-      e.call("ncclGroupEnd", {});
+  const HostContext &host;
+};
+
+/// Sends to the one rank that receives from this one. To itself is a copy.
+struct PermuteLowering : HostPattern<rt::PermuteOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::PermuteOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    auto [comm, stream] = enterSite(e, op);
+    Value type = e.i32(ncclTypeOf(op.getSend()));
+    Value count = e.i64(cast<MemRefType>(op.getSend().getType()).getNumElements());
+    SmallVector<Value> coordinates;
+    SmallVector<int64_t> sizes;
+    for (auto [axis, ranks] : host.commAxes[*op.getComm()]) {
+      coordinates.push_back(e.entry(offsetof(ColoFrame, coords), e.b.getI64Type(), axis));
+      sizes.push_back(ranks);
     }
+    SmallVector<int64_t> targets(op.getSources().size());
+    for (auto [rank, source] : llvm::enumerate(op.getSources()))
+      targets[source] = rank;
+    Value from = memberOf(e, op.getSources(), coordinates, sizes);
+    Value to = memberOf(e, targets, coordinates, sizes);
+    e.call("ncclGroupStart", {});
+    e.call("ncclSend", {adaptor.getSend(), count, type, to, comm, stream});
+    e.call("ncclRecv", {adaptor.getRecv(), count, type, from, comm, stream});
+    e.call("ncclGroupEnd", {});
+    rewriter.eraseOp(op);
+    return success();
   }
 };
 
 } // namespace
 
 void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
-  patterns.add<
-      BufferLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
-      MetricLowering, GemmLowering, LaunchLowering, RecordLowering, WaitLowering, CollectiveLowering<rt::AllReduceOp>,
-      CollectiveLowering<rt::AllGatherOp>, CollectiveLowering<rt::ReduceScatterOp>, CollectiveLowering<rt::AllToAllOp>,
-      CollectiveLowering<rt::PermuteOp>, CollectiveLowering<rt::BroadcastOp>, CollectiveLowering<rt::ReduceOp>>(types,
-                                                                                                                host);
-  patterns.add<TableLowering, TransferLowering<rt::SendOp>, TransferLowering<rt::ReceiveOp>,
-               GroupLowering<rt::GroupStartOp>, GroupLowering<rt::GroupEndOp>>(types, host);
+  patterns.add<BufferLowering, TableLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering,
+               InverseCountLowering, MetricLowering, GemmLowering, LaunchLowering, RecordLowering, WaitLowering,
+               CommunicationLowering, PermuteLowering, GroupLowering<rt::GroupStartOp>, GroupLowering<rt::GroupEndOp>>(
+      types, host);
 }

@@ -8,6 +8,7 @@
 #ifndef COLO_DIALECT_RT_RTDIALECT_H
 #define COLO_DIALECT_RT_RTDIALECT_H
 
+#include "colo/Dialect/Rt/Traffic.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -19,6 +20,21 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "colo/Dialect/Rt/RtDialect.h.inc"
+
+namespace colo::rt {
+
+/// A call of NCCL's C ABI. Its arguments are the buffers, `count`, the element type, the reduction and the root or peer
+/// where there is one, the communicator, the stream.
+struct NcclCall {
+  llvm::StringRef function;
+  int64_t count; ///< elements
+  std::optional<llvm::StringRef> reduction = std::nullopt;
+  std::optional<int64_t> root = std::nullopt;
+};
+
+} // namespace colo::rt
+
+#include "colo/Dialect/Rt/RtInterfaces.h.inc"
 
 #define GET_OP_CLASSES
 #include "colo/Dialect/Rt/RtOps.h.inc"
@@ -70,6 +86,12 @@ inline constexpr llvm::StringLiteral kStackAttr = "rt.stack_bytes";
 /// chain of selects.
 mlir::Value buildLookup(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value index,
                         llvm::ArrayRef<int64_t> numbers);
+
+/// Executions in the loop around it that differ in their root; 1 for a collective that has none.
+int64_t roundsOf(CommunicationOpInterface op);
+/// What it sends in the first `rounds` of them, in a group of `ranks` members, replicas included.
+GroupTraffic trafficOf(CommunicationOpInterface op, int64_t ranks, int64_t rounds = 1);
+int64_t bytesOf(mlir::Value buffer);
 
 } // namespace colo::rt
 

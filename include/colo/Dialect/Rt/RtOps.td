@@ -14,6 +14,7 @@
 #ifndef COLO_RT_OPS_TD
 #define COLO_RT_OPS_TD
 
+include "colo/Dialect/Rt/RtInterfaces.td"
 include "mlir/IR/OpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -29,6 +30,14 @@ def Rt_Dialect : Dialect {
 }
 
 class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
+
+/// An op on buffers; C++ lists of those that it reads and may write.
+class Rt_BufferOp<string mnemonic, string read, string written, list<Trait> traits = [BufferOpInterface]>
+    : Rt_Op<mnemonic, traits> {
+  code buffers = "::llvm::SmallVector<::mlir::Value> getRead() { return {" # read # "}; }\n"
+                 "::llvm::SmallVector<::mlir::Value> getWritten() { return {" # written # "}; }\n";
+  let extraClassDeclaration = buffers;
+}
 
 def Rt_Data : AnyTypeOf<[AnyRankedTensor, AnyMemRef, Index, AnyInteger, AnyFloat]>;
 
@@ -82,7 +91,7 @@ def Rt_InverseCountOp : Rt_Op<"inverse_count", [Pure]> {
 // Work
 //===----------------------------------------------------------------------===//
 
-def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments]> {
+def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<BufferOpInterface>]> {
   let summary = "Runs a kernel, a private function with the attribute `rt.kernel`.";
   let description = [{
     On tensors the operands are tensors and scalars and the results are tensors, exactly the kernel's signature. On memrefs
@@ -104,7 +113,7 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def Rt_GemmOp : Rt_Op<"gemm", []> {
+def Rt_GemmOp : Rt_Op<"gemm", [DeclareOpInterfaceMethods<BufferOpInterface>]> {
   let summary = "C[batch, m, n] = A[batch, m, k] * B[batch, k, n], added to C where `accumulate` is set.";
   let description = [{
     The three memrefs say where the data start; `sizes` = [m, n, k] and the strides say how it is read, in elements. One of
@@ -124,7 +133,7 @@ def Rt_GemmOp : Rt_Op<"gemm", []> {
   let hasVerifier = 1;
 }
 
-def Rt_FillOp : Rt_Op<"fill", []> {
+def Rt_FillOp : Rt_BufferOp<"fill", "", "getBuffer()"> {
   let summary = "Sets a contiguous buffer to zero.";
   let arguments = (ins AnyMemRef:$buffer);
   let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
@@ -184,19 +193,19 @@ def Rt_SlotOp : Rt_Op<"slot", [Pure]> {
 // What leaves a micro-batch
 //===----------------------------------------------------------------------===//
 
-def Rt_MetricOp : Rt_Op<"metric", []> {
+def Rt_MetricOp : Rt_BufferOp<"metric", "getValue()", ""> {
   let summary = "Adds a scalar to a metric of the step.";
   let arguments = (ins StrAttr:$name, AnyMemRef:$value);
   let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
 }
 
-def Rt_CountOp : Rt_Op<"count", []> {
+def Rt_CountOp : Rt_BufferOp<"count", "getWeights()", ""> {
   let summary = "Adds the sum of contiguous weights to denominator `term`.";
   let arguments = (ins AnyMemRef:$weights, I64Attr:$term);
   let assemblyFormat = "$weights attr-dict `:` type($weights)";
 }
 
-def Rt_GradientsReadyOp : Rt_Op<"gradients_ready", []> {
+def Rt_GradientsReadyOp : Rt_BufferOp<"gradients_ready", "getGradients()", ""> {
   let summary = "From here to the end of the micro-batch nothing writes this span of the gradients.";
   let description = [{
     In the last micro-batch of a step its reduction over `axes` and data parallelism may start. `build-step` turns it into
@@ -210,14 +219,24 @@ def Rt_GradientsReadyOp : Rt_Op<"gradients_ready", []> {
 // Communication
 //===----------------------------------------------------------------------===//
 
-class Rt_CollectiveOp<string mnemonic, list<Trait> traits = []> : Rt_Op<mnemonic, traits> {
+/// Ops on buffers that ranks exchange; `payload` is that which is reduced, gathered, exchanged.
+class Rt_CommunicationOp<string mnemonic, string read, string written, string payload>
+    : Rt_BufferOp<mnemonic, read, written, [CommunicationOpInterface]> {
+  code communication = "::mlir::Value getPayload() { return " # payload # "; }\n"
+                       "::colo::GroupTraffic getTraffic(int64_t ranks, int64_t rounds);\n"
+                       "::std::optional<::colo::rt::NcclCall> getCall(int64_t ranks);\n";
+}
+
+class Rt_CollectiveOp<string mnemonic, string payload = "getSend()">
+    : Rt_CommunicationOp<mnemonic, "getSend()", "getRecv()", payload> {
   dag common = (ins AnyMemRef:$send, AnyMemRef:$recv, StrArrayAttr:$axes, UnitAttr:$data_parallel,
     DefaultValuedAttr<I64Attr, "0">:$stream, OptionalAttr<I64Attr>:$comm, OptionalAttr<I64Attr>:$site);
   let assemblyFormat = "$send `,` $recv `over` $axes attr-dict `:` type($send) `,` type($recv)";
+  let extraClassDeclaration = buffers # communication;
   let hasVerifier = 1;
 }
 
-class Rt_ReducingOp<string mnemonic, list<Trait> traits = []> : Rt_CollectiveOp<mnemonic, traits> {
+class Rt_ReducingOp<string mnemonic> : Rt_CollectiveOp<mnemonic> {
   dag kind = (ins DefaultValuedAttr<StrAttr, "\"sum\"">:$kind);
 }
 
@@ -229,7 +248,7 @@ def Rt_AllReduceOp : Rt_ReducingOp<"all_reduce"> {
   }];
   let arguments = !con(common, kind);
 }
-def Rt_AllGatherOp : Rt_CollectiveOp<"all_gather"> {
+def Rt_AllGatherOp : Rt_CollectiveOp<"all_gather", "getRecv()"> {
   let summary = "The contiguous blocks of all ranks, one after the other in rank order.";
   let arguments = common;
 }
@@ -246,7 +265,7 @@ def Rt_PermuteOp : Rt_CollectiveOp<"permute"> {
   let arguments = !con(common, (ins DenseI64ArrayAttr:$sources));
 }
 /// The root is `root`, in a loop with the number of its round added.
-class Rt_RootedOp<string mnemonic, list<Trait> traits = []> : Rt_ReducingOp<mnemonic, traits> {
+class Rt_RootedOp<string mnemonic> : Rt_ReducingOp<mnemonic> {
   let assemblyFormat = [{
     $send `,` $recv `over` $axes (`plus` $round^)? attr-dict `:` type($send) `,` type($recv)
   }];
@@ -261,15 +280,17 @@ def Rt_ReduceOp : Rt_RootedOp<"reduce"> {
 }
 
 /// `rank` is the pipeline rank that does it.
-class Rt_TransferOp<string mnemonic> : Rt_Op<mnemonic> {
+class Rt_TransferOp<string mnemonic, string read, string written>
+    : Rt_CommunicationOp<mnemonic, read, written, "getBuffer()"> {
   let arguments = (ins AnyMemRef:$buffer, I64Attr:$peer, DefaultValuedAttr<I64Attr, "0">:$rank, DefaultValuedAttr<StrArrayAttr, "{}">:$axes,
     DefaultValuedAttr<I64Attr, "0">:$stream, OptionalAttr<I64Attr>:$comm, OptionalAttr<I64Attr>:$site);
+  let extraClassDeclaration = buffers # communication # "bool getDataParallel() { return false; }\n";
 }
-def Rt_SendOp : Rt_TransferOp<"send"> {
+def Rt_SendOp : Rt_TransferOp<"send", "getBuffer()", ""> {
   let summary = "Sends a contiguous buffer to pipeline rank `peer`, to its receive of the same turn.";
   let assemblyFormat = "$buffer `to` $peer attr-dict `:` type($buffer)";
 }
-def Rt_ReceiveOp : Rt_TransferOp<"receive"> {
+def Rt_ReceiveOp : Rt_TransferOp<"receive", "", "getBuffer()"> {
   let summary = "Fills a contiguous buffer from pipeline rank `peer`, from its send of the same turn.";
   let assemblyFormat = "$buffer `from` $peer attr-dict `:` type($buffer)";
 }

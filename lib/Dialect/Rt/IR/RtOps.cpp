@@ -12,12 +12,12 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace colo::rt;
 
 #include "colo/Dialect/Rt/RtDialect.cpp.inc"
+#include "colo/Dialect/Rt/RtInterfaces.cpp.inc"
 
 #define GET_OP_CLASSES
 #include "colo/Dialect/Rt/RtOps.cpp.inc"
@@ -79,6 +79,31 @@ LogicalResult LaunchOp::verify() {
       return emitOpError("names one destination twice");
   return success();
 }
+
+static void appendMemrefs(ValueRange values, SmallVector<Value> &memrefs) {
+  for (Value value : values)
+    if (isa<MemRefType>(value.getType()))
+      memrefs.push_back(value);
+}
+
+SmallVector<Value> LaunchOp::getRead() {
+  // A kernel may add to its destinations.
+  SmallVector<Value> read;
+  appendMemrefs(getInputs(), read);
+  appendMemrefs(getOuts(), read);
+  return read;
+}
+
+SmallVector<Value> LaunchOp::getWritten() { return SmallVector<Value>(getOuts()); }
+
+SmallVector<Value> GemmOp::getRead() {
+  SmallVector<Value> read{getLhs(), getRhs()};
+  if (getAccumulate())
+    read.push_back(getOut());
+  return read;
+}
+
+SmallVector<Value> GemmOp::getWritten() { return {getOut()}; }
 
 static MemRefType memrefOf(Value value) { return cast<MemRefType>(value.getType()); }
 
@@ -203,4 +228,43 @@ LogicalResult ScatterAddOp::verify() {
   if (!getIds().getType().getElementType().isSignlessInteger())
     return emitOpError("ids must be integers");
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+static int64_t elementsOf(Value buffer) { return memrefOf(buffer).getNumElements(); }
+
+std::optional<NcclCall> AllReduceOp::getCall(int64_t) {
+  return NcclCall{"ncclAllReduce", elementsOf(getSend()), getKind()};
+}
+
+std::optional<NcclCall> AllGatherOp::getCall(int64_t) { return NcclCall{"ncclAllGather", elementsOf(getSend())}; }
+
+std::optional<NcclCall> ReduceScatterOp::getCall(int64_t) {
+  return NcclCall{"ncclReduceScatter", elementsOf(getRecv()), getKind()};
+}
+
+std::optional<NcclCall> AllToAllOp::getCall(int64_t ranks) {
+  return NcclCall{"ncclAlltoAll", elementsOf(getSend()) / ranks};
+}
+
+/// A send and a receive.
+std::optional<NcclCall> PermuteOp::getCall(int64_t) { return std::nullopt; }
+
+std::optional<NcclCall> BroadcastOp::getCall(int64_t) {
+  return NcclCall{"ncclBroadcast", elementsOf(getSend()), std::nullopt, static_cast<int64_t>(getRoot())};
+}
+
+std::optional<NcclCall> ReduceOp::getCall(int64_t) {
+  return NcclCall{"ncclReduce", elementsOf(getSend()), getKind(), static_cast<int64_t>(getRoot())};
+}
+
+std::optional<NcclCall> SendOp::getCall(int64_t) {
+  return NcclCall{"ncclSend", elementsOf(getBuffer()), std::nullopt, static_cast<int64_t>(getPeer())};
+}
+
+std::optional<NcclCall> ReceiveOp::getCall(int64_t) {
+  return NcclCall{"ncclRecv", elementsOf(getBuffer()), std::nullopt, static_cast<int64_t>(getPeer())};
 }

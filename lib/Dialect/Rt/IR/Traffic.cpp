@@ -6,19 +6,18 @@
 //===----------------------------------------------------------------------===//
 //
 // The counting rule of docs/communication.md, which the runtime's counters
-// follow too (Trampolines.cpp).
+// follow too (Trampolines.cpp), op by op.
 //
 //===----------------------------------------------------------------------===//
 
 #include "colo/Dialect/Rt/RtDialect.h"
-#include "colo/Plan/Plan.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace colo;
+using namespace colo::rt;
 
 //===----------------------------------------------------------------------===//
 // Runs of members
@@ -91,7 +90,7 @@ static int64_t elementBytes(Value buffer) {
   return std::max<int64_t>(1, cast<MemRefType>(buffer.getType()).getElementTypeBitWidth() / 8);
 }
 
-static int64_t bytesOf(Value buffer) { return elementsOf(buffer) * elementBytes(buffer); }
+int64_t rt::bytesOf(Value buffer) { return elementsOf(buffer) * elementBytes(buffer); }
 
 /// All members send alike.
 static GroupTraffic alike(int64_t members, Traffic each) {
@@ -115,15 +114,6 @@ static GroupTraffic ringAllReduce(Value buffer, int64_t ranks) {
   });
 }
 
-static GroupTraffic permute(rt::PermuteOp op, int64_t ranks) {
-  llvm::SmallVector<bool> sends(ranks);
-  for (auto [receiver, source] : llvm::enumerate(op.getSources()))
-    if (source != static_cast<int64_t>(receiver))
-      sends[source] = true;
-  return GroupTraffic(ranks, llvm::to_vector(llvm::seq<int64_t>(0, ranks)),
-                      [&](int64_t member) { return sends[member] ? Traffic{bytesOf(op.getSend()), 1} : Traffic{}; });
-}
-
 /// Each of the members from `root` on is the root of one of `rounds` executions, in which it sends as `atRoot` says and
 /// all others as `elsewhere`.
 static GroupTraffic rooted(int64_t members, int64_t root, int64_t rounds, Traffic atRoot, Traffic elsewhere) {
@@ -137,42 +127,51 @@ static GroupTraffic rooted(int64_t members, int64_t root, int64_t rounds, Traffi
   });
 }
 
-int64_t colo::roundsOf(Operation *collective) {
-  Value round;
-  if (auto broadcast = dyn_cast<rt::BroadcastOp>(collective))
-    round = broadcast.getRound();
-  else if (auto reduce = dyn_cast<rt::ReduceOp>(collective))
-    round = reduce.getRound();
+int64_t rt::roundsOf(CommunicationOpInterface op) {
+  Value round = op.getRound();
   if (!round)
     return 1;
   auto loop = cast<scf::ForOp>(cast<BlockArgument>(round).getOwner()->getParentOp());
   return *getConstantIntValue(loop.getUpperBound());
 }
 
-GroupTraffic colo::trafficOf(Operation *collective, int64_t ranks, int64_t rounds) {
-  int64_t others = ranks - 1;
-  if (!others)
-    return alike(ranks, {});
-  return llvm::TypeSwitch<Operation *, GroupTraffic>(collective)
-      .Case<rt::AllReduceOp>([&](rt::AllReduceOp op) { return ringAllReduce(op.getSend(), ranks); })
-      .Case<rt::AllGatherOp>([&](rt::AllGatherOp op) { return alike(ranks, {others * bytesOf(op.getSend()), others}); })
-      .Case<rt::ReduceScatterOp>(
-          [&](rt::ReduceScatterOp op) { return alike(ranks, {others * bytesOf(op.getRecv()), others}); })
-      .Case<rt::AllToAllOp>([&](rt::AllToAllOp op) {
-        return alike(ranks, {others * (elementsOf(op.getSend()) / ranks * elementBytes(op.getSend())), others});
-      })
-      .Case<rt::BroadcastOp>([&](rt::BroadcastOp op) {
-        return rooted(ranks, op.getRoot(), rounds, {others * bytesOf(op.getSend()), others}, {});
-      })
-      .Case<rt::ReduceOp>(
-          [&](rt::ReduceOp op) { return rooted(ranks, op.getRoot(), rounds, {}, {bytesOf(op.getSend()), 1}); })
-      .Case<rt::SendOp>([&](rt::SendOp op) { return rooted(ranks, op.getRank(), 1, {bytesOf(op.getBuffer()), 1}, {}); })
-      .Case<rt::ReceiveOp>([&](rt::ReceiveOp) { return alike(ranks, {}); })
-      .Case<rt::PermuteOp>([&](rt::PermuteOp op) { return permute(op, ranks); });
+GroupTraffic rt::trafficOf(CommunicationOpInterface op, int64_t ranks, int64_t rounds) {
+  return ranks == 1 ? alike(ranks, {}) : op.getTraffic(ranks, rounds);
 }
 
-int64_t colo::payloadOf(Operation *collective) {
-  if (auto gather = dyn_cast<rt::AllGatherOp>(collective))
-    return bytesOf(gather.getRecv());
-  return bytesOf(collective->getOperand(0));
+GroupTraffic AllReduceOp::getTraffic(int64_t ranks, int64_t) { return ringAllReduce(getSend(), ranks); }
+
+GroupTraffic AllGatherOp::getTraffic(int64_t ranks, int64_t) {
+  return alike(ranks, {(ranks - 1) * bytesOf(getSend()), ranks - 1});
 }
+
+GroupTraffic ReduceScatterOp::getTraffic(int64_t ranks, int64_t) {
+  return alike(ranks, {(ranks - 1) * bytesOf(getRecv()), ranks - 1});
+}
+
+GroupTraffic AllToAllOp::getTraffic(int64_t ranks, int64_t) {
+  return alike(ranks, {(ranks - 1) * (elementsOf(getSend()) / ranks * elementBytes(getSend())), ranks - 1});
+}
+
+GroupTraffic PermuteOp::getTraffic(int64_t ranks, int64_t) {
+  llvm::SmallVector<bool> sends(ranks);
+  for (auto [receiver, source] : llvm::enumerate(getSources()))
+    if (source != static_cast<int64_t>(receiver))
+      sends[source] = true;
+  return GroupTraffic(ranks, llvm::to_vector(llvm::seq<int64_t>(0, ranks)),
+                      [&](int64_t member) { return sends[member] ? Traffic{bytesOf(getSend()), 1} : Traffic{}; });
+}
+
+GroupTraffic BroadcastOp::getTraffic(int64_t ranks, int64_t rounds) {
+  return rooted(ranks, getRoot(), rounds, {(ranks - 1) * bytesOf(getSend()), ranks - 1}, {});
+}
+
+GroupTraffic ReduceOp::getTraffic(int64_t ranks, int64_t rounds) {
+  return rooted(ranks, getRoot(), rounds, {}, {bytesOf(getSend()), 1});
+}
+
+GroupTraffic SendOp::getTraffic(int64_t ranks, int64_t) {
+  return rooted(ranks, getRank(), 1, {bytesOf(getBuffer()), 1}, {});
+}
+
+GroupTraffic ReceiveOp::getTraffic(int64_t ranks, int64_t) { return alike(ranks, {}); }
