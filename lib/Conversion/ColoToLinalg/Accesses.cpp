@@ -17,7 +17,7 @@ bool colo::isKernelOp(Operation *op) {
                     PadOp, ConcatOp, EmbeddingOp, InverseCountOp>(op));
 }
 
-bool colo::isViewOp(Operation *op) { return op && isa<ReshapeOp, TransposeOp, SliceOp>(op); }
+bool colo::isViewOp(Operation *op) { return isKernelOp(op) && isa<ViewOpInterface>(op); }
 
 llvm::SmallVector<int64_t> colo::rowMajorStrides(llvm::ArrayRef<int64_t> shape) {
   llvm::SmallVector<int64_t> strides(shape.size(), 1);
@@ -163,15 +163,14 @@ llvm::SmallVector<Access> colo::operandAccesses(Operation *op, llvm::ArrayRef<Af
 // Costs
 //===----------------------------------------------------------------------===//
 
-/// Rough cost of one op for one element, in simple vector instructions.
+/// Rough cost of one random number, in simple vector instructions.
+static constexpr int64_t kRandomWeight = 40;
+
 static int64_t weightOf(Operation *op) {
-  if (isa<DropoutOp, RandomOp>(op))
-    return 40;
-  if (isa<ExpOp, LogOp, CosOp, SinOp, TanhOp, SigmoidOp, ErfOp, SiluOp, GeluOp, GeluGradOp, SiluGradOp, PowerOp>(op))
-    return 10;
-  if (isa<DivOp, SqrtOp, RsqrtOp>(op))
-    return 3;
-  return isa<ScalarBodyOpInterface>(op) ? 1 : 0;
+  if (isa<RandomOpInterface>(op))
+    return kRandomWeight;
+  auto scalar = dyn_cast<ScalarBodyOpInterface>(op);
+  return scalar ? scalar.getWeight() : 0;
 }
 
 int64_t colo::expressionWeight(Value value, llvm::function_ref<bool(Value)> isMade) {

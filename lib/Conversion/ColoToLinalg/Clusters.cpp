@@ -94,8 +94,8 @@ Clustering::Clustering(Block &block) {
 /// Whether only products and kernels read the value, which may then have any strides.
 static bool isReadWhereItIs(Value value) {
   return llvm::all_of(value.getUsers(), [](Operation *user) {
-    return isa<EinsumOp, rt::LaunchOp>(user) ||
-           (isa<TransposeOp, SliceOp, dist::PartOp>(user) && isReadWhereItIs(user->getResult(0)));
+    auto view = dyn_cast<ViewOpInterface>(user);
+    return isa<EinsumOp, rt::LaunchOp>(user) || (view && view.takesAnyStrides() && isReadWhereItIs(user->getResult(0)));
   });
 }
 
@@ -225,7 +225,7 @@ static Recomputation recomputationOf(Value value, llvm::function_ref<bool(Value)
         result.reads.insert(next);
       continue;
     }
-    result.random |= isa<DropoutOp, RandomOp>(next.getDefiningOp());
+    result.random |= isa<RandomOpInterface>(next.getDefiningOp());
     llvm::append_range(worklist, next.getDefiningOp()->getOperands());
   }
   return result;

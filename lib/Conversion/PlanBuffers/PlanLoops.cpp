@@ -36,10 +36,7 @@ static bool isOwned(Value value) {
 
 /// Whether a collective sends the value, which must be contiguous for it.
 static bool isSent(Value value) {
-  return llvm::any_of(value.getUsers(), [](Operation *user) {
-    return isa<dist::DistDialect>(user->getDialect()) &&
-           !isa<dist::PartOp, dist::AllSliceOp, dist::LoopOp, dist::YieldOp>(user);
-  });
+  return llvm::any_of(value.getUsers(), [](Operation *user) { return isa<dist::CollectiveOpInterface>(user); });
 }
 
 /// Where a carried value lies: at the start of even rounds in `first`, of odd ones in `second`, if it has two places.

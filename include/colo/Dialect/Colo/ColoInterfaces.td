@@ -46,6 +46,8 @@ def ScalarBodyOpInterface : OpInterface<"ScalarBodyOpInterface"> {
   let methods = [
     InterfaceMethod<"Builds the computation of one element from the operands' elements (arith and math ops).",
       "::mlir::Value", "buildScalar", (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$elements)>,
+    InterfaceMethod<"Rough cost of one element, in simple vector instructions.", "int64_t", "getWeight", (ins), [{}],
+      [{ return 1; }]>,
   ];
 }
 
@@ -55,7 +57,39 @@ def DecomposeOpInterface : OpInterface<"DecomposeOpInterface"> {
   let methods = [
     InterfaceMethod<"Builds the composition before the op and returns one value a result.",
       "::llvm::SmallVector<::mlir::Value>", "decompose", (ins "::mlir::OpBuilder &":$builder)>,
+    InterfaceMethod<"Whether it stays whole until shapes are local.", "bool", "staysWhole", (ins), [{}],
+      [{ return false; }]>,
   ];
+}
+
+def RearrangingOpInterface : OpInterface<"RearrangingOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    An op that rearranges, repeats or leaves out what it reads and computes nothing: it is done again wherever its result is
+    needed rather than kept.
+  }];
+}
+
+def ViewOpInterface : OpInterface<"ViewOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{An op whose result can lie where its first operand does: elements of it, without memory of their own.}];
+  let methods = [
+    InterfaceMethod<"Whether that holds for any strides of the operand.", "bool", "takesAnyStrides", (ins), [{}],
+      [{ return true; }]>,
+  ];
+}
+
+def RandomOpInterface : OpInterface<"RandomOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{An op that may draw random numbers, by the global position of its elements.}];
+  let methods = [
+    InterfaceMethod<"Whether it does.", "bool", "drawsNumbers", (ins), [{}], [{ return true; }]>,
+  ];
+}
+
+def OutputOpInterface : OpInterface<"OutputOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{An op without results, by which its first operand leaves the program: live in itself.}];
 }
 
 def CostOpInterface : OpInterface<"CostOpInterface"> {

@@ -130,7 +130,7 @@ def Colo_LayersOp : Colo_Op<"layers", [AttrSizedOperandSegments, AttrSizedResult
   let hasVerifier = 1;
 }
 
-def Colo_GradOp : Colo_Op<"grad", []> {
+def Colo_GradOp : Colo_Op<"grad", [OutputOpInterface]> {
   let summary = "Adds a gradient to the gradient buffer of a parameter.";
   let description = [{
     `param` is a `colo.param_ref` or a parameter argument. The gradient may be a partial sum; what reduces it once per step
@@ -140,13 +140,13 @@ def Colo_GradOp : Colo_Op<"grad", []> {
   let assemblyFormat = "$gradient `,` $param attr-dict `:` type($gradient) `,` type($param)";
 }
 
-def Colo_MetricOp : Colo_Op<"metric", []> {
+def Colo_MetricOp : Colo_Op<"metric", [OutputOpInterface]> {
   let summary = "Adds a scalar to a metric; summed over micro-batches and replicas it is the value of the global batch.";
   let arguments = (ins StrAttr:$name, AnyRankedTensor:$value);
   let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
 }
 
-def Colo_CountOp : Colo_Op<"count", []> {
+def Colo_CountOp : Colo_Op<"count", [OutputOpInterface]> {
   let summary = "Adds the sum of the weights to denominator `term`, in the counting function.";
   let arguments = (ins AnyRankedTensor:$weights, I64Attr:$term);
   let assemblyFormat = "$weights attr-dict `:` type($weights)";
@@ -167,54 +167,59 @@ class Colo_ElementwiseOp<string mnemonic, list<Trait> traits = []>
     : Colo_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<ScalarBodyOpInterface>], traits)>;
 
-class Colo_UnaryOp<string mnemonic, string what, list<Trait> traits = [DeclareOpInterfaceMethods<DifferentiableOpInterface>]>
+/// `weight` as in ScalarBodyOpInterface.
+class Colo_UnaryOp<string mnemonic, string what, int weight = 1,
+    list<Trait> traits = [DeclareOpInterfaceMethods<DifferentiableOpInterface>]>
     : Colo_ElementwiseOp<mnemonic, !listconcat([SameOperandsAndResultType], traits)> {
   let summary = what;
   let arguments = (ins AnyRankedTensor:$input);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($result)";
+  let extraClassDeclaration = "int64_t getWeight() { return " # weight # "; }";
 }
 
-class Colo_BinaryOp<string mnemonic, string what, list<Trait> traits = [DeclareOpInterfaceMethods<DifferentiableOpInterface>]>
+class Colo_BinaryOp<string mnemonic, string what, int weight = 1,
+    list<Trait> traits = [DeclareOpInterfaceMethods<DifferentiableOpInterface>]>
     : Colo_ElementwiseOp<mnemonic, !listconcat([SameOperandsAndResultShape, SameOperandsAndResultElementType], traits)> {
   let summary = what;
   // Types differ in encodings only: a partial sum times a complete value is a partial sum.
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` custom<BinaryTypes>(type($lhs), type($rhs), type($result))";
+  let extraClassDeclaration = "int64_t getWeight() { return " # weight # "; }";
 }
 
 def Colo_NegOp : Colo_UnaryOp<"neg", "-x">;
 def Colo_AbsOp : Colo_UnaryOp<"abs", "|x|; gradient 0 at 0">;
-def Colo_ExpOp : Colo_UnaryOp<"exp", "e^x">;
-def Colo_LogOp : Colo_UnaryOp<"log", "natural logarithm">;
-def Colo_SqrtOp : Colo_UnaryOp<"sqrt", "square root">;
-def Colo_RsqrtOp : Colo_UnaryOp<"rsqrt", "1/sqrt(x)">;
-def Colo_CosOp : Colo_UnaryOp<"cos", "cosine">;
-def Colo_SinOp : Colo_UnaryOp<"sin", "sine">;
-def Colo_TanhOp : Colo_UnaryOp<"tanh", "hyperbolic tangent">;
-def Colo_SigmoidOp : Colo_UnaryOp<"sigmoid", "1/(1+e^-x), without overflow">;
-def Colo_ErfOp : Colo_UnaryOp<"erf", "error function">;
+def Colo_ExpOp : Colo_UnaryOp<"exp", "e^x", 10>;
+def Colo_LogOp : Colo_UnaryOp<"log", "natural logarithm", 10>;
+def Colo_SqrtOp : Colo_UnaryOp<"sqrt", "square root", 3>;
+def Colo_RsqrtOp : Colo_UnaryOp<"rsqrt", "1/sqrt(x)", 3>;
+def Colo_CosOp : Colo_UnaryOp<"cos", "cosine", 10>;
+def Colo_SinOp : Colo_UnaryOp<"sin", "sine", 10>;
+def Colo_TanhOp : Colo_UnaryOp<"tanh", "hyperbolic tangent", 10>;
+def Colo_SigmoidOp : Colo_UnaryOp<"sigmoid", "1/(1+e^-x), without overflow", 10>;
+def Colo_ErfOp : Colo_UnaryOp<"erf", "error function", 10>;
 def Colo_ReluOp : Colo_UnaryOp<"relu", "max(x, 0); gradient 0 at 0">;
-def Colo_SiluOp : Colo_UnaryOp<"silu", "x * sigmoid(x)">;
+def Colo_SiluOp : Colo_UnaryOp<"silu", "x * sigmoid(x)", 10>;
 def Colo_StopGradientOp : Colo_UnaryOp<"stop_gradient", "x, through which no gradient flows">;
-def Colo_GeluOp : Colo_UnaryOp<"gelu", "x * Phi(x), or its tanh form (Hendrycks and Gimpel, 1606.08415)"> {
+def Colo_GeluOp : Colo_UnaryOp<"gelu", "x * Phi(x), or its tanh form (Hendrycks and Gimpel, 1606.08415)", 10> {
   let arguments = (ins AnyRankedTensor:$input, UnitAttr:$tanh);
 }
-def Colo_PowerOp : Colo_UnaryOp<"power", "x^exponent with a static exponent"> {
+def Colo_PowerOp : Colo_UnaryOp<"power", "x^exponent with a static exponent", 10> {
   let arguments = (ins AnyRankedTensor:$input, F64Attr:$exponent);
 }
 
 def Colo_AddOp : Colo_BinaryOp<"add", "a + b">;
 def Colo_SubOp : Colo_BinaryOp<"sub", "a - b">;
 def Colo_MulOp : Colo_BinaryOp<"mul", "a * b">;
-def Colo_DivOp : Colo_BinaryOp<"div", "a / b">;
+def Colo_DivOp : Colo_BinaryOp<"div", "a / b", 3>;
 def Colo_MaximumOp : Colo_BinaryOp<"maximum", "the larger; NaN if either is; the gradient of a tie goes to a">;
-def Colo_AndOp : Colo_BinaryOp<"and", "both, on masks", []>;
-def Colo_GeluGradOp : Colo_BinaryOp<"gelu_grad", "rhs * gelu'(lhs)", []> {
+def Colo_AndOp : Colo_BinaryOp<"and", "both, on masks", 1, []>;
+def Colo_GeluGradOp : Colo_BinaryOp<"gelu_grad", "rhs * gelu'(lhs)", 10, []> {
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, UnitAttr:$tanh);
 }
-def Colo_SiluGradOp : Colo_BinaryOp<"silu_grad", "rhs * silu'(lhs)", []>;
+def Colo_SiluGradOp : Colo_BinaryOp<"silu_grad", "rhs * silu'(lhs)", 10, []>;
 
 def Colo_CompareOp : Colo_ElementwiseOp<"compare", [SameOperandsShape]> {
   let summary = "Comparison of equal element types; a mask of i1.";
@@ -250,7 +255,7 @@ def Colo_IotaOp : Colo_Op<"iota", [Pure, DeclareOpInterfaceMethods<ShardingRuleO
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Colo_RandomOp : Colo_Op<"random", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_RandomOp : Colo_Op<"random", [Pure, RandomOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface>]> {
   let summary = "Uniform in [0, 1): a function of seed, step, `id`, layer and global element, as dropout is.";
   let description = [{The element's word as in `colo.dropout`, its upper 24 bits / 2^24. Dim 0 is the batch.}];
@@ -259,8 +264,8 @@ def Colo_RandomOp : Colo_Op<"random", [Pure, DeclareOpInterfaceMethods<ShardingR
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Colo_DropoutOp : Colo_Op<"dropout", [Pure, SameOperandsAndResultType, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
-    DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+def Colo_DropoutOp : Colo_Op<"dropout", [Pure, SameOperandsAndResultType, RandomOpInterface,
+    DeclareOpInterfaceMethods<ShardingRuleOpInterface>, DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<PositionalOpInterface>]> {
   let summary = "x / (1 - rate) where kept, else 0: a function of seed, step, `id`, layer and global element.";
   let description = [{
     Philox4x32-10, key = seed, counter = (index / 4 low, index / 4 high, id << 16 | layer, step), word index mod 4; kept if
@@ -284,7 +289,7 @@ class Colo_ShapeOp<string mnemonic, list<Trait> traits = []>
   let hasVerifier = 1;
 }
 
-def Colo_BroadcastOp : Colo_ShapeOp<"broadcast"> {
+def Colo_BroadcastOp : Colo_ShapeOp<"broadcast", [RearrangingOpInterface]> {
   let summary = "Operand dim i becomes result dim dims[i] (rising); all other result dims repeat.";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$dims);
 }
@@ -292,14 +297,15 @@ def Colo_ReduceOp : Colo_ShapeOp<"reduce"> {
   let summary = "Sum or maximum over `dims`, which disappear.";
   let arguments = (ins AnyRankedTensor:$input, Colo_ReduceKind:$kind, DenseI64ArrayAttr:$dims);
 }
-def Colo_TransposeOp : Colo_ShapeOp<"transpose"> {
+def Colo_TransposeOp : Colo_ShapeOp<"transpose", [RearrangingOpInterface, ViewOpInterface]> {
   let summary = "Result dim i is operand dim permutation[i].";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$permutation);
 }
-def Colo_ReshapeOp : Colo_ShapeOp<"reshape"> {
+def Colo_ReshapeOp : Colo_ShapeOp<"reshape", [RearrangingOpInterface, ViewOpInterface]> {
   let summary = "The same elements in row-major order under another shape.";
+  let extraClassDeclaration = "bool takesAnyStrides() { return false; }";
 }
-def Colo_SliceOp : Colo_ShapeOp<"slice"> {
+def Colo_SliceOp : Colo_ShapeOp<"slice", [RearrangingOpInterface, ViewOpInterface]> {
   let summary = "Elements offsets[i] + j * strides[i] of each dim.";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
 }
@@ -375,7 +381,7 @@ def Colo_LayerNormGradOp : Colo_HighLevelOp<"layer_norm_grad"> {
     `,` type($gradient) `->` type($result)}];
 }
 
-def Colo_AttentionOp : Colo_HighLevelOp<"attention", [DeclareOpInterfaceMethods<DifferentiableOpInterface>,
+def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, DeclareOpInterfaceMethods<DifferentiableOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Scaled dot-product attention: q [b,s,a,D], k and v [b,t,c,D], c divides a.";
   let description = [{
@@ -389,6 +395,10 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [DeclareOpInterfaceMethods<
   let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$lse);
   let assemblyFormat = [{$query `,` $key `,` $value (`mask` $mask^ `:` type($mask))? attr-dict `:` type($query) `,`
     type($key) `,` type($value) `->` type($result) `,` type($lse)}];
+  let extraClassDeclaration = [{
+    bool staysWhole() { return true; }
+    bool drawsNumbers() { return getDropout().convertToDouble() > 0.0; }
+  }];
   let hasVerifier = 1;
 }
 def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandSegments,
@@ -404,6 +414,7 @@ def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandS
   let results = (outs AnyRankedTensor:$dquery, AnyRankedTensor:$dkey, AnyRankedTensor:$dvalue);
   let assemblyFormat = [{$query `,` $key `,` $value `,` $lse `,` $gradient (`delta` $delta^)? (`mask` $mask^)? attr-dict `:`
     functional-type(operands, results)}];
+  let extraClassDeclaration = "bool staysWhole() { return true; }";
   let hasVerifier = 1;
 }
 

@@ -13,6 +13,8 @@
 
 #include "colo/Dialect/Dist/DistDialect.h.inc"
 
+#include "colo/Dialect/Dist/DistInterfaces.h.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "colo/Dialect/Dist/DistAttrs.h.inc"
 

@@ -8,6 +8,8 @@
 #ifndef DIST_OPS_TD
 #define DIST_OPS_TD
 
+include "colo/Dialect/Colo/ColoInterfaces.td"
+include "colo/Dialect/Dist/DistInterfaces.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/TensorEncoding.td"
@@ -91,8 +93,11 @@ def Dist_MeshOp : Dist_Op<"mesh", [Symbol]> {
 // Collectives
 //===----------------------------------------------------------------------===//
 
-class Dist_CollectiveOp<string mnemonic, list<Trait> traits = []>
+/// Ops of groups, and those of them that send.
+class Dist_GroupOp<string mnemonic, list<Trait> traits>
     : Dist_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>], traits)>;
+class Dist_CollectiveOp<string mnemonic, list<Trait> traits = []>
+    : Dist_GroupOp<mnemonic, !listconcat([CollectiveOpInterface], traits)>;
 
 def Dist_AllGatherOp : Dist_CollectiveOp<"all_gather"> {
   let summary = "Puts together the parts of `dim` that the members of the group over `axes` hold.";
@@ -105,7 +110,7 @@ def Dist_AllGatherOp : Dist_CollectiveOp<"all_gather"> {
   let assemblyFormat = "$input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
 }
 
-def Dist_AllSliceOp : Dist_CollectiveOp<"all_slice"> {
+def Dist_AllSliceOp : Dist_GroupOp<"all_slice", [ViewOpInterface]> {
   let summary = "Keeps each member's part of `dim`; nothing is sent.";
   let description = [{
     Global: `axes` become the minor-most axes of `dim`. Local: the result's `dim` is the operand's divided by the size of the
@@ -279,7 +284,7 @@ def Dist_YieldOp : Dist_Op<"yield", [Pure, Terminator, HasParent<"LoopOp">]> {
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
-def Dist_PartOp : Dist_Op<"part", [Pure]> {
+def Dist_PartOp : Dist_Op<"part", [Pure, ViewOpInterface]> {
   let summary = "Part `number` plus an index of `dim`; a view.";
   let description = [{
     The parts are as large as the result. The index is the number of the round, or what `dist.half` gives.

@@ -85,7 +85,7 @@ static bool hasEffect(Operation *op, SymbolTable &symbols) {
           return hasEffect(inner, symbols) ? WalkResult::interrupt() : WalkResult::advance();
         })
         .wasInterrupted();
-  return isa<GradOp, MetricOp, CountOp>(op);
+  return isa<OutputOpInterface>(op);
 }
 
 void colo::removeDeadOps(func::FuncOp func, SymbolTable &symbols) {

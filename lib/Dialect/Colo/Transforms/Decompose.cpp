@@ -22,9 +22,7 @@ namespace colo {
 #include "colo/Dialect/Colo/Passes.h.inc"
 } // namespace colo
 
-static bool isAttention(Operation *op) { return isa<AttentionOp, AttentionGradOp>(op); }
-
-void colo::decomposeWhere(Operation *root, llvm::function_ref<bool(Operation *)> filter) {
+void colo::decomposeWhere(Operation *root, llvm::function_ref<bool(DecomposeOpInterface)> filter) {
   SmallVector<DecomposeOpInterface> ops;
   root->walk([&](DecomposeOpInterface op) {
     if (filter(op))
@@ -38,7 +36,7 @@ void colo::decomposeWhere(Operation *root, llvm::function_ref<bool(Operation *)>
 }
 
 void colo::decomposeBeforePartitioning(Operation *root) {
-  decomposeWhere(root, [](Operation *op) { return !isAttention(op); });
+  decomposeWhere(root, [](DecomposeOpInterface op) { return !op.staysWhole(); });
 }
 
 namespace {
@@ -57,6 +55,8 @@ struct DecomposePass : public colo::impl::DecomposePassBase<DecomposePass> {
 };
 
 struct DecomposeAttentionPass : public colo::impl::DecomposeAttentionPassBase<DecomposeAttentionPass> {
-  void runOnOperation() override { decomposeWhere(getOperation(), isAttention); }
+  void runOnOperation() override {
+    decomposeWhere(getOperation(), [](DecomposeOpInterface op) { return op.staysWhole(); });
+  }
 };
 } // namespace

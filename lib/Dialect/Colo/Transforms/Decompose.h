@@ -18,8 +18,8 @@
 
 namespace colo {
 
-void decomposeWhere(mlir::Operation *root, llvm::function_ref<bool(mlir::Operation *)> filter);
-/// All but attention.
+void decomposeWhere(mlir::Operation *root, llvm::function_ref<bool(DecomposeOpInterface)> filter);
+/// All that do not stay whole.
 void decomposeBeforePartitioning(mlir::Operation *root);
 
 } // namespace colo

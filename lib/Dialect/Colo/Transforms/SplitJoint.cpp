@@ -20,9 +20,6 @@
 using namespace mlir;
 using namespace colo;
 
-/// Ops that rearrange or repeat what they read and compute nothing.
-static bool isView(Operation *op) { return isa<ReshapeOp, TransposeOp, SliceOp, BroadcastOp>(op); }
-
 /// Products and ops whose result depends on many elements: what they read and produce is worth keeping.
 static bool isProduct(Operation *op) {
   return isa<EinsumOp, EmbeddingOp>(op) || (isa<DecomposeOpInterface>(op) && !isa<WeightedMeanOp>(op));
@@ -32,7 +29,7 @@ static bool isReadByProduct(Value value, const llvm::SmallPtrSetImpl<Operation *
   return llvm::any_of(value.getUsers(), [&](Operation *user) {
     if (!forwardOps.contains(user))
       return false;
-    return isProduct(user) || (isView(user) && isReadByProduct(user->getResult(0), forwardOps));
+    return isProduct(user) || (isa<RearrangingOpInterface>(user) && isReadByProduct(user->getResult(0), forwardOps));
   });
 }
 
@@ -41,7 +38,7 @@ static bool isReadByProduct(Value value, const llvm::SmallPtrSetImpl<Operation *
 /// layer_norm's result is recomputed from its statistics.
 static bool shouldRecompute(Value value, const llvm::SmallPtrSetImpl<Operation *> &forwardOps) {
   Operation *op = value.getDefiningOp();
-  if (op->hasAttr(kRecomputeAttr) || isView(op) || isa<ConstantOp, IotaOp, InverseCountOp, ParamRefOp>(op))
+  if (op->hasAttr(kRecomputeAttr) || isa<RearrangingOpInterface, ConstantOp, IotaOp, InverseCountOp, ParamRefOp>(op))
     return true;
   bool isNormalized = isa<LayerNormOp>(op) && value == op->getResult(0);
   if (isNormalized || isa<ScalarBodyOpInterface, RandomOp, DropoutOp, PadOp, ConcatOp>(op))

@@ -393,8 +393,7 @@ LogicalResult BatchAnalysis::visit(Operation *op) {
     return visitMean(op);
   if (auto mean = dyn_cast<WeightedMeanOp>(op))
     return visitWeightedMean(mean);
-  auto attention = dyn_cast<AttentionOp>(op);
-  if (isa<DropoutOp, RandomOp>(op) || (attention && attention.getDropout().convertToDouble() > 0.0))
+  if (auto random = dyn_cast<RandomOpInterface>(op); random && random.drawsNumbers())
     return visitRandom(op);
   if (auto ruled = dyn_cast<ShardingRuleOpInterface>(op))
     return visitByFactors(ruled);

@@ -51,6 +51,7 @@ static void printAxisSet(AsmPrinter &printer, ArrayAttr axes) {
 #define GET_ATTRDEF_CLASSES
 #include "colo/Dialect/Dist/DistAttrs.cpp.inc"
 #include "colo/Dialect/Dist/DistDialect.cpp.inc"
+#include "colo/Dialect/Dist/DistInterfaces.cpp.inc"
 
 Attribute ShardAttr::parse(AsmParser &parser, Type) {
   StringAttr mesh;
@@ -455,8 +456,7 @@ LogicalResult dist::ReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult WaitOp::verify() {
   Operation *maker = getInputs().empty() ? nullptr : getInputs().front().getDefiningOp();
-  if (!maker || !isa<DistDialect>(maker->getDialect()) ||
-      isa<AllSliceOp, ReshardOp, WaitOp, LoopOp, PartOp, EmptyOp>(maker))
+  if (!isa_and_nonnull<CollectiveOpInterface>(maker))
     return emitOpError("needs the results of a collective");
   if (!llvm::equal(getInputs(), maker->getResults()) || getInputs().getTypes() != getOutputs().getTypes())
     return emitOpError("needs all results of one collective, and gives them");

@@ -175,7 +175,7 @@ std::optional<Sharding> Partitioner::headsLayout(Value value, const Sharding &he
       }
     } else {
       std::optional<Sharding> view =
-          isa<SliceOp, ReshapeOp, TransposeOp>(user) ? resultSharding({*axes, {}, 0}, map, 0, mesh) : std::nullopt;
+          isa<ViewOpInterface>(user) ? resultSharding({*axes, {}, 0}, map, 0, mesh) : std::nullopt;
       std::optional<Sharding> wanted = view ? headsLayout(user->getResult(0), *view) : std::nullopt;
       axes = wanted ? factorAxes(*wanted, map, map.results[0], mesh) : std::nullopt;
     }

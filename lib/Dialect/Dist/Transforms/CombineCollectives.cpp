@@ -23,11 +23,7 @@ static bool canTravelTogether(AllReduceOp a, AllReduceOp b) {
 }
 
 /// Between all_reduces that belong together there is nothing worth overlapping.
-static bool endsGroup(Operation *op) {
-  return !isPure(op) ||
-         isa<CostOpInterface, AllGatherOp, ReduceScatterOp, AllToAllOp, PermuteOp, dist::BroadcastOp, dist::ReduceOp>(
-             op);
-}
+static bool endsGroup(Operation *op) { return !isPure(op) || isa<CostOpInterface, CollectiveOpInterface>(op); }
 
 /// Moves everything before `later` that needs a result of `earlier` behind it.
 /// Fails, changing nothing, if `later` needs one itself.

@@ -92,7 +92,7 @@ LogicalResult Partitioner::partitionOperation(Operation *op) {
   }
   if (isa<ParamRefOp>(op))
     return success();
-  if (isa<MetricOp, CountOp>(op))
+  if (isa<OutputOpInterface>(op))
     return setOperand(op->getOpOperand(0), Sharding::whole(typeOf(op->getOperand(0)).getRank()));
   return op->emitOpError("has no sharding rule");
 }

@@ -63,7 +63,7 @@ private:
       return verifyGrad(grad);
     if (isa<ReshardOp>(op))
       return op->emitOpError("must be expanded into collectives");
-    if (isa<func::ReturnOp, LayersOp, CallOp, MetricOp, CountOp>(op))
+    if (isa<func::ReturnOp, LayersOp, CallOp, OutputOpInterface>(op))
       for (Value operand : op->getOperands())
         if (shardingIn(operand).isPartial())
           return op->emitOpError("needs a complete value, not ") << operand.getType();

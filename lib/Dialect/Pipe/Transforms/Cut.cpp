@@ -159,7 +159,7 @@ LogicalResult Cutter::need(Piece &piece, Value value) {
   const Part &from = parts[def];
   if (from == piece.part)
     return success();
-  if (from.stage < 0 || (from.stage == piece.part.stage && isView(def))) {
+  if (from.stage < 0 || (from.stage == piece.part.stage && isa<RearrangingOpInterface>(def))) {
     for (Value operand : def->getOperands())
       if (failed(need(piece, operand)))
         return failure();

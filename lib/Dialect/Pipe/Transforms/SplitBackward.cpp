@@ -18,8 +18,6 @@ using namespace colo::pipe;
 /// On a call or run that only adds gradients of parameters (unit).
 static constexpr llvm::StringLiteral kWeightsAttr = "pipe.weights";
 
-bool pipe::isView(Operation *op) { return isa<ReshapeOp, TransposeOp, SliceOp, BroadcastOp>(op); }
-
 llvm::DenseSet<Operation *> pipe::weightGradientOps(Block &block) {
   llvm::DenseSet<Operation *> ops;
   for (Operation &op : llvm::reverse(block)) {
@@ -67,7 +65,7 @@ bool FunctionSplitter::isRecomputed(Value value) const {
   if (auto argument = dyn_cast<BlockArgument>(value))
     return isPassed(argument);
   Operation *op = value.getDefiningOp();
-  if (!isView(op) && !isa<ConstantOp, IotaOp, InverseCountOp, DropoutOp, ScalarBodyOpInterface>(op))
+  if (!isa<RearrangingOpInterface, ConstantOp, IotaOp, InverseCountOp, DropoutOp, ScalarBodyOpInterface>(op))
     return false;
   return llvm::all_of(op->getOperands(), [&](Value operand) { return isRecomputed(operand); });
 }

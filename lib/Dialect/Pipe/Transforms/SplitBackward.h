@@ -23,9 +23,6 @@ namespace colo::pipe {
 /// Ops of the block that gradients of parameters alone need, colo.grad included.
 llvm::DenseSet<mlir::Operation *> weightGradientOps(mlir::Block &block);
 
-/// Rearranges or repeats what it reads.
-bool isView(mlir::Operation *op);
-
 /// Splits each call and run of layers of `entry` whose function adds gradients of parameters in two: one that returns
 /// the results and what the other needs, and one that only adds gradients.
 void splitBackwardCalls(mlir::func::FuncOp entry);
