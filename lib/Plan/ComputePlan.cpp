@@ -297,9 +297,7 @@ Traffic Plan::sentBy(int64_t rank) const {
 
 Traffic Plan::mostSent() const {
   Traffic most;
-  for (int64_t rank = 0, world = ranks * stages() * std::max<int64_t>(replicas, 1); rank < world; ++rank) {
-    Traffic sent = sentBy(rank);
-    most = {std::max(most.bytes, sent.bytes), std::max(most.messages, sent.messages)};
-  }
+  for (int64_t rank = 0, world = ranks * stages() * std::max<int64_t>(replicas, 1); rank < world; ++rank)
+    most = std::max(most, sentBy(rank));
   return most;
 }

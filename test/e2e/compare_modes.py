@@ -48,13 +48,13 @@ def check_row(arguments, model, sizes, rows, row):
     config = os.path.join(arguments.work, "row.cfg")
     planned.write_config(config, tensor_of(row), rows // row["data"], MICRO, f"model = {sizes}")
     plan = planned.read_json(planned.compiler(arguments.examples, model, config, "--plan=json", f"--world-size={WORLD}"))
-    ranks = planned.planned_by_rank(plan)
+    most = max(planned.planned_by_rank(plan))
     wanted = dict(
         memory=plan["memory"],
         flops=plan["flops"],
         data=plan["replicas"],
-        bytes_per_step=max(rank.bytes for rank in ranks),
-        messages_per_step=max(rank.messages for rank in ranks),
+        bytes_per_step=most.bytes,
+        messages_per_step=most.messages,
     )
     wrong = {key: (row[key], value) for key, value in wanted.items() if row[key] != value}
     if wrong:

@@ -81,7 +81,7 @@ struct Plan {
   /// What one rank of the world sends in a step. What unknown replicas decide is left out. In a pipeline, what one
   /// stage's tensor group sends counts for all of them.
   Traffic sentBy(int64_t rank) const;
-  /// The largest number of bytes and the largest number of messages of any rank.
+  /// By the rank that sends most bytes; of several, by one with most messages.
   Traffic mostSent() const;
 };
 

@@ -22,6 +22,10 @@ namespace colo {
 /// What leaves a rank.
 struct Traffic {
   int64_t bytes = 0, messages = 0;
+  /// By bytes, then by messages.
+  bool operator<(const Traffic &other) const {
+    return bytes != other.bytes ? bytes < other.bytes : messages < other.messages;
+  }
   bool operator==(const Traffic &other) const { return bytes == other.bytes && messages == other.messages; }
   Traffic operator+(const Traffic &other) const { return {bytes + other.bytes, messages + other.messages}; }
   Traffic operator*(int64_t times) const { return {bytes * times, messages * times}; }
@@ -41,7 +45,7 @@ public:
   llvm::ArrayRef<Run> getRuns() const { return runs; }
   int64_t members() const;
   Traffic of(int64_t member) const;
-  /// The largest number of bytes and the largest number of messages of any member.
+  /// Of the member that sends most bytes; of several, of one with most messages.
   Traffic most() const;
   /// Of groups of equal size.
   GroupTraffic operator+(const GroupTraffic &other) const;

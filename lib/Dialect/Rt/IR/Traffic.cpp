@@ -54,7 +54,7 @@ Traffic GroupTraffic::of(int64_t member) const {
 Traffic GroupTraffic::most() const {
   Traffic most;
   for (const Run &run : runs)
-    most = {std::max(most.bytes, run.each.bytes), std::max(most.messages, run.each.messages)};
+    most = std::max(most, run.each);
   return most;
 }
 
