@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compilation.h"
-#include "colo/Dialect/Dist/Policy.h"
 #include "colo/Schedule/ScheduleFile.h"
 #include "colo/Tools/Pipelines.h"
 #include "llvm/ADT/SmallString.h"
@@ -72,9 +71,7 @@ int Compilation::loadInputs() {
     config.worldSize.value = request.worldSize;
     return ExitDone;
   }
-  SupportedFeatures supported;
-  supported.tensorMode = [](llvm::StringRef mode) { return dist::isModeSupported(mode); };
-  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize, supported);
+  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize);
   if (!loaded)
     return ExitInput;
   config = *loaded;

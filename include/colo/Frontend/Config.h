@@ -39,9 +39,9 @@ template <typename T> struct Sourced {
   operator const T &() const { return value; }
 };
 
-/// Tensor modes by the names users write. The sharding policies are looked up
-/// by this name (lib/Dialect/Dist/Policies); nothing else compares it.
-using TensorMode = std::string; // "none", "1d", "2d", "2.5d", "3d", "sequence", "ulysses"
+/// A tensor mode by the name that users write, "none" for None. What it asks is looked up by that name
+/// (colo/Dialect/Dist/Modes.h); nothing compares it.
+using TensorMode = std::string;
 
 /// Defaults are those of torch.optim for the type.
 struct OptimizerConfig {
@@ -74,12 +74,12 @@ struct ParallelConfig {
   Sourced<std::string> pipelinePartition{"uniform"}; // uniform, balanced, or "2,3,3"
   Sourced<int64_t> tensorSize{1};
   Sourced<TensorMode> tensorMode{"none"};
-  Sourced<int64_t> depth{1};             // 2.5d
-  Sourced<bool> sequenceParallel{false}; // 1d
-  Sourced<int64_t> sequenceSize{1};      // sequence=dict(size=...), with 1d
-  Sourced<std::string> sequenceMode{"ring"};
-  Sourced<int64_t> data{0};      // 0: inferred at launch
-  Sourced<int64_t> worldSize{0}; // --world-size, 0: unknown
+  Sourced<int64_t> depth{1};
+  Sourced<bool> sequenceParallel{false};
+  Sourced<int64_t> sequenceSize{1};  // sequence=dict(size=...), beside the tensor mode
+  Sourced<std::string> sequenceMode; // loadConfig gives the default
+  Sourced<int64_t> data{0};          // 0: inferred at launch
+  Sourced<int64_t> worldSize{0};     // --world-size, 0: unknown
 
   Sourced<int64_t> batchSize{8};       // rows per data-parallel replica
   Sourced<int64_t> globalBatchSize{0}; // 0: not given
@@ -96,11 +96,9 @@ struct ParallelConfig {
 };
 
 /// What the rest of the compiler can do. A legal config that asks for more gets
-/// an error that says "not supported yet". By default the tables of Config.cpp
-/// answer.
+/// an error that says "not supported yet". By default the table of Config.cpp
+/// answers.
 struct SupportedFeatures {
-  /// True if there is a sharding policy of this name ("none" is one).
-  std::function<bool(llvm::StringRef)> tensorMode;
   /// "pipeline", "zero", "fp16", "bf16", "torch_ddp", "experts".
   std::function<bool(llvm::StringRef)> feature;
 };

@@ -13,6 +13,7 @@
 #include "colo/Frontend/Config.h"
 #include "AST.h"
 #include "Keys.h"
+#include "colo/Dialect/Dist/Modes.h"
 
 using namespace llvm;
 using namespace colo::config;
@@ -20,18 +21,12 @@ using namespace colo::config;
 namespace colo {
 
 //===----------------------------------------------------------------------===//
-// What there is. A new feature or mode is one line here.
+// What there is. A new feature is one line here.
 //===----------------------------------------------------------------------===//
 
 /// Features of the config that the compiler lacks.
 static const StringRef missingFeatures[] = {
     "bf16", "experts", "fp16", "torch_ddp", "zero",
-};
-
-/// Tensor modes, unless the caller asks the policies themselves.
-static const StringRef presentModes[] = {
-    "none",
-    "1d",
 };
 
 /// Top-level keys that mean something.
@@ -112,8 +107,6 @@ static void warnOfMisnomers(Resolver &resolver) {
 
 std::optional<ParallelConfig> loadConfig(SourceMgr &sources, unsigned bufferId, int64_t worldSize,
                                          SupportedFeatures supported) {
-  if (!supported.tensorMode)
-    supported.tensorMode = [](StringRef mode) { return is_contained(presentModes, mode); };
   if (!supported.feature)
     supported.feature = [](StringRef feature) { return !is_contained(missingFeatures, feature); };
   Diagnostics diagnostics(sources);
@@ -126,6 +119,7 @@ std::optional<ParallelConfig> loadConfig(SourceMgr &sources, unsigned bufferId, 
     return std::nullopt;
   Scope scope = evaluate(*module, diagnostics);
   Resolver resolver{diagnostics, scope, supported};
+  resolver.config.sequenceMode.value = dist::sequenceModeNames().front();
   resolveParallel(resolver, worldSize);
   resolveTraining(resolver);
   warnOfMisnomers(resolver);

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Value.h"
+#include "colo/Dialect/Dist/Modes.h"
 #include "colo/Frontend/Config.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/SourceMgr.h"
@@ -82,7 +83,7 @@ static void addParallel(const ParallelConfig &config, Table &table) {
     table.addText("parallel.tensor.mode", "None", config.tensorMode.loc);
   else
     table.add("parallel.tensor.mode", config.tensorMode);
-  if (config.tensorMode.value == "2.5d")
+  if (dist::findMode(config.tensorMode.value)->takesDepth)
     table.add("parallel.tensor.depth", config.depth);
   table.add("parallel.tensor.sequence_parallel", config.sequenceParallel);
   table.add("parallel.sequence.size", config.sequenceSize);

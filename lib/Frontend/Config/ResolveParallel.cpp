@@ -11,17 +11,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "Keys.h"
-#include <cmath>
+#include "colo/Dialect/Dist/Modes.h"
 
 using namespace llvm;
+using colo::dist::GroupShape;
+using colo::dist::ModeDescription;
 
 namespace colo::config {
 
 /// The most ranks a config may ask for.
 static constexpr int64_t maxWorldSize = int64_t(1) << 20;
 
-static const StringRef modeNames[] = {"1d", "2d", "2.5d", "3d", "sequence", "ulysses"};
-static const StringRef sequenceModeNames[] = {"ring", "ulysses"};
 static const StringRef scheduleNames[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zbv"};
 static const StringRef partitionNames[] = {"uniform", "balanced"};
 
@@ -29,12 +29,29 @@ static const StringRef partitionNames[] = {"uniform", "balanced"};
 // Tensor
 //===----------------------------------------------------------------------===//
 
+static SmallVector<StringRef> allModeNames() {
+  return dist::modeNames([](const ModeDescription &) { return true; });
+}
+
+/// For examples: a mode that takes any size.
+static std::string exampleMode() {
+  auto names = dist::modeNames([](const ModeDescription &mode) { return mode.shape == GroupShape::Any; });
+  return "mode='" + names.front().str() + "'";
+}
+
+/// "'2d' and '3d'": the modes that take an option.
+static std::string modesWith(bool ModeDescription::*option) {
+  auto names = dist::modeNames([&](const ModeDescription &mode) { return mode.*option; });
+  return joinNames(names, "and", /*quote=*/true);
+}
+
 /// False after a diagnostic. None and a missing mode are "none".
 static bool readMode(Resolver &resolver, const Item &item, Sourced<TensorMode> &result) {
   if (item.value.isPoison())
     return false;
   const std::string *name = item.value.asString();
-  if (item.value.isNone() || (name && is_contained(modeNames, StringRef(*name)))) {
+  SmallVector<StringRef> names = allModeNames();
+  if (item.value.isNone() || (name && is_contained(names, StringRef(*name)))) {
     result = {name ? *name : "none", item.range.Start};
     return true;
   }
@@ -42,79 +59,78 @@ static bool readMode(Resolver &resolver, const Item &item, Sourced<TensorMode> &
   if (name && (*name == "none" || *name == "None" || name->empty()))
     hint = " (write None without quotes for no mode)";
   else if (name)
-    hint = didYouMean(*name, modeNames);
+    hint = didYouMean(*name, names);
   resolver.error(item.range, describe("parallel.tensor.mode", item.value) + "; it must be None, " +
-                                 joinNames(modeNames, "or", /*quote=*/true) + hint);
+                                 joinNames(names, "or", /*quote=*/true) + hint);
   return false;
+}
+
+static StringRef nameOf(GroupShape shape) {
+  switch (shape) {
+  case GroupShape::One:
+    return "one rank";
+  case GroupShape::Any:
+    return "any number";
+  case GroupShape::Square:
+    return "a square";
+  case GroupShape::Cube:
+    return "a cube";
+  }
+  llvm_unreachable("unknown shape");
 }
 
 static std::string quoteMode(StringRef mode) { return mode == "none" ? "None" : "'" + mode.str() + "'"; }
 
-/// The largest integer whose `power`-th power is at most `value`.
-static int64_t integerRoot(int64_t value, int power) {
-  int64_t root = std::llround(std::pow(double(value), 1.0 / power));
-  auto raised = [&](int64_t base) { return power == 2 ? base * base : base * base * base; };
-  while (root > 0 && raised(root) > value)
-    --root;
-  return root;
+static void needMode(Resolver &resolver, SMRange where, const Twine &what) {
+  int64_t size = resolver.config.tensorSize;
+  resolver.error(where, what + " needs a mode: write tensor=dict(size=" + Twine(size) + ", " + exampleMode() +
+                            "), or another of " + joinNames(allModeNames(), "and", /*quote=*/true));
 }
 
-/// Checks that `size` is depth·q² or l³; `power` is 2 or 3.
-static bool checkShape(Resolver &resolver, SMRange where, int64_t size, int64_t depth, int power, StringRef mode,
-                       StringRef rule) {
-  int64_t planes = size / depth;
-  int64_t root = integerRoot(planes, power);
-  int64_t exact = depth * root * root * (power == 3 ? root : 1);
-  if (exact == size)
-    return true;
-  int64_t next = depth * (root + 1) * (root + 1) * (power == 3 ? root + 1 : 1);
-  std::string legal = root > 0 ? (Twine(exact) + " or " + Twine(next)).str() : Twine(next).str();
-  resolver.error(where, "tensor size " + Twine(size) + " does not fit mode '" + mode + "': the size must be " + rule +
-                            "; the nearest legal sizes are " + legal);
-  return false;
-}
-
-/// 2.5d wants a depth, and nothing else does.
-static bool checkDepth(Resolver &resolver, const Dict &tensor, SMRange where, StringRef mode) {
+/// A mode with a depth needs one, and no other takes one.
+static bool checkDepth(Resolver &resolver, const Dict &tensor, SMRange where, const ModeDescription &mode) {
   const Entry *depth = tensor.find("depth");
-  if (mode != "2.5d") {
+  if (!mode.takesDepth) {
     if (depth)
-      resolver.error(depth->keyRange, "'depth' belongs to mode '2.5d' only; the mode is " + quoteMode(mode));
+      resolver.error(depth->keyRange, "'depth' belongs to mode " + modesWith(&ModeDescription::takesDepth) +
+                                          " only; the mode is " + quoteMode(mode.name));
     return !depth;
   }
   if (!depth) {
-    resolver.error(where, "mode '2.5d' needs a depth: write depth=d, where the size is d times a square");
+    resolver.error(where, "mode '" + mode.name + "' needs a depth: write depth=d, where the size is d times " +
+                              nameOf(mode.shape));
     return false;
   }
   return readCount(resolver, depth->item, "parallel.tensor.depth", 1, resolver.config.depth);
 }
 
-static bool checkTensorShape(Resolver &resolver, SMRange size, StringRef mode) {
-  ParallelConfig &config = resolver.config;
-  if (mode == "none" && config.tensorSize > 1) {
-    resolver.error(size, "tensor size " + Twine(config.tensorSize.value) +
-                             " needs a mode: write tensor=dict(size=" + Twine(config.tensorSize.value) +
-                             ", mode='1d'), or another of " + joinNames(modeNames, "and", /*quote=*/true));
-    return false;
+static bool checkShape(Resolver &resolver, SMRange where, const ModeDescription &mode) {
+  int64_t size = resolver.config.tensorSize, depth = resolver.config.depth;
+  if (mode.shape == GroupShape::One) {
+    if (size > 1)
+      needMode(resolver, where, "tensor size " + Twine(size));
+    return size == 1;
   }
-  if (mode == "2d")
-    return checkShape(resolver, size, config.tensorSize, 1, 2, mode, "a square");
-  if (mode == "3d")
-    return checkShape(resolver, size, config.tensorSize, 1, 3, mode, "a cube");
-  if (mode == "2.5d")
-    return checkShape(resolver, size, config.tensorSize, config.depth, 2, mode,
-                      ("depth (" + Twine(config.depth.value) + ") times a square").str());
-  return true;
+  int64_t side = dist::sideOf(mode.shape, size / depth);
+  int64_t exact = depth * dist::ranksOf(mode.shape, side), next = depth * dist::ranksOf(mode.shape, side + 1);
+  if (exact == size)
+    return true;
+  std::string rule = (mode.takesDepth ? "depth (" + std::to_string(depth) + ") times " : "") + nameOf(mode.shape).str();
+  std::string legal = side > 0 ? (Twine(exact) + " or " + Twine(next)).str() : Twine(next).str();
+  resolver.error(where, "tensor size " + Twine(size) + " does not fit mode '" + mode.name + "': the size must be " +
+                            rule + "; the nearest legal sizes are " + legal);
+  return false;
 }
 
-/// sequence_parallel=True goes with 1d only.
-static bool readSequenceParallel(Resolver &resolver, const Dict &tensor, StringRef mode) {
+static bool readSequenceParallel(Resolver &resolver, const Dict &tensor, const ModeDescription &mode) {
   Sourced<bool> &result = resolver.config.sequenceParallel;
   const Entry *entry = tensor.find("sequence_parallel");
   if (!entry || !readBool(resolver, entry->item, "parallel.tensor.sequence_parallel", result) || !result ||
-      mode == "1d")
+      mode.takesSequenceParallel)
     return true;
-  resolver.error(entry->keyRange, "sequence_parallel belongs to mode '1d' only; the mode is " + quoteMode(mode));
+  resolver.error(entry->keyRange, "sequence_parallel belongs to mode " +
+                                      modesWith(&ModeDescription::takesSequenceParallel) + " only; the mode is " +
+                                      quoteMode(mode.name));
   return false;
 }
 
@@ -122,12 +138,12 @@ static void resolveTensorDict(Resolver &resolver, const Item &item) {
   ParallelConfig &config = resolver.config;
   bool unknown;
   const Dict *tensor = readDict(resolver, item, "parallel.tensor", {"size", "mode", "depth", "sequence_parallel"},
-                                "tensor=dict(size=4, mode='1d')", unknown);
+                                "tensor=dict(size=4, " + exampleMode() + ")", unknown);
   if (!tensor)
     return;
   const Entry *size = tensor->find("size");
   if (!size && !unknown)
-    resolver.error(item.range, "parallel.tensor has no size; write tensor=dict(size=4, mode='1d')");
+    resolver.error(item.range, "parallel.tensor has no size; write tensor=dict(size=4, " + exampleMode() + ")");
   const Entry *modeEntry = tensor->find("mode");
   Sourced<TensorMode> mode{"none"};
   bool sizeOk = size && readCount(resolver, size->item, "parallel.tensor.size", 1, config.tensorSize);
@@ -135,13 +151,11 @@ static void resolveTensorDict(Resolver &resolver, const Item &item) {
   // With a key misspelt, what seems missing may be there.
   if (!modeOk || unknown)
     return;
-  bool depthOk = checkDepth(resolver, *tensor, item.range, mode.value);
-  bool shapeOk = sizeOk && depthOk && checkTensorShape(resolver, size->item.range, mode.value);
-  if (!readSequenceParallel(resolver, *tensor, mode.value) || !shapeOk)
-    return;
-  config.tensorMode = mode;
-  if (!resolver.supported.tensorMode(mode.value))
-    resolver.error(modeEntry->item.range, "tensor mode '" + mode.value + "' is not supported yet");
+  const ModeDescription &description = *dist::findMode(mode.value);
+  bool depthOk = checkDepth(resolver, *tensor, item.range, description);
+  bool shapeOk = sizeOk && depthOk && checkShape(resolver, size->item.range, description);
+  if (readSequenceParallel(resolver, *tensor, description) && shapeOk)
+    config.tensorMode = mode;
 }
 
 static void resolveTensor(Resolver &resolver, const Item &item) {
@@ -151,9 +165,7 @@ static void resolveTensor(Resolver &resolver, const Item &item) {
   if (!readCount(resolver, item, "parallel.tensor", 1, resolver.config.tensorSize))
     return;
   if (resolver.config.tensorSize > 1)
-    resolver.error(item.range, "tensor=" + Twine(resolver.config.tensorSize.value) +
-                                   " needs a mode: write tensor=dict(size=" + Twine(resolver.config.tensorSize.value) +
-                                   ", mode='1d'), or another of " + joinNames(modeNames, "and", /*quote=*/true));
+    needMode(resolver, item.range, "tensor=" + Twine(resolver.config.tensorSize.value));
 }
 
 //===----------------------------------------------------------------------===//
@@ -250,14 +262,15 @@ static bool resolveSize(Resolver &resolver, const Item &item, StringRef key, Sou
 
 static void resolveSequence(Resolver &resolver, const Entry &entry) {
   ParallelConfig &config = resolver.config;
-  if (!resolveSize(resolver, entry.item, "sequence", config.sequenceSize, sequenceModeNames, &config.sequenceMode) ||
-      config.sequenceSize == 1 || config.tensorMode.value == "1d")
+  if (!resolveSize(resolver, entry.item, "sequence", config.sequenceSize, dist::sequenceModeNames(),
+                   &config.sequenceMode) ||
+      config.sequenceSize == 1 || dist::findMode(config.tensorMode.value)->takesSequenceMode)
     return;
-  std::string alone = config.sequenceMode.value == "ring" ? "sequence" : config.sequenceMode.value;
-  resolver.error(entry.keyRange,
-                 "'sequence' goes with tensor mode '1d' only; the mode is " + quoteMode(config.tensorMode.value) +
-                     "; for sequence parallelism alone write tensor=dict(size=" + Twine(config.sequenceSize.value) +
-                     ", mode='" + alone + "')");
+  StringRef alone = dist::findSequenceMode(config.sequenceMode.value)->name;
+  resolver.error(entry.keyRange, "'sequence' goes with tensor mode " + modesWith(&ModeDescription::takesSequenceMode) +
+                                     " only; the mode is " + quoteMode(config.tensorMode.value) +
+                                     "; for sequence parallelism alone write tensor=dict(size=" +
+                                     Twine(config.sequenceSize.value) + ", mode='" + alone + "')");
 }
 
 //===----------------------------------------------------------------------===//
@@ -315,7 +328,7 @@ void resolveParallel(Resolver &resolver, int64_t worldSize) {
     return;
   bool unknown;
   const Dict *parallel = readDict(resolver, *item, "parallel", {"data", "pipeline", "tensor", "sequence"},
-                                  "parallel = dict(tensor=dict(size=4, mode='1d'))", unknown);
+                                  "parallel = dict(tensor=dict(size=4, " + exampleMode() + "))", unknown);
   if (!parallel)
     return;
   if (const Entry *entry = parallel->find("pipeline"))

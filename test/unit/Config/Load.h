@@ -19,9 +19,9 @@
 
 namespace colo::test {
 
-/// A config whose modes and features all exist, so that every rule is reached.
+/// A config whose features all exist, so that every rule is reached.
 inline SupportedFeatures everything() {
-  return {[](llvm::StringRef) { return true; }, [](llvm::StringRef) { return true; }};
+  return {[](llvm::StringRef) { return true; }};
 }
 
 struct Loaded {

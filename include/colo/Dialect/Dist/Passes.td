@@ -20,7 +20,7 @@ class Dist_ModeOptions {
     Option<"size", "size", "int64_t", "1", "ranks of the tensor group">,
     Option<"depth", "depth", "int64_t", "1", "depth, for modes that have one">,
     Option<"sequenceParallel", "sequence-parallel", "bool", "false", "cut the sequence between products">,
-    Option<"sequenceMode", "sequence-mode", "std::string", "\"ring\"", "how attention looks across a sequence cut beside the mode">,
+    Option<"sequenceMode", "sequence-mode", "std::string", "", "how attention looks across a sequence cut beside the mode">,
     Option<"sequenceSize", "sequence-size", "int64_t", "1", "parts of a sequence that is cut beside the mode">,
   ];
 }

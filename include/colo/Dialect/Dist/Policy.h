@@ -15,6 +15,7 @@
 #ifndef COLO_DIALECT_DIST_POLICY_H
 #define COLO_DIALECT_DIST_POLICY_H
 
+#include "colo/Dialect/Dist/Modes.h"
 #include "colo/Dialect/Dist/Sharding.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include <memory>
@@ -27,8 +28,8 @@ struct ShardingOptions {
   int64_t size = 1;  ///< ranks of the tensor group
   int64_t depth = 1; ///< modes with a depth
   bool sequenceParallel = false;
-  /// A second mode over more ranks, which divides sequences; its axes are major.
-  std::string sequenceMode = "ring";
+  /// A second mode over more ranks, which divides sequences; its axes are major. Empty: the default.
+  std::string sequenceMode;
   int64_t sequenceSize = 1;
   /// The largest number that divides the key and value heads of every attention whose query heads share them; 0
   /// without.
@@ -156,8 +157,6 @@ private:
 int chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
                        llvm::function_ref<bool(int factor)> survives);
 
-/// Whether the registry knows the name, "none" included.
-bool isModeSupported(llvm::StringRef mode);
 /// Comma-separated, for messages.
 std::string supportedModes();
 /// Null if a mode is not supported.
@@ -177,21 +176,14 @@ std::vector<ShardingOptions> tensorGroups(int64_t world);
 /// `size` evenly, other options alike. "tensor sizes of mode '2d' that divide it: 1, 4, 9".
 std::string describeSizesThatDivide(int64_t size, llvm::ArrayRef<std::string> axes, const ShardingOptions &options);
 
-/// The modes, each defined in the file of its name. `list…Groups` gives the groups of `size` ranks that a mode can
-/// make; the registry fills in mode and size.
-std::unique_ptr<Policy> makeNonePolicy(const ShardingOptions &options);
-std::vector<ShardingOptions> listNoneGroups(int64_t size);
-std::unique_ptr<Policy> makeOneDPolicy(const ShardingOptions &options);
-std::vector<ShardingOptions> listOneDGroups(int64_t size);
-std::unique_ptr<Policy> makeTwoDPolicy(const ShardingOptions &options);
-std::vector<ShardingOptions> listTwoDGroups(int64_t size);
-std::unique_ptr<Policy> makeTwoHalfDPolicy(const ShardingOptions &options);
-std::vector<ShardingOptions> listTwoHalfDGroups(int64_t size);
-std::unique_ptr<Policy> makeThreeDPolicy(const ShardingOptions &options);
-std::vector<ShardingOptions> listThreeDGroups(int64_t size);
-std::unique_ptr<Policy> makeSequencePolicy(const ShardingOptions &options);
-std::unique_ptr<Policy> makeUlyssesPolicy(const ShardingOptions &options);
-std::vector<ShardingOptions> listSequenceGroups(int64_t size);
+/// A mode: what it asks of the config, and how its policy is made.
+struct Mode {
+  ModeDescription description;
+  std::unique_ptr<Policy> (*make)(const ShardingOptions &);
+};
+
+/// Each defined in the file of its name, and listed in Registry.cpp.
+extern const Mode kNoneMode, kOneDMode, kTwoDMode, kTwoHalfDMode, kThreeDMode, kSequenceMode, kUlyssesMode;
 
 } // namespace colo::dist
 

@@ -22,8 +22,6 @@ static int64_t squareRoot(int64_t size) { return std::llround(std::sqrt(static_c
 
 GridPolicy::GridPolicy(int64_t size, int64_t depth) : q(squareRoot(size / depth)), depth(depth) {}
 
-bool GridPolicy::isSquare(int64_t size) { return squareRoot(size) * squareRoot(size) == size; }
-
 std::vector<std::pair<std::string, int64_t>> GridPolicy::axes() const {
   return {{"dep", depth}, {"row", q}, {"col", q}};
 }

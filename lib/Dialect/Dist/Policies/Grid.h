@@ -33,7 +33,6 @@ class GridPolicy : public Policy {
 public:
   /// q*q*depth ranks.
   GridPolicy(int64_t size, int64_t depth);
-  static bool isSquare(int64_t size);
 
   std::vector<std::pair<std::string, int64_t>> axes() const override;
   Sharding boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const override;

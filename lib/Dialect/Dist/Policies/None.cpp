@@ -27,8 +27,6 @@ public:
 };
 } // namespace
 
-std::unique_ptr<Policy> colo::dist::makeNonePolicy(const ShardingOptions &) { return std::make_unique<NonePolicy>(); }
-
-std::vector<ShardingOptions> colo::dist::listNoneGroups(int64_t size) {
-  return std::vector<ShardingOptions>(size == 1 ? 1 : 0);
-}
+const Mode colo::dist::kNoneMode = {{"none", GroupShape::One}, [](const ShardingOptions &) -> std::unique_ptr<Policy> {
+                                      return std::make_unique<NonePolicy>();
+                                    }};

@@ -100,12 +100,12 @@ private:
 };
 } // namespace
 
-std::unique_ptr<Policy> colo::dist::makeOneDPolicy(const ShardingOptions &options) {
-  return std::make_unique<OneDPolicy>(options);
+static ModeDescription describeOneD() {
+  ModeDescription mode{"1d"};
+  mode.takesSequenceParallel = mode.takesSequenceMode = true;
+  return mode;
 }
 
-std::vector<ShardingOptions> colo::dist::listOneDGroups(int64_t) {
-  std::vector<ShardingOptions> groups(2);
-  groups[1].sequenceParallel = true;
-  return groups;
-}
+const Mode colo::dist::kOneDMode = {describeOneD(), [](const ShardingOptions &options) -> std::unique_ptr<Policy> {
+                                      return std::make_unique<OneDPolicy>(options);
+                                    }};

@@ -7,6 +7,7 @@
 
 #include "colo/Dialect/Dist/Policy.h"
 #include "llvm/ADT/StringExtras.h"
+#include <cmath>
 
 using namespace colo::dist;
 
@@ -28,56 +29,101 @@ int colo::dist::chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_r
   return candidates.empty() ? kNoFactor : candidates.front();
 }
 
-namespace {
-struct Mode {
-  llvm::StringLiteral name;
-  std::unique_ptr<Policy> (*make)(const ShardingOptions &);
-  std::vector<ShardingOptions> (*listGroups)(int64_t size);
+/// In the order of messages and tables. The first cuts nothing.
+static const Mode *const kModes[] = {&kNoneMode,   &kOneDMode,     &kTwoDMode,   &kTwoHalfDMode,
+                                     &kThreeDMode, &kSequenceMode, &kUlyssesMode};
 
-  std::vector<ShardingOptions> groups(int64_t size) const {
-    std::vector<ShardingOptions> result = listGroups(size);
-    for (ShardingOptions &options : result) {
-      options.mode = name;
-      options.size = size;
-    }
-    return result;
-  }
-};
-} // namespace
-
-/// The first cuts nothing.
-static constexpr Mode kModes[] = {{"none", makeNonePolicy, listNoneGroups},
-                                  {"1d", makeOneDPolicy, listOneDGroups},
-                                  {"2d", makeTwoDPolicy, listTwoDGroups},
-                                  {"2.5d", makeTwoHalfDPolicy, listTwoHalfDGroups},
-                                  {"3d", makeThreeDPolicy, listThreeDGroups},
-                                  {"sequence", makeSequencePolicy, listSequenceGroups},
-                                  {"ulysses", makeUlyssesPolicy, listSequenceGroups}};
-
-/// What may divide the sequence beside a tensor mode.
-static constexpr Mode kSequenceModes[] = {{"ring", makeSequencePolicy, listSequenceGroups},
-                                          {"ulysses", makeUlyssesPolicy, listSequenceGroups}};
-
-static std::unique_ptr<Policy> make(llvm::ArrayRef<Mode> modes, llvm::StringRef name, const ShardingOptions &options) {
-  const Mode *mode = llvm::find_if(modes, [&](const Mode &m) { return m.name == name; });
-  return mode == modes.end() ? nullptr : mode->make(options);
+static const Mode *find(llvm::function_ref<bool(const ModeDescription &)> holds) {
+  const auto *it = llvm::find_if(kModes, [&](const Mode *mode) { return holds(mode->description); });
+  return it == std::end(kModes) ? nullptr : *it;
 }
 
-bool colo::dist::isModeSupported(llvm::StringRef mode) {
-  return llvm::any_of(kModes, [&](const Mode &m) { return m.name == mode; });
+static const Mode *find(llvm::StringRef name) {
+  return find([&](const ModeDescription &mode) { return mode.name == name; });
+}
+
+static const Mode *findBesideOthers(llvm::StringRef name) {
+  return find([&](const ModeDescription &mode) { return !name.empty() && mode.sequenceName == name; });
+}
+
+static const ModeDescription *descriptionOf(const Mode *mode) { return mode ? &mode->description : nullptr; }
+
+const ModeDescription *colo::dist::findMode(llvm::StringRef name) { return descriptionOf(find(name)); }
+
+const ModeDescription *colo::dist::findSequenceMode(llvm::StringRef name) {
+  return descriptionOf(findBesideOthers(name));
+}
+
+llvm::SmallVector<llvm::StringRef> colo::dist::modeNames(llvm::function_ref<bool(const ModeDescription &)> holds) {
+  llvm::SmallVector<llvm::StringRef> names;
+  for (const Mode *mode : kModes)
+    if (mode->description.shape != GroupShape::One && holds(mode->description))
+      names.push_back(mode->description.name);
+  return names;
+}
+
+llvm::SmallVector<llvm::StringRef> colo::dist::sequenceModeNames() {
+  llvm::SmallVector<llvm::StringRef> names;
+  for (const Mode *mode : kModes)
+    if (!mode->description.sequenceName.empty())
+      names.push_back(mode->description.sequenceName);
+  return names;
+}
+
+int64_t colo::dist::ranksOf(GroupShape shape, int64_t side) {
+  switch (shape) {
+  case GroupShape::One:
+    return 1;
+  case GroupShape::Any:
+    return side;
+  case GroupShape::Square:
+    return side * side;
+  case GroupShape::Cube:
+    return side * side * side;
+  }
+  llvm_unreachable("unknown shape");
+}
+
+int64_t colo::dist::sideOf(GroupShape shape, int64_t ranks) {
+  if (shape == GroupShape::One || shape == GroupShape::Any)
+    return ranksOf(shape, ranks);
+  int64_t side = std::llround(std::pow(static_cast<double>(ranks), shape == GroupShape::Square ? 1.0 / 2 : 1.0 / 3));
+  while (side > 0 && ranksOf(shape, side) > ranks)
+    --side;
+  return side;
+}
+
+/// The groups of `size` ranks that a mode can make.
+static std::vector<ShardingOptions> groupsOf(const ModeDescription &mode, int64_t size) {
+  std::vector<ShardingOptions> groups;
+  for (int64_t depth = 1; depth <= (mode.takesDepth ? size : 1); ++depth) {
+    if (size % depth || ranksOf(mode.shape, sideOf(mode.shape, size / depth)) * depth != size)
+      continue;
+    ShardingOptions options;
+    options.mode = mode.name.str();
+    options.size = size;
+    options.depth = depth;
+    groups.push_back(options);
+    options.sequenceParallel = true;
+    if (mode.takesSequenceParallel)
+      groups.push_back(options);
+  }
+  return groups;
 }
 
 std::string colo::dist::supportedModes() {
-  return llvm::join(llvm::map_range(kModes, [](const Mode &m) { return m.name.str(); }), ", ");
+  return llvm::join(llvm::map_range(kModes, [](const Mode *mode) { return mode->description.name.str(); }), ", ");
 }
 
 std::unique_ptr<Policy> colo::dist::makePolicy(const ShardingOptions &options) {
-  std::unique_ptr<Policy> policy = make(kModes, options.mode, options);
+  const Mode *mode = find(options.mode);
+  std::unique_ptr<Policy> policy = mode ? mode->make(options) : nullptr;
   if (policy && options.sequenceSize > 1) {
     ShardingOptions sequenceOptions;
     sequenceOptions.size = options.sequenceSize;
-    std::unique_ptr<Policy> sequence = make(kSequenceModes, options.sequenceMode, sequenceOptions);
-    policy = sequence ? composePolicies(std::move(sequence), std::move(policy)) : nullptr;
+    const Mode *sequence =
+        findBesideOthers(options.sequenceMode.empty() ? sequenceModeNames().front() : options.sequenceMode);
+    policy = sequence ? composePolicies(sequence->make(sequenceOptions), std::move(policy)) : nullptr;
   }
   if (policy)
     policy->options = options;
@@ -86,20 +132,18 @@ std::unique_ptr<Policy> colo::dist::makePolicy(const ShardingOptions &options) {
 
 std::string colo::dist::describe(const ShardingOptions &options) {
   std::string text = options.mode;
-  const Mode *mode = llvm::find_if(kModes, [&](const Mode &m) { return m.name == options.mode; });
-  if (mode != std::end(kModes) &&
-      llvm::any_of(mode->groups(options.size), [](const ShardingOptions &group) { return group.depth > 1; }))
+  if (const ModeDescription *mode = findMode(options.mode); mode && mode->takesDepth)
     text += " depth=" + std::to_string(options.depth);
   return text + (options.sequenceParallel ? " sequence_parallel" : "");
 }
 
 std::vector<ShardingOptions> colo::dist::tensorGroups(int64_t world) {
   std::vector<ShardingOptions> groups;
-  for (const Mode &mode : kModes)
+  for (const Mode *mode : kModes)
     for (int64_t size = 1; size <= world; ++size)
       if (world % size == 0)
-        for (const ShardingOptions &options : mode.groups(size))
-          if (size > 1 || &mode == std::begin(kModes))
+        for (const ShardingOptions &options : groupsOf(mode->description, size))
+          if (size > 1 || mode->description.shape == GroupShape::One)
             groups.push_back(options);
   return groups;
 }
@@ -123,13 +167,13 @@ static int64_t partsOver(llvm::ArrayRef<std::string> axes, const ShardingOptions
 
 /// Tensor sizes of the mode, at most 16, with which the axes cut a dim evenly, other options alike.
 static std::vector<int64_t> tensorSizes(int64_t size, llvm::ArrayRef<std::string> axes, ShardingOptions options) {
-  const Mode *mode = llvm::find_if(kModes, [&](const Mode &m) { return m.name == options.mode; });
+  const ModeDescription &mode = *findMode(options.mode);
   auto isLegal = [&](const ShardingOptions &group) { return group.depth == options.depth; };
   std::vector<int64_t> sizes;
   // A mode has at most three axes that grow with its size.
   int64_t largest = size < 100 ? std::min(kLargestGroup, options.depth * size * size * size) : kLargestGroup;
   for (options.size = 1; options.size <= largest && sizes.size() < 16; ++options.size)
-    if (llvm::any_of(mode->groups(options.size), isLegal) && size % partsOver(axes, options) == 0)
+    if (llvm::any_of(groupsOf(mode, options.size), isLegal) && size % partsOver(axes, options) == 0)
       sizes.push_back(options.size);
   return sizes;
 }

@@ -50,12 +50,18 @@ private:
 };
 } // namespace
 
-std::unique_ptr<Policy> colo::dist::makeSequencePolicy(const ShardingOptions &options) {
-  return std::make_unique<SequencePolicy>(options, AttentionCut::Ring);
+static ModeDescription describeMode(llvm::StringRef name, llvm::StringRef sequenceName) {
+  ModeDescription mode{name};
+  mode.sequenceName = sequenceName;
+  return mode;
 }
 
-std::unique_ptr<Policy> colo::dist::makeUlyssesPolicy(const ShardingOptions &options) {
-  return std::make_unique<SequencePolicy>(options, AttentionCut::Heads);
-}
+const Mode colo::dist::kSequenceMode = {describeMode("sequence", "ring"),
+                                        [](const ShardingOptions &options) -> std::unique_ptr<Policy> {
+                                          return std::make_unique<SequencePolicy>(options, AttentionCut::Ring);
+                                        }};
 
-std::vector<ShardingOptions> colo::dist::listSequenceGroups(int64_t) { return std::vector<ShardingOptions>(1); }
+const Mode colo::dist::kUlyssesMode = {describeMode("ulysses", "ulysses"),
+                                       [](const ShardingOptions &options) -> std::unique_ptr<Policy> {
+                                         return std::make_unique<SequencePolicy>(options, AttentionCut::Heads);
+                                       }};

@@ -126,11 +126,7 @@ private:
 };
 } // namespace
 
-std::unique_ptr<Policy> colo::dist::makeThreeDPolicy(const ShardingOptions &options) {
-  return std::make_unique<ThreeDPolicy>(options.size);
-}
-
-std::vector<ShardingOptions> colo::dist::listThreeDGroups(int64_t size) {
-  int64_t l = std::llround(std::cbrt(static_cast<double>(size)));
-  return std::vector<ShardingOptions>(l * l * l == size ? 1 : 0);
-}
+const Mode colo::dist::kThreeDMode = {{"3d", GroupShape::Cube},
+                                      [](const ShardingOptions &options) -> std::unique_ptr<Policy> {
+                                        return std::make_unique<ThreeDPolicy>(options.size);
+                                      }};

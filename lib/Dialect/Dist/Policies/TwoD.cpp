@@ -11,10 +11,9 @@
 
 #include "Grid.h"
 
-std::unique_ptr<colo::dist::Policy> colo::dist::makeTwoDPolicy(const ShardingOptions &options) {
-  return std::make_unique<GridPolicy>(options.size, /*depth=*/1);
-}
+using namespace colo::dist;
 
-std::vector<colo::dist::ShardingOptions> colo::dist::listTwoDGroups(int64_t size) {
-  return std::vector<ShardingOptions>(GridPolicy::isSquare(size) ? 1 : 0);
-}
+const Mode colo::dist::kTwoDMode = {{"2d", GroupShape::Square},
+                                    [](const ShardingOptions &options) -> std::unique_ptr<Policy> {
+                                      return std::make_unique<GridPolicy>(options.size, /*depth=*/1);
+                                    }};

@@ -11,15 +11,9 @@
 
 #include "Grid.h"
 
-std::unique_ptr<colo::dist::Policy> colo::dist::makeTwoHalfDPolicy(const ShardingOptions &options) {
-  return std::make_unique<GridPolicy>(options.size, options.depth);
-}
+using namespace colo::dist;
 
-std::vector<colo::dist::ShardingOptions> colo::dist::listTwoHalfDGroups(int64_t size) {
-  std::vector<ShardingOptions> groups;
-  for (int64_t q = 1; q * q <= size; ++q)
-    if (size % (q * q) == 0)
-      groups.emplace_back().depth = size / (q * q);
-  std::reverse(groups.begin(), groups.end());
-  return groups;
-}
+const Mode colo::dist::kTwoHalfDMode = {{"2.5d", GroupShape::Square, /*takesDepth=*/true},
+                                        [](const ShardingOptions &options) -> std::unique_ptr<Policy> {
+                                          return std::make_unique<GridPolicy>(options.size, options.depth);
+                                        }};
