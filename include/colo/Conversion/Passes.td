@@ -128,12 +128,12 @@ def PlanBuffers : Pass<"plan-buffers", "::mlir::ModuleOp"> {
 }
 
 def RtVerifyBuffers : Pass<"rt-verify-buffers", "::mlir::ModuleOp"> {
-  let summary = "Check that no two live values of a host function share memory.";
+  let summary = "Check that no two live values of a host function share memory and that streams wait for each other.";
   let description = [{
     In: phase `buffers`, slots of the workspace with `rt.value`. Out: the same.
     Errors: a value used after another was put into its bytes, two values of one op that overlap, a value that does not
-    start at a multiple of 64 bytes; of a collective on a stream of its own, before the compute stream has waited for it: a use of what it
-    receives, a write to what it sends, another value in their bytes, a call, the end of the function.
+    start at a multiple of 64 bytes; two uses of one value or argument of which one writes, or another value in its bytes, on streams
+    of which the second does not wait for the first; a collective in flight at a call, the end of a round or of the function.
 
     ```mlir
     %a = rt.slot %ws at 0 {rt.value = array<i64: 0, 0, 256>} : memref<512xi8> to memref<64xf32>
