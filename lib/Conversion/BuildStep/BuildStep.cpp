@@ -164,10 +164,11 @@ void StepBuilder::reduceRest(const RankLayout &layout) {
         reduceGradients(slot(gradients, begin, MemRefType::get({end - begin}, element)), segment.reduce,
                         segment.shared);
     };
-    for (auto [from, to] : layout.reduced)
-      if (from >= segment.begin && to <= segment.end) {
-        reduce(from);
-        begin = to;
+    const auto *span = llvm::lower_bound(layout.reduced, std::make_pair(segment.begin, int64_t(0)));
+    for (; span != layout.reduced.end() && span->first < segment.end; ++span)
+      if (span->second <= segment.end) {
+        reduce(span->first);
+        begin = span->second;
       }
     reduce(segment.end);
   }

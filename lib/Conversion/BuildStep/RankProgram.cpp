@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RankProgram.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/MathExtras.h"
 #include <set>
 
@@ -75,12 +76,12 @@ RankProgram::RankProgram(const schedule::ScheduleProblem &problem, const StageFu
 }
 
 void RankProgram::addRow(const Case &which, int64_t microBatch, bool last) {
-  auto it = llvm::find(caseList, which);
-  if (it == caseList.end())
-    it = caseList.insert(it, which);
+  auto [it, fresh] = caseNumbers.try_emplace(which, static_cast<int64_t>(caseList.size()));
+  if (fresh)
+    caseList.push_back(which);
   size_t start = table.size();
   table.resize(start + kColumns, 0);
-  table[start + kCase] = it - caseList.begin();
+  table[start + kCase] = it->second;
   table[start + kMicroBatch] = microBatch;
   table[start + kLast] = last;
 }
@@ -136,11 +137,6 @@ RankProgram::Key RankProgram::keyOf(Pool pool, int64_t stage) const {
   return exists && problem.rankOf(other.second) == rank ? other : Key{pool, stage};
 }
 
-bool RankProgram::names(func::FuncOp func, StringRef attr, Pool pool, int64_t stage) const {
-  ArrayRef<int64_t> named = numbers(func, attr);
-  return llvm::any_of(values.numbersIn(pool, stage), [&](int64_t number) { return llvm::is_contained(named, number); });
-}
-
 SmallVector<std::pair<unsigned, RankProgram::Key>> RankProgram::touched(const Case &which) const {
   SmallVector<std::pair<unsigned, Key>> pools;
   if (which.what != Case::Act)
@@ -168,21 +164,27 @@ SmallVector<std::pair<unsigned, RankProgram::Key>> RankProgram::touched(const Ca
   case ActionKind::WeightGradient:
     break;
   }
+  llvm::DenseSet<int64_t> named;
+  for (func::FuncOp func : functionsOf(which.kind, which.stage))
+    for (StringRef attr : {pipe::kReadsAttr, pipe::kWritesAttr})
+      named.insert(numbers(func, attr).begin(), numbers(func, attr).end());
   for (unsigned i = 0; i < numPools; ++i) {
     Pool pool = static_cast<Pool>(i);
-    if (llvm::any_of(functionsOf(which.kind, which.stage), [&](func::FuncOp func) {
-          return names(func, pipe::kReadsAttr, pool, which.stage) || names(func, pipe::kWritesAttr, pool, which.stage);
-        }))
+    if (llvm::any_of(values.numbersIn(pool, which.stage), [&](int64_t number) { return named.contains(number); }))
       add(pool);
   }
   return pools;
 }
 
 void RankProgram::placeSlots(int64_t firstByte) {
+  auto touchedByCase = llvm::map_to_vector(caseList, [&](const Case &which) { return touched(which); });
+  auto touchedIn = [&](int64_t row) -> ArrayRef<std::pair<unsigned, Key>> {
+    return touchedByCase[table[row * kColumns + kCase]];
+  };
   // First and last row of each micro-batch in each pool.
   std::map<std::pair<Key, int64_t>, std::pair<int64_t, int64_t>> lives;
   for (int64_t row = 0; row < numRows(); ++row)
-    for (auto &[column, key] : touched(caseList[table[row * kColumns + kCase]])) {
+    for (auto &[column, key] : touchedIn(row)) {
       auto [it, fresh] = lives.insert({{key, table[row * kColumns + kMicroBatch]}, {row, row}});
       it->second.second = row;
     }
@@ -193,7 +195,7 @@ void RankProgram::placeSlots(int64_t firstByte) {
   };
   std::map<Key, Slots> pools;
   for (int64_t row = 0; row < numRows(); ++row) {
-    auto uses = touched(caseList[table[row * kColumns + kCase]]);
+    ArrayRef<std::pair<unsigned, Key>> uses = touchedIn(row);
     int64_t microBatch = table[row * kColumns + kMicroBatch];
     for (auto &[column, key] : uses) {
       Slots &slots = pools[key];
@@ -220,7 +222,7 @@ void RankProgram::placeSlots(int64_t firstByte) {
     end += slots.count * values.slotBytes(key.first, key.second);
   }
   for (int64_t row = 0; row < numRows(); ++row)
-    for (auto &[column, key] : touched(caseList[table[row * kColumns + kCase]])) {
+    for (auto &[column, key] : touchedIn(row)) {
       int64_t &entry = table[row * kColumns + column];
       entry = pools[key].base + entry * values.slotBytes(key.first, key.second);
     }

@@ -18,6 +18,7 @@
 #define COLO_CONVERSION_BUILDSTEP_RANKPROGRAM_H
 
 #include "StepBuilder.h"
+#include <tuple>
 
 namespace colo {
 
@@ -70,8 +71,8 @@ public:
     enum Kind { Act, GroupStart, GroupEnd } what;
     schedule::ActionKind kind;
     int64_t stage; ///< virtual
-    bool operator==(const Case &other) const {
-      return what == other.what && kind == other.kind && stage == other.stage;
+    bool operator<(const Case &other) const {
+      return std::tie(what, kind, stage) < std::tie(other.what, other.kind, other.stage);
     }
   };
   /// Columns of a row: case, micro-batch, whether it is the stage's last gradient of a run, and for each pool the byte
@@ -99,7 +100,6 @@ private:
   void addRow(const Case &which, int64_t microBatch, bool last);
   /// The pools that a case touches: column and pool. Where the neighbour runs on this rank too, its pool.
   llvm::SmallVector<std::pair<unsigned, Key>> touched(const Case &which) const;
-  bool names(mlir::func::FuncOp func, llvm::StringRef attr, Pool pool, int64_t stage) const;
   Key keyOf(Pool pool, int64_t stage) const;
   void placeSlots(int64_t firstByte);
 
@@ -109,6 +109,7 @@ private:
   int64_t rank, end = 0;
   std::vector<int64_t> table;
   std::vector<Case> caseList;
+  std::map<Case, int64_t> caseNumbers;
 };
 
 } // namespace colo

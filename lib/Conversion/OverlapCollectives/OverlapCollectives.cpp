@@ -31,14 +31,9 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-static bool isView(Operation *op) {
-  return isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp, dist::AllSliceOp, dist::PartOp>(op);
-}
+static bool isView(Operation *op) { return isa_and_nonnull<ViewOpInterface>(op); }
 
-static bool isTransfer(Operation *op) {
-  return isa_and_nonnull<dist::AllGatherOp, dist::AllReduceOp, dist::ReduceScatterOp, dist::AllToAllOp, dist::PermuteOp,
-                         dist::BroadcastOp, dist::ReduceOp>(op);
-}
+static bool isTransfer(Operation *op) { return isa_and_nonnull<dist::CollectiveOpInterface>(op); }
 
 static bool isWork(Operation *op) { return isa<rt::LaunchOp, EinsumOp, dist::LoopOp>(op); }
 
@@ -52,7 +47,7 @@ static bool isBarrier(Operation *op) {
 }
 
 /// The first op of the block that reads a result; null if none does.
-static Operation *firstUser(Operation *op) {
+static Operation *findFirstUser(Operation *op) {
   Operation *first = nullptr;
   for (Operation *user : op->getUsers())
     if (!first || user->isBeforeInBlock(first))
@@ -60,11 +55,31 @@ static Operation *firstUser(Operation *op) {
   return first;
 }
 
+namespace {
+/// First users, each looked for once until one of the op's users moves.
+class FirstUsers {
+public:
+  Operation *of(Operation *op) {
+    auto [it, fresh] = known.try_emplace(op);
+    if (fresh)
+      it->second = findFirstUser(op);
+    return it->second;
+  }
+  void moved(Operation *user) {
+    for (Value operand : user->getOperands())
+      known.erase(operand.getDefiningOp());
+  }
+
+private:
+  llvm::DenseMap<Operation *, Operation *> known;
+};
+} // namespace
+
 /// Views stand before their first user, so that the users of what they view are those that read it.
 static void sinkViews(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
     if (isView(&op))
-      if (Operation *user = firstUser(&op))
+      if (Operation *user = findFirstUser(&op))
         op.moveBefore(user);
 }
 
@@ -89,42 +104,44 @@ static void delayGradients(Block &block) {
 }
 
 /// Whether `op` is the first work that needs the result of a collective.
-static bool isWaitingWork(Operation *op) {
+static bool isWaitingWork(Operation *op, FirstUsers &firstUsers) {
   if (isTransfer(op) || isView(op))
     return false;
   auto isFirst = [&](Value operand) {
     // Through views, which stand before their first user.
-    while (isView(operand.getDefiningOp()) && firstUser(operand.getDefiningOp()) == op)
+    while (isView(operand.getDefiningOp()) && firstUsers.of(operand.getDefiningOp()) == op)
       operand = operand.getDefiningOp()->getOperand(0);
     Operation *maker = operand.getDefiningOp();
     if (!isTransfer(maker))
       return false;
-    Operation *first = firstUser(maker);
-    while (isView(first) && firstUser(first))
-      first = firstUser(first);
+    Operation *first = firstUsers.of(maker);
+    while (isView(first) && firstUsers.of(first))
+      first = firstUsers.of(first);
     return first == op;
   };
   return llvm::any_of(op->getOperands(), isFirst);
 }
 
 /// Moves a collective, with the views that only it reads, as far up as it may.
-static void startEarly(Operation *transfer) {
-  SmallVector<Operation *> moved{transfer};
-  auto isNeeded = [&](Operation *op) {
-    return llvm::any_of(moved, [&](Operation *member) {
-      return llvm::any_of(member->getOperands(), [&](Value v) { return v.getDefiningOp() == op; });
-    });
+static void startEarly(Operation *transfer, FirstUsers &firstUsers) {
+  SmallVector<Operation *> moved;
+  llvm::SmallPtrSet<Operation *, 8> needed;
+  auto take = [&](Operation *op) {
+    moved.push_back(op);
+    for (Value operand : op->getOperands())
+      needed.insert(operand.getDefiningOp());
   };
+  take(transfer);
   Operation *before = transfer;
   for (Operation *op = transfer->getPrevNode(); op; op = op->getPrevNode()) {
-    if (isNeeded(op)) {
+    if (needed.contains(op)) {
       // What the previous hop brings is passed on when its flight is over; earlier, the flight would end before its
       // work.
       if (isTransfer(op))
         return;
       if (!isView(op) || !op->hasOneUse())
         break;
-      moved.push_back(op);
+      take(op);
       continue;
     }
     if (isBarrier(op))
@@ -132,18 +149,20 @@ static void startEarly(Operation *transfer) {
     // Only work is worth passing: other collectives keep their order.
     if (isWork(op))
       before = op;
-    if (isWaitingWork(op))
+    if (isWaitingWork(op, firstUsers))
       break;
   }
   if (before == transfer)
     return;
-  for (Operation *op : llvm::reverse(moved))
+  for (Operation *op : llvm::reverse(moved)) {
     op->moveBefore(before);
+    firstUsers.moved(op);
+  }
 }
 
 /// A collective runs beside work if there is some before the first op that needs it.
 static void waitLate(Operation *transfer) {
-  Operation *first = firstUser(transfer), *end = transfer->getNextNode();
+  Operation *first = findFirstUser(transfer), *end = transfer->getNextNode();
   bool hasWork = false;
   for (; end != first && !isBarrier(end); end = end->getNextNode())
     hasWork |= isWork(end);
@@ -174,8 +193,9 @@ private:
     for (Operation &op : block)
       if (isTransfer(&op))
         transfers.push_back(&op);
+    FirstUsers firstUsers;
     for (Operation *transfer : transfers)
-      startEarly(transfer);
+      startEarly(transfer, firstUsers);
     for (Operation *transfer : transfers)
       waitLate(transfer);
   }

@@ -335,7 +335,6 @@ Value Stager::valueIn(Value value, int64_t stage) {
   if (!fresh)
     return it->second;
   Operation *op = value.getDefiningOp();
-  Value result = value;
   if (isPortable(value)) {
     IRMapping mapping;
     for (Value operand : op->getOperands())
@@ -343,8 +342,12 @@ Value Stager::valueIn(Value value, int64_t stage) {
     Operation *clone = atStart(stage).clone(*op, mapping);
     if (isa<ParamRefOp>(op))
       clone->setAttr(kStageAttr, builder.getI64IntegerAttr(stage));
-    result = clone->getResult(0);
-  } else if (stages.lookup(op) != stage) {
+    for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
+      known[{from, stage}] = to;
+    return known[{value, stage}];
+  }
+  Value result = value;
+  if (stages.lookup(op) != stage) {
     Value before = valueIn(value, stage - 1);
     result = atStart(stage).create<EnterOp>(value.getLoc(), value.getType(), before, stage - 1, stage,
                                             /*backward=*/false);
