@@ -41,16 +41,6 @@ LogicalResult GpuKernelEmitter::emit() {
   return emitRows();
 }
 
-/// The kernel without a body, for launches.
-static func::FuncOp declare(func::FuncOp kernel, llvm::ArrayRef<Type> types) {
-  OpBuilder builder(kernel);
-  auto declaration =
-      builder.create<func::FuncOp>(kernel.getLoc(), kernel.getName(), builder.getFunctionType(types, {}));
-  declaration.setPrivate();
-  declaration->setAttr(rt::kKernelAttr, builder.getUnitAttr());
-  return declaration;
-}
-
 LogicalResult GpuKernelEmitter::run() {
   if (failed(readSignature()))
     return failure();
@@ -59,7 +49,7 @@ LogicalResult GpuKernelEmitter::run() {
   bindArguments(gpu->body());
   if (failed(collect()) || failed(emit()))
     return failure();
-  func::FuncOp declaration = declare(kernel, types);
+  func::FuncOp declaration = declareKernel(kernel, types);
   kernel.erase();
   return gpu->finish(declaration, threads, blocks);
 }
@@ -82,7 +72,8 @@ static LogicalResult lowerStepKernel(func::FuncOp kernel, gpu::GPUModuleOp modul
     launch.setExtent((rows + rowsPerBlock - 1) / rowsPerBlock);
   }
   auto twin = module.lookupSymbol<gpu::GPUFuncOp>(kernel.getName());
-  func::FuncOp declaration = declare(kernel, twin.getArgumentTypes().take_front(twin.getFunctionType().getNumInputs()));
+  func::FuncOp declaration =
+      declareKernel(kernel, twin.getArgumentTypes().take_front(twin.getFunctionType().getNumInputs()));
   for (StringRef name : {rt::kExtentAttr, rt::kGrainAttr, rt::kThreadsAttr})
     declaration->setAttr(name, kernel->getAttr(name));
   kernel.erase();

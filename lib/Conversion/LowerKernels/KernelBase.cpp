@@ -37,6 +37,15 @@ static LogicalResult layoutOf(func::FuncOp kernel, ArrayAttr layouts, size_t pos
   return success();
 }
 
+func::FuncOp colo::declareKernel(func::FuncOp kernel, llvm::ArrayRef<Type> types) {
+  OpBuilder builder(kernel);
+  auto declaration =
+      builder.create<func::FuncOp>(kernel.getLoc(), kernel.getName(), builder.getFunctionType(types, {}));
+  declaration.setPrivate();
+  declaration->setAttr(rt::kKernelAttr, builder.getUnitAttr());
+  return declaration;
+}
+
 LogicalResult KernelBase::readSignature() {
   auto layouts = kernel->getAttrOfType<ArrayAttr>(rt::kLayoutsAttr);
   auto adds = kernel->getAttrOfType<ArrayAttr>(rt::kAccumulateAttr);

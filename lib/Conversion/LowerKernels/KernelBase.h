@@ -30,6 +30,9 @@ struct Place {
   bool accumulate = false;
 };
 
+/// Before the kernel, one of its name that takes flat memory and has no body.
+mlir::func::FuncOp declareKernel(mlir::func::FuncOp kernel, llvm::ArrayRef<mlir::Type> types);
+
 class KernelBase {
 protected:
   explicit KernelBase(mlir::func::FuncOp kernel) : kernel(kernel), builder(kernel.getContext()) {}

@@ -39,10 +39,7 @@ void KernelEmitter::createFunction() {
   llvm::SmallVector<Type> types = flatTypes();
   size_t count = types.size();
   types.append(2, builder.getIndexType());
-  builder.setInsertionPoint(kernel);
-  lowered = builder.create<func::FuncOp>(kernel.getLoc(), kernel.getName(), builder.getFunctionType(types, {}));
-  lowered.setPrivate();
-  lowered->setAttr(rt::kKernelAttr, builder.getUnitAttr());
+  lowered = declareKernel(kernel, types);
   // Destinations never overlap operands; operands that overlap each other are only read.
   for (auto [i, type] : llvm::enumerate(types))
     if (isa<MemRefType>(type))
