@@ -100,7 +100,8 @@ int64_t placeAmongStages(StringRef name, int64_t stage) {
 PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh &mesh, int64_t pipeline,
                                      int64_t replicas, int64_t times) {
   int64_t payload = rt::bytesOf(op.getPayload());
-  PlannedCollective use{op->getName().stripDialect().str(), describe(op->getLoc()), {}, {}, times, payload};
+  PlannedCollective use{
+      op->getName().stripDialect().str(), describe(op->getLoc()), phaseOf(op->getLoc()), {}, {}, times, payload};
   ArrayAttr axes = op.getAxes();
   auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
   if (stages)

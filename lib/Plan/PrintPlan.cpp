@@ -43,15 +43,15 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   if (plan.collectives.empty())
     os << "  none\n";
   else
-    os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14} {5,11}  {6}\n", "kind", "axes", "times", "payload",
-                        "bytes sent", "messages", "source");
+    os << llvm::formatv("  {0,-15} {1,-12} {2,-9} {3,8} {4,14} {5,14} {6,11}  {7}\n", "kind", "axes", "phase", "times",
+                        "payload", "bytes sent", "messages", "source");
   for (const PlannedCollective &use : plan.collectives)
     if (use.perStep)
-      os << llvm::formatv("  {0,-15} {1,-12} {2,8} {3,14} {4,14} {5,11}  {6}\n", use.kind, join(use.axes), use.perStep,
-                          use.payload, most(use.sentPerStep(), &Traffic::bytes),
+      os << llvm::formatv("  {0,-15} {1,-12} {2,-9} {3,8} {4,14} {5,14} {6,11}  {7}\n", use.kind, join(use.axes),
+                          nameOf(use.phase), use.perStep, use.payload, most(use.sentPerStep(), &Traffic::bytes),
                           most(use.sentPerStep(), &Traffic::messages), use.source);
   for (const AxesTotal &total : plan.totals)
-    os << llvm::formatv("  {0,-51} {1,14} {2,11}\n", "total over " + join(total.axes),
+    os << llvm::formatv("  {0,-61} {1,14} {2,11}\n", "total over " + join(total.axes),
                         most(total.sent, &Traffic::bytes), most(total.sent, &Traffic::messages));
 }
 
@@ -104,6 +104,7 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
         json.object([&] {
           json.attribute("kind", use.kind);
           json.attribute("axes", join(use.axes));
+          json.attribute("phase", nameOf(use.phase));
           json.attribute("executions_per_step", use.perStep);
           json.attribute("rounds", use.rounds);
           json.attribute("payload", use.payload);

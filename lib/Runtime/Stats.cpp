@@ -32,6 +32,7 @@ static Json sitesOf(const Rank &rank, CommCounter &total) {
     site["site"] = known ? static_cast<int64_t>(i) : -1;
     site["kind"] = known ? rank.program().sites[i].kind : "";
     site["source"] = known ? rank.program().sites[i].source : "";
+    site["phase"] = known ? rank.program().sites[i].phase : "";
     int32_t comm = known ? rank.program().sites[i].comm : -1;
     site["comm"] = comm >= 0 && comm < rank.program().commCount ? rank.program().comms[comm].name : "";
     site["calls"] = counter.calls;

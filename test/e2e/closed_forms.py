@@ -5,7 +5,8 @@ the linears qkv [h, 3h], proj [h, h], fc [h, 4h], proj [4h, h]. Sizes count elem
 forms and sets them beside those of the papers; the rule of counting is there too.
 
 A form lists collectives by what they must do: `Costs` adds up what they send, over all ranks of the world, for each list
-of axes, and the elements that one rank keeps. It knows nothing of the compiler.
+of axes in the forward pass, the backward pass and the end of the step, and the elements that one rank keeps. What backward
+gathers or computes again is backward. A form knows nothing of the compiler.
 """
 
 import math
@@ -34,22 +35,13 @@ INNER_VECTORS = [3, 4]
 OUTER_VECTORS = [1] * 6
 
 
-class Costs:
-    """Bytes and messages that leave all ranks of a world in a step, by axes; elements in the buffers of one rank."""
+class Sent:
+    """Bytes and messages that leave all ranks of a world in one phase of a step, by axes."""
 
-    def __init__(self, mesh, replicas, element=4):
-        self.sizes = dict(mesh, dp=replicas)
-        self.tensor_axes = tuple(mesh)
-        self.world = math.prod(self.sizes.values())
+    def __init__(self, sizes, element):
+        self.sizes = sizes
         self.element = element
         self.totals = {}
-        self.parameters = 0  # elements of the flat buffer
-        self.saved = 0  # elements that layers keep for their backward
-
-    def in_buffer(self, counts):
-        """Each value starts at a multiple of 64 bytes; the gaps count."""
-        unit = 64 // self.element
-        return sum(-(-count // unit) * unit for count in counts)
 
     def group(self, axes):
         return math.prod(self.sizes[axis] for axis in axes)
@@ -57,7 +49,7 @@ class Costs:
     def _add(self, axes, group_elements, group_messages, times, element=None):
         if self.group(axes) == 1 or not times:
             return
-        groups = self.world // self.group(axes)
+        groups = math.prod(self.sizes.values()) // self.group(axes)
         sent, messages = self.totals.get(",".join(axes), (0, 0))
         self.totals[",".join(axes)] = (
             sent + times * groups * group_elements * (element or self.element),
@@ -88,6 +80,42 @@ class Costs:
         """`movers` ranks of a group send what they hold."""
         self._add(axes, movers * part, movers, times)
 
+    def exchange(self, part, times):
+        """Parts [{col},{row}] become [{row},{col}]: all but the diagonal of the square send theirs. On four ranks an
+        exchange over rows of what is still to be scattered over columns sends as much, at most one part a rank."""
+        q = self.sizes["row"]
+        if q == 2:
+            self.all_to_all(("row",), q * part, times)
+        else:
+            self.permute(("row", "col"), part, q * q - q, times)
+
+
+class Costs:
+    """What all ranks of a world send in each phase of a step; elements in the buffers of one rank."""
+
+    def __init__(self, mesh, replicas, element=4):
+        self.sizes = dict(mesh, dp=replicas)
+        self.tensor_axes = tuple(mesh)
+        self.element = element
+        self.forward, self.backward, self.update = (Sent(self.sizes, element) for _ in range(3))
+        self.parameters = 0  # elements of the flat buffer
+        self.saved = 0  # elements that layers keep for their backward
+
+    @property
+    def both(self):
+        """The passes of a micro-batch."""
+        return self.forward, self.backward
+
+    def totals(self):
+        """(bytes, messages) by phase and axes."""
+        phases = {"forward": self.forward, "backward": self.backward, "update": self.update}
+        return {(name, axes): sent for name, phase in phases.items() for axes, sent in phase.totals.items()}
+
+    def in_buffer(self, counts):
+        """Each value starts at a multiple of 64 bytes; the gaps count."""
+        unit = 64 // self.element
+        return sum(-(-count // unit) * unit for count in counts)
+
 
 class Reduced(typing.NamedTuple):
     """Gradients summed alike over `axes` and all replicas, once a step: elements on one rank of each parameter before
@@ -109,28 +137,27 @@ def reduce_gradients(costs, shape, classes):
             elements = costs.in_buffer(parameters)
             costs.parameters += times * elements
             if elements:
-                costs.all_reduce((*axes, "dp"), elements, times)
+                costs.update.all_reduce((*axes, "dp"), elements, times)
 
 
 def reduce_scalars(costs, token_axes, micro):
     """The loss of each micro-batch, the denominator and the metric of the step, the squared norm of the gradient."""
-    costs.all_reduce(token_axes, 1, micro)
-    costs.all_reduce(("dp",), 1, element=8)
-    costs.all_reduce(("dp",), 1, element=8)
-    costs.all_reduce(costs.tensor_axes, 1, element=8)
+    costs.forward.all_reduce(token_axes, 1, micro)
+    costs.update.all_reduce(("dp",), 1, 2, element=8)
+    costs.update.all_reduce(costs.tensor_axes, 1, element=8)
 
 
 def reduce_loss(costs, axes, tokens, micro):
     """Cross-entropy over a cut vocabulary: the maximum, then the sum of exponentials with the target's logit."""
-    costs.all_reduce(axes, tokens, micro)
-    costs.all_reduce(axes, 2 * tokens, micro)
+    costs.forward.all_reduce(axes, tokens, micro)
+    costs.forward.all_reduce(axes, 2 * tokens, micro)
 
 
 def reduce_norms(costs, axes, tokens, shape):
     """Norms over cut features, two a layer and one at the end: mean, then centred square; backward two sums at once."""
     norms = (2 * shape.layers + 1) * shape.micro
-    costs.all_reduce(axes, tokens, 2 * norms)
-    costs.all_reduce(axes, 2 * tokens, norms)
+    costs.forward.all_reduce(axes, tokens, 2 * norms)
+    costs.backward.all_reduce(axes, 2 * tokens, norms)
 
 
 def save_layers(costs, s, outer, inner, tokens):
@@ -161,14 +188,15 @@ def attention(costs, kind, part, s):
         # Keys and values go round. Backward queries, gradients and two statistics of each row and head do, and then
         # gradients of queries; or, where that is no less, keys and values again, and then their gradients.
         statistics = part * s.heads // s.hidden
-        costs.ring_hop(("sp",), 2 * part, hops * executions)
+        costs.forward.ring_hop(("sp",), 2 * part, hops * executions)
         rows, keys = (2 * part + 2 * statistics, part), (2 * part, 2 * part)
         for message in rows if sum(rows) < sum(keys) else keys:
-            costs.ring_hop(("sp",), message, hops * executions)
+            costs.backward.ring_hop(("sp",), message, hops * executions)
     else:
         # Forward q, k and v as one, and the result. Backward the result's gradient and those of q, k and v.
-        costs.all_to_all(("sp",), 3 * part, executions)
-        costs.all_to_all(("sp",), part, 5 * executions)
+        costs.forward.all_to_all(("sp",), 3 * part, executions)
+        costs.forward.all_to_all(("sp",), part, executions)
+        costs.backward.all_to_all(("sp",), part, 4 * executions)
 
 
 def one_d(costs, s, sequence_parallel=False, kind=None):
@@ -177,9 +205,11 @@ def one_d(costs, s, sequence_parallel=False, kind=None):
     tokens = s.tokens // parts
     if sequence_parallel:
         # Each all-reduce is a scatter and a gather; the input of qkv and fc is gathered again for the weight gradient.
-        costs.all_gather(("tp",), tokens * h, s.micro * (10 * s.layers + 4))
+        costs.forward.all_gather(("tp",), tokens * h, s.micro * (4 * s.layers + 2))
+        costs.backward.all_gather(("tp",), tokens * h, s.micro * (6 * s.layers + 2))
     else:
-        costs.all_reduce(("tp",), tokens * h, s.micro * (4 * s.layers + 2))
+        for phase in costs.both:
+            phase.all_reduce(("tp",), tokens * h, s.micro * (2 * s.layers + 1))
     reduce_loss(costs, ("tp",), tokens, s.micro)
     if kind:
         attention(costs, kind, tokens * h // t, s)
@@ -224,15 +254,17 @@ def grid(costs, s):
         for k, n in LINEARS:
             # Forward input (or result, whichever has fewer features) and weight move. Backward both gradients do,
             # and operands move again; the gradient of proj's result serves input and weight in the same rounds.
-            moves = 3 if k <= n else 2
-            costs.all_gather(col, tokens * min(k, n) * h // q, moves * s.layers * s.micro)
-            costs.all_gather(row, k * n * h * h // q, 3 * s.layers * s.micro)
-        # The head keeps its result: input and table move forward and again backward, and so do their gradients.
-        costs.all_gather(col, tokens * h // q, 3 * s.micro)
-        costs.all_gather(row, vocab * h // q, 3 * s.micro)
-        # The lookup scatters the batch over col, then row and col change places; its gradient goes back.
-        costs.reduce_scatter(col, tokens * h // q, 2 * s.micro)
-        exchange(costs, tokens * h // (q * q), 2 * s.micro)
+            features, weight, executions = min(k, n) * h, k * n * h * h, s.layers * s.micro
+            for phase, moves, weights in ((costs.forward, 1, 1), (costs.backward, 2 if k <= n else 1, 2)):
+                phase.all_gather(col, tokens * features // q, moves * executions)
+                phase.all_gather(row, weight // q, weights * executions)
+        for phase, times in zip(costs.both, (1, 2)):
+            # The head keeps its result: input and table move forward and again backward, and so do their gradients.
+            phase.all_gather(col, tokens * h // q, times * s.micro)
+            phase.all_gather(row, vocab * h // q, times * s.micro)
+            # The lookup scatters the batch over col, then row and col change places; its gradient goes back.
+            phase.reduce_scatter(col, tokens * h // q, s.micro)
+            phase.exchange(tokens * h // (q * q), s.micro)
         reduce_norms(costs, col, tokens // q, s)
         reduce_loss(costs, col, tokens // q, s.micro)
     cut = [k * n * h * h // (q * q) for k, n in LINEARS]
@@ -250,16 +282,6 @@ def grid(costs, s):
     save_layers(costs, s, d * q * q, d * q * q, d * q)
 
 
-def exchange(costs, part, times):
-    """Parts [{col},{row}] become [{row},{col}]: all but the diagonal of the square send theirs. On four ranks an exchange
-    over rows of what is still to be scattered over columns sends as much, at most one part a rank."""
-    q = costs.sizes["row"]
-    if q == 2:
-        costs.all_to_all(("row",), q * part, times)
-    else:
-        costs.permute(("row", "col"), part, q * q - q, times)
-
-
 def cube(costs, s):
     l, h = costs.sizes["in"], s.hidden
     face, vocab = l * l, padded(s.vocab, l * l)
@@ -269,13 +291,15 @@ def cube(costs, s):
         gathered, scattered = roles[index % 2], roles[1 - index % 2]
         # Forward the input is gathered, backward again, and its gradient scattered; the result's sums are scattered,
         # and its gradient gathered. The weight is gathered twice and its gradient scattered.
-        costs.all_gather(gathered, s.tokens * k * h // face, 3 * executions)
-        costs.all_gather(scattered, s.tokens * n * h // face, 2 * executions)
-        costs.all_gather(("wt",), k * n * h * h // face, 3 * executions)
+        for phase, times in zip(costs.both, (1, 2)):
+            phase.all_gather(gathered, s.tokens * k * h // face, times * executions)
+            phase.all_gather(scattered, s.tokens * n * h // face, executions)
+            phase.all_gather(("wt",), k * n * h * h // face, times * executions)
     # Lookup and head: one gathered table for both, a gradient of it from each.
-    costs.all_gather(("in",), s.tokens * h // face, 4 * s.micro)
-    costs.all_gather(("out",), s.tokens * vocab // face, 2 * s.micro)
-    costs.all_gather(("wt",), vocab * h // face, 3 * s.micro)
+    for phase, times in zip(costs.both, (1, 2)):
+        phase.all_gather(("in",), s.tokens * h // face, 2 * s.micro)
+        phase.all_gather(("out",), s.tokens * vocab // face, s.micro)
+        phase.all_gather(("wt",), vocab * h // face, times * s.micro)
     reduce_norms(costs, ("out",), s.tokens // face, s)
     reduce_loss(costs, ("in",), s.tokens // face, s.micro)
     cut = [k * n * h * h // l**3 for k, n in LINEARS]

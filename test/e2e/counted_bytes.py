@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What ranks send in one step of GPT-2 equals the closed forms of closed_forms.py, and site by site and rank by rank what
---plan said, in bytes and messages, nothing left out. So do the parameters and saved activations that a rank holds; its
+"""What ranks send in one step of GPT-2 equals the closed forms of closed_forms.py, forward, backward and at the end of the
+step, and site by site and rank by rank what --plan said, in bytes and messages, nothing left out. So do the parameters and saved activations that a rank holds; its
 peak memory is within 1% of the plan."""
 
 import math
@@ -121,7 +121,7 @@ def check(arguments, layout, index):
         raise Failure("\n".join(differences[:5]))
     costs = closed_forms.Costs(layout.mesh, layout.replicas)
     layout.form(costs, shape)
-    counted = planned.counted_by_axes(plan, stats)
+    counted = planned.counted_by_phase(plan, stats)
     memory = plan["memory"]
     for what, elements in (("parameters", costs.parameters), ("saved", costs.saved)):
         if memory[what] != elements * costs.element:
@@ -129,10 +129,11 @@ def check(arguments, layout, index):
     for rank in stats["per_rank"]:
         if abs(rank["high_water_bytes"] - memory["total"]) > 0.01 * memory["total"]:
             raise Failure(f"rank {rank['rank']} held {rank['high_water_bytes']} bytes, planned {memory['total']}")
-    for axes in sorted({*costs.totals, *counted}):
-        if costs.totals.get(axes, (0, 0)) != tuple(counted.get(axes, (0, 0))):
-            raise Failure(f"over {axes} {tuple(counted.get(axes, (0, 0)))} bytes and messages were counted, the form gives "
-                          f"{costs.totals.get(axes, (0, 0))}")
+    form = costs.totals()
+    for phase, axes in sorted({*form, *counted}):
+        wanted, got = form.get((phase, axes), (0, 0)), tuple(counted.get((phase, axes), (0, 0)))
+        if wanted != got:
+            raise Failure(f"{phase} over {axes} {got} bytes and messages were counted, the form gives {wanted}")
 
 
 def cells(arguments):

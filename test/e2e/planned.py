@@ -77,6 +77,8 @@ def differences(plan, stats):
         if len(rank["sites"]) != len(plan["collectives"]):
             found.append(f"{len(rank['sites'])} sites counted, {len(plan['collectives'])} planned")
         for site, planned in zip(rank["sites"], plan["collectives"]):
+            if site["phase"] != planned["phase"]:
+                found.append(f"{planned['source']} is planned {planned['phase']}, counted {site['phase']}")
             wanted = planned_at(planned, plan, rank["replica"], rank["coordinates"])
             counted = Traffic(site["bytes"], site["messages"])
             if counted != Traffic(wanted.bytes * steps, wanted.messages * steps):
@@ -85,11 +87,11 @@ def differences(plan, stats):
     return found
 
 
-def counted_by_axes(plan, stats):
-    """What all ranks together sent over each list of axes, lists over which nothing was sent left out."""
+def counted_by_phase(plan, stats):
+    """What all ranks together sent in each phase over each list of axes, what nothing was sent over left out."""
     sums = {}
     for rank in stats["per_rank"]:
         for site, planned in zip(rank["sites"], plan["collectives"], strict=True):
-            axes = planned["axes"]
-            sums[axes] = sums.get(axes, Traffic()) + Traffic(site["bytes"], site["messages"])
-    return {axes: traffic for axes, traffic in sums.items() if traffic.messages}
+            place = site["phase"], planned["axes"]
+            sums[place] = sums.get(place, Traffic()) + Traffic(site["bytes"], site["messages"])
+    return {place: traffic for place, traffic in sums.items() if traffic.messages}

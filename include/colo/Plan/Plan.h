@@ -16,6 +16,7 @@
 #ifndef COLO_PLAN_PLAN_H
 #define COLO_PLAN_PLAN_H
 
+#include "colo/Dialect/Colo/StepPhase.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
@@ -34,8 +35,9 @@ namespace colo {
 
 /// One place in the program that communicates.
 struct PlannedCollective {
-  std::string kind;                 ///< all_reduce, …
-  std::string source;               ///< "GPT2.h.attn.proj gpt2.colo:12:9"
+  std::string kind;   ///< all_reduce, …
+  std::string source; ///< "GPT2.h.attn.proj gpt2.colo:12:9"
+  StepPhase phase;
   std::vector<std::string> axes;    ///< "pp" or "pp:0:3" first if over stages, tensor axes, "dp" last if over replicas
   std::optional<GroupTraffic> sent; ///< in `rounds` executions; nothing where an unknown number of replicas decides
   int64_t perStep;                  ///< executions; 0 where only evaluation gets

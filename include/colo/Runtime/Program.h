@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 2
+#define COLO_ABI_VERSION 3
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
 /* Element types. Sizes in bytes: 4, 8, 4, 8, 1. */
@@ -143,6 +143,7 @@ typedef struct {
 typedef struct {
   const char *kind;   /* "all_reduce" ... */
   const char *source; /* the model's op, file, line */
+  const char *phase;  /* "forward", "backward", "update" */
   int32_t comm;
   int64_t bytes;
   int64_t perStep; /* executions per step */

@@ -27,10 +27,10 @@ template <typename T> struct Named {
   T fields{};
 };
 
-/// One place that communicates: a kind of collective and its place in the source, the index of its communicator, the
-/// bytes of its buffer, its executions in a step.
+/// One place that communicates: a kind of collective, its place in the source and in a step, the index of its
+/// communicator, the bytes of its buffer, its executions in a step.
 struct SiteTable {
-  std::string kind, source;
+  std::string kind, source, phase;
   int32_t comm = -1;
   int64_t bytes = 0, perStep = 0;
 };

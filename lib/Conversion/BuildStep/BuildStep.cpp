@@ -143,7 +143,7 @@ void StepBuilder::startReductions(func::FuncOp func, RankLayout &layout) {
   for (rt::GradientsReadyOp mark : marks) {
     layout.reduced.push_back(coveredSpan(mark));
     b.setInsertionPoint(mark);
-    loc = mark.getLoc();
+    loc = inPhase(mark.getLoc(), StepPhase::Update);
     auto guard = b.create<scf::IfOp>(loc, last);
     guard->setAttr(rt::kLastMicroBatchAttr, b.getUnitAttr());
     b.setInsertionPointToStart(guard.thenBlock());

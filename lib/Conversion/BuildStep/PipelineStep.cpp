@@ -161,7 +161,7 @@ void StepBuilder::buildTransfer(const RankProgram &program, ActionKind kind, int
   int64_t peer = problem.rankOf(activation == sends ? stage + 1 : stage - 1);
   Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
   IntegerAttr own = b.getI64IntegerAttr(problem.rankOf(stage));
-  name(activation ? "activation" : "gradient");
+  name(activation ? "activation" : "gradient", activation ? StepPhase::Forward : StepPhase::Backward);
   const PipelineValues &values = program.pipelineValues();
   auto all = b.getDenseI64ArrayAttr(llvm::to_vector(llvm::seq<int64_t>(0, ranks.size())));
   for (int64_t number : values.numbersIn(pool, stage)) {

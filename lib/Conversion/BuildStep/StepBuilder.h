@@ -17,6 +17,7 @@
 #include "StepKernels.h"
 #include "colo/Conversion/Mesh.h"
 #include "colo/Dialect/Colo/ColoDialect.h"
+#include "colo/Dialect/Colo/StepPhase.h"
 #include "colo/Dialect/Pipe/PipeDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -115,7 +116,9 @@ private:
                      llvm::ArrayRef<mlir::Value> row);
 
   /// Names what is built from now on in traces, counters and errors.
-  void name(llvm::StringRef what) { loc = mlir::NameLoc::get(b.getStringAttr(what)); }
+  void name(llvm::StringRef what, StepPhase phase = StepPhase::Update) {
+    loc = inPhase(mlir::NameLoc::get(b.getStringAttr(what)), phase);
+  }
   mlir::Value index(int64_t value) { return b.create<mlir::arith::ConstantIndexOp>(loc, value); }
   mlir::Value real(double value) { return b.create<mlir::arith::ConstantOp>(loc, b.getF64FloatAttr(value)); }
   mlir::Value buffer(llvm::StringRef name, mlir::MemRefType type, int64_t input = 0) {

@@ -218,7 +218,7 @@ void TableCollector::collectSites(const Plan &plan) {
                            stages ? stages.asArrayRef() : ArrayRef<int64_t>());
     op.setCommAttr(builder.getI64IntegerAttr(comm));
     op.setSiteAttr(builder.getI64IntegerAttr(tables.sites.size()));
-    tables.sites.push_back({use.kind, use.source, comm, use.most, use.perStep});
+    tables.sites.push_back({use.kind, use.source, nameOf(use.phase).str(), comm, use.most, use.perStep});
   }
 }
 

@@ -22,7 +22,7 @@ using Data = ConstantData;
 static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32 &&
               sizeof(ColoStage) == 16);
 static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 224);
-static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 40);
+static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 48);
 static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 416);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
@@ -84,8 +84,8 @@ static Data inputRow(const Named<ColoInput> &input, ConstantModule &constants) {
 }
 
 static Data siteRow(const SiteTable &site, ConstantModule &constants) {
-  return Data::structure({constants.string(site.kind), constants.string(site.source), Data::i32(site.comm),
-                          Data::i64(site.bytes), Data::i64(site.perStep)});
+  return Data::structure({constants.string(site.kind), constants.string(site.source), constants.string(site.phase),
+                          Data::i32(site.comm), Data::i64(site.bytes), Data::i64(site.perStep)});
 }
 
 static Data optimizer(const ColoOptimizer &o) {

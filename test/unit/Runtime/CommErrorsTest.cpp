@@ -21,8 +21,8 @@ namespace {
 
 /// Sets the calling thread's site for messages and counters.
 struct AtSite {
-  ColoSite sites[2] = {{"all_reduce", "GPT2.wte gpt2.colo:12:9", 0, 0, 1},
-                       {"all_gather", "GPT2.head gpt2.colo:20:5", 0, 0, 1}};
+  ColoSite sites[2] = {{"all_reduce", "GPT2.wte gpt2.colo:12:9", "forward", 0, 0, 1},
+                       {"all_gather", "GPT2.head gpt2.colo:20:5", "forward", 0, 0, 1}};
   CommCounter counters[3];
   int64_t site;
   CommCaller caller;

@@ -199,9 +199,9 @@ RegressionProgram::RegressionProgram(const RegressionShape &shape, Fault fault) 
   inputs[0] = {"x", shape.dtype, 2, {shape.micro, features}, 0, INT64_MIN};
   inputs[1] = {"target", COLO_I32, 1, {shape.micro}, classes, -100};
   metrics[0] = {"loss"};
-  sites[0] = {"all_reduce", "count regression.colo:9:1", 0, -1, 1};
-  sites[1] = {"all_reduce", "loss regression.colo:9:1", 1, -1, 1};
-  sites[2] = {"all_reduce", "gradients of Regression.fc regression.colo:3:5", 0, -1, 1};
+  sites[0] = {"all_reduce", "count regression.colo:9:1", "update", 0, -1, 1};
+  sites[1] = {"all_reduce", "loss regression.colo:9:1", "update", 1, -1, 1};
+  sites[2] = {"all_reduce", "gradients of Regression.fc regression.colo:3:5", "update", 0, -1, 1};
   program.abi = COLO_ABI_VERSION;
   program.model = "Regression";
   program.build = "test";

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Differentiate.h"
+#include "colo/Dialect/Colo/StepPhase.h"
 #include "colo/Dialect/Colo/TensorBuilder.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -72,6 +73,9 @@ LogicalResult Differentiator::runOnEntry(Value loss) {
   sweep.addContribution(loss, b.constant(loss, 1.0), loss.getLoc());
   if (failed(sweep.run()))
     return failure();
+  for (Operation &op : block.without_terminator())
+    if (!sweep.forwardOps.contains(&op))
+      op.setLoc(inPhase(op.getLoc(), StepPhase::Backward));
   removeDeadOps(entry, symbols);
   return success();
 }

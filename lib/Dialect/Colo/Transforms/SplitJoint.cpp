@@ -13,6 +13,7 @@
 
 #include "Differentiate.h"
 #include "colo/Dialect/Colo/Hints.h"
+#include "colo/Dialect/Colo/StepPhase.h"
 #include "colo/Dialect/Colo/TensorBuilder.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -253,6 +254,8 @@ void Splitter::buildBackward(Derivative &derivative) {
     returned.push_back(mapping.lookup(gradient));
   }
   builder.create<func::ReturnOp>(original.getLoc(), returned);
+  for (Operation &op : *body)
+    op.setLoc(inPhase(op.getLoc(), StepPhase::Backward));
   derivative.backward = func;
 }
 

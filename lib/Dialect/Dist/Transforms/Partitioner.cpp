@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Partitioner.h"
+#include "colo/Dialect/Colo/StepPhase.h"
 
 using namespace mlir;
 using namespace colo;
@@ -302,7 +303,7 @@ LogicalResult Partitioner::settleGradients() {
 }
 
 /// A reshard stands right before its first user: gathered values are large and
-/// live no longer than they must.
+/// live no longer than they must. It belongs to that user's phase.
 void Partitioner::sinkReshards() {
   SmallVector<ReshardOp> reshards;
   module.walk([&](ReshardOp op) { reshards.push_back(op); });
@@ -311,9 +312,11 @@ void Partitioner::sinkReshards() {
     for (Operation *user : op->getUsers())
       if (!first || user->isBeforeInBlock(first))
         first = user;
-    if (first)
-      op->moveBefore(first);
-    else
+    if (!first) {
       op->erase();
+      continue;
+    }
+    op->moveBefore(first);
+    op->setLoc(inPhase(op->getLoc(), phaseOf(first->getLoc())));
   }
 }
