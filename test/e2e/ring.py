@@ -4,7 +4,8 @@
 In f64, with dropout: GPT-2 (causal, rows go round backward), Llama (causal, keys go round) and BERT (full, with padding masks, keys of
 other ranks are masked too) on six and seven ranks, once with --algorithm=loop and once with reference, which gathers. Then GPT-2
 of 512 positions on one rank, where rows are four blocks of 128, and on eight, where a turn's halves of 32 rows are whole; and of
-2560 on one and on five, where each turn's halves are two blocks. Losses and
+2560 on one and on five, where each turn's halves are two blocks. Last, rows that no block divides: BERT of 143 positions on one rank,
+where zeros fill the second block, and on eleven, where 13 rows are whole; GPT-2 of 1506 on one and on three, whose halves are of 251 rows. Losses and
 parameters agree to 1e-10; whether hops run beside work changes no bit.
 """
 
@@ -27,6 +28,8 @@ CASES = [
     ("bert", f"{SMALL}, heads=4, layers=2", *((6, "sequence", algorithm) for algorithm in ("loop", "reference"))),
     ("gpt2", "vocab=60, seq=512, hidden=12, heads=3, layers=1, drop=0.1", (1, "none", "loop"), (8, "sequence", "loop")),
     ("gpt2", "vocab=60, seq=2560, hidden=6, heads=1, layers=1, drop=0.1", (1, "none", "loop"), (5, "sequence", "loop")),
+    ("bert", "vocab=60, seq=143, hidden=12, heads=3, layers=1, drop=0.1", (1, "none", "loop"), (11, "sequence", "loop")),
+    ("gpt2", "vocab=60, seq=1506, hidden=6, heads=1, layers=1, drop=0.1", (1, "none", "loop"), (3, "sequence", "loop")),
 ]
 
 

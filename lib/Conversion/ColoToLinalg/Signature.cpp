@@ -161,7 +161,7 @@ Value KernelSignature::position(OpBuilder &builder, Location loc, ArrayAttr posi
     Value round = argument(scalars.round(part.getAs<IntegerAttr>("loop").getInt()));
     Value before = builder.create<arith::MulIOp>(loc, round, builder.create<arith::ConstantIndexOp>(loc, local));
     index = builder.create<arith::AddIOp>(loc, index, before);
-    local *= part.getAs<IntegerAttr>("count").getInt();
+    local = part.getAs<IntegerAttr>("of").getInt();
   }
   llvm::SmallVector<Value, 2> firsts = blockPositions(builder, loc, positions, dim, local);
   int64_t size = local / static_cast<int64_t>(firsts.size());

@@ -202,7 +202,8 @@ def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {
   let description = [{
     Samples need nothing of each other: a round takes as many as have at most `scores` scores together, so that a target with
     caches finds them there (0: all at once). Scores of all rows at once would need memory that grows with rows times keys: a
-    block has at most `rows` rows, the most that divide all; attention of which no such block has 16 rows stays whole.
+    block has at most `rows` rows, the most that divide all; where that is less than 16, blocks are as few and as small as hold
+    all, and zeros follow the rows.
 
     In: the local program, attention whole. Out: the same with loops (`dist.loop`), in which gradients over blocks of rows are
     decomposed; `part` in positions says that samples or rows are those of the round. Errors: none.

@@ -15,8 +15,13 @@
 // those of key and value add to them in place, for which the op is decomposed
 // here.
 //
+// Where no block of useful size divides the rows, zeros follow them. Such a row
+// gives something that nobody reads, and its gradient, zero, adds zero to those
+// of keys and values.
+//
 //===----------------------------------------------------------------------===//
 
+#include "Blocks.h"
 #include "colo/Dialect/Colo/TensorBuilder.h"
 #include "colo/Dialect/Dist/Passes.h"
 #include "mlir/IR/IRMapping.h"
@@ -34,29 +39,65 @@ using namespace colo::dist;
 /// The dim of samples in all operands and in scores; that of rows in q, k, v, in statistics, and in scores.
 static constexpr int64_t kSamplesDim = 0, kSequenceDim = 1, kStatisticsDim = 2, kScoreRowsDim = 2;
 
-/// Blocks with fewer rows are not worth a round: the whole is kept.
+/// Blocks with fewer rows are not worth a round: rather a few rows more.
 static constexpr int64_t kFewestRows = 16;
 
-/// The largest number up to `limit` that divides `count`.
-static int64_t largestDivisor(int64_t count, int64_t limit) {
-  int64_t size = std::min(count, limit);
-  while (count % size != 0)
-    --size;
-  return size;
-}
+namespace {
+/// Blocks of equal size along a dim; the last may have elements that are not there.
+struct Blocks {
+  int64_t all, size, count;
+
+  /// The largest size up to `limit` that divides all.
+  static Blocks thatDivide(int64_t all, int64_t limit) {
+    int64_t size = std::min(all, limit);
+    while (all % size != 0)
+      --size;
+    return {all, size, all / size};
+  }
+  /// Rows: where no size worth a round divides them, as many blocks as the limit asks for, with the fewest rows too
+  /// many.
+  static Blocks ofRows(int64_t all, int64_t limit) {
+    Blocks even = thatDivide(all, limit);
+    if (even.size >= std::min(all, kFewestRows))
+      return even;
+    int64_t count = llvm::divideCeil(all, limit);
+    return {all, static_cast<int64_t>(llvm::divideCeil(all, count)), count};
+  }
+  int64_t padded() const { return size * count; }
+};
+} // namespace
 
 namespace {
 /// What the loops of the two ops have in common: `blocks` rounds of `size` along `scoresDim` of the scores.
 class BlockLoop {
 public:
-  BlockLoop(Operation *op, int64_t scoresDim, int64_t size, int64_t blocks)
-      : op(op), builder(op), scoresDim(scoresDim), size(size), blocks(blocks) {}
+  BlockLoop(Operation *op, int64_t scoresDim, Blocks blocks)
+      : op(op), builder(op), scoresDim(scoresDim), blocks(blocks) {}
 
-  LoopOp create(ValueRange carried, TypeRange assembled, ArrayRef<int64_t> dims) {
+  /// `assembled`: results that have all rows, along `dims`.
+  LoopOp create(ValueRange carried, ValueRange assembled, ArrayRef<int64_t> dims) {
     read.insert(op->operand_begin(), op->operand_end());
-    loop = builder.create<LoopOp>(op->getLoc(), blocks, carried, read.getArrayRef(), assembled, dims);
+    SmallVector<Type> types;
+    for (auto [value, dim] : llvm::zip(assembled, dims))
+      types.push_back(withSize(value, dim, blocks.padded()));
+    loop = builder.create<LoopOp>(op->getLoc(), blocks.count, carried, read.getArrayRef(), types, dims);
     builder.setInsertionPointToEnd(&loop.block());
     return loop;
+  }
+
+  /// Zeros after the rows of an operand, before the loop is created.
+  void pad(OpOperand &operand, int64_t dim) {
+    Value value = operand.get();
+    if (blocks.padded() == blocks.all || !value)
+      return;
+    SmallVector<int64_t> zeros(TensorBuilder::shapeOf(value).size(), 0), ones(zeros.size(), 1);
+    operand.set(builder.create<PadOp>(op->getLoc(), withSize(value, dim, blocks.padded()), value, zeros, ones));
+  }
+
+  /// The rows that are there of an assembled result.
+  Value trim(Value value, int64_t dim) {
+    builder.setInsertionPoint(op);
+    return sliceDim(builder, value, dim, 0, blocks.all);
   }
 
   /// The body's name for an operand of the op.
@@ -71,10 +112,7 @@ public:
   Value block(Value operand, int64_t dim) {
     if (!operand)
       return operand;
-    SmallVector<int64_t> shape(TensorBuilder::shapeOf(operand));
-    shape[dim] = size;
-    return builder.create<PartOp>(op->getLoc(), withShape(operand.getType(), shape), inside(operand), loop.round(), dim,
-                                  0);
+    return builder.create<PartOp>(op->getLoc(), ofRound(operand, dim), inside(operand), loop.round(), dim, 0);
   }
 
   /// Positions of scores of the block. Rounds of loops around are one level further out than before.
@@ -86,21 +124,29 @@ public:
         entry = deeper(cast<DictionaryAttr>(all[dim]));
       else
         for (StringRef name : {"global", "padded"})
-          entry.set(name, builder.getI64IntegerAttr(size));
+          entry.set(name, builder.getI64IntegerAttr(static_cast<int64_t>(dim) == scoresDim ? blocks.all : size));
       if (!all)
         entry.set("axes", builder.getArrayAttr({}));
       if (static_cast<int64_t>(dim) == scoresDim)
-        entry.set("part", builder.getDictionaryAttr({builder.getNamedAttr("count", builder.getI64IntegerAttr(blocks)),
-                                                     builder.getNamedAttr("loop", builder.getI64IntegerAttr(0))}));
+        entry.set("part",
+                  builder.getDictionaryAttr({builder.getNamedAttr("loop", builder.getI64IntegerAttr(0)),
+                                             builder.getNamedAttr("of", builder.getI64IntegerAttr(blocks.all))}));
       dims.push_back(entry.getDictionary(builder.getContext()));
     }
     return builder.getArrayAttr(dims);
   }
 
   OpBuilder &getBuilder() { return builder; }
-  int64_t getSize() const { return size; }
+  /// The type of a round's block of a value.
+  RankedTensorType ofRound(Value value, int64_t dim) const { return withSize(value, dim, blocks.size); }
 
 private:
+  static RankedTensorType withSize(Value value, int64_t dim, int64_t size) {
+    SmallVector<int64_t> shape(TensorBuilder::shapeOf(value));
+    shape[dim] = size;
+    return cast<RankedTensorType>(withShape(value.getType(), shape));
+  }
+
   NamedAttrList deeper(DictionaryAttr entry) {
     NamedAttrList result(entry);
     for (NamedAttribute named : entry)
@@ -115,7 +161,8 @@ private:
 
   Operation *op;
   OpBuilder builder;
-  int64_t scoresDim, size, blocks;
+  int64_t scoresDim;
+  Blocks blocks;
   llvm::SetVector<Value> read; ///< the op's operands
   LoopOp loop;
 };
@@ -127,9 +174,9 @@ template <typename Op> SmallVector<int64_t> scoreSizes(Op op) {
 }
 
 /// Samples need nothing of each other: rounds give their parts of every result.
-template <typename Op> ValueRange overSamples(Op op, BlockLoop samples) {
+template <typename Op> SmallVector<Value> overSamples(Op op, BlockLoop samples) {
   SmallVector<int64_t> dims(op->getNumResults(), kSamplesDim);
-  LoopOp loop = samples.create({}, op->getResultTypes(), dims);
+  LoopOp loop = samples.create({}, op->getResults(), dims);
   OpBuilder &builder = samples.getBuilder();
   IRMapping map;
   for (Value operand : op->getOperands())
@@ -137,17 +184,15 @@ template <typename Op> ValueRange overSamples(Op op, BlockLoop samples) {
       map.map(operand, samples.block(operand, kSamplesDim));
   auto part = cast<Op>(builder.clone(*op, map));
   part.setPositionsAttr(samples.positions(op.getPositionsAttr(), scoreSizes(op)));
-  for (Value result : part->getResults()) {
-    SmallVector<int64_t> shape(TensorBuilder::shapeOf(result));
-    shape[kSamplesDim] = samples.getSize();
-    result.setType(withShape(result.getType(), shape));
-  }
+  for (Value result : part->getResults())
+    result.setType(samples.ofRound(result, kSamplesDim));
   builder.create<YieldOp>(op.getLoc(), part->getResults());
   return loop.getResults();
 }
 
-ValueRange expand(AttentionOp op, BlockLoop rows) {
-  LoopOp loop = rows.create({}, op->getResultTypes(), {kSequenceDim, kStatisticsDim});
+SmallVector<Value> expand(AttentionOp op, BlockLoop rows) {
+  rows.pad(op.getQueryMutable(), kSequenceDim);
+  LoopOp loop = rows.create({}, op->getResults(), {kSequenceDim, kStatisticsDim});
   OpBuilder &builder = rows.getBuilder();
   Value query = rows.block(op.getQuery(), kSequenceDim);
   SmallVector<int64_t> sizes = scoreSizes(op), shape(TensorBuilder::shapeOf(query));
@@ -157,7 +202,7 @@ ValueRange expand(AttentionOp op, BlockLoop rows) {
       rows.inside(op.getValue()), rows.inside(op.getMask()), op.getScaleAttr(), op.getCausalAttr(), op.getDropoutAttr(),
       op.getIdAttr(), rows.positions(op.getPositionsAttr(), sizes));
   builder.create<YieldOp>(op.getLoc(), block->getResults());
-  return loop.getResults();
+  return {rows.trim(loop.getResult(0), kSequenceDim), rows.trim(loop.getResult(1), kStatisticsDim)};
 }
 
 /// The sum of `sum` and `value`, in place where a product makes the value.
@@ -170,9 +215,14 @@ Value addTo(OpBuilder &builder, Value sum, Value value) {
 }
 
 SmallVector<Value> expand(AttentionGradOp op, BlockLoop rows) {
+  for (OpOperand *operand : {&op.getQueryMutable(), &op.getGradientMutable()})
+    rows.pad(*operand, kSequenceDim);
+  rows.pad(op.getLseMutable(), kStatisticsDim);
+  for (OpOperand &delta : op.getDeltaMutable())
+    rows.pad(delta, kStatisticsDim);
   TensorBuilder outside(rows.getBuilder(), op.getLoc());
   Value starts[] = {outside.zeros(op.getDkey().getType()), outside.zeros(op.getDvalue().getType())};
-  LoopOp loop = rows.create(starts, op.getDquery().getType(), {kSequenceDim});
+  LoopOp loop = rows.create(starts, op.getDquery(), {kSequenceDim});
   OpBuilder &builder = rows.getBuilder();
   Value query = rows.block(op.getQuery(), kSequenceDim);
   auto block = builder.create<AttentionGradOp>(
@@ -186,7 +236,7 @@ SmallVector<Value> expand(AttentionGradOp op, BlockLoop rows) {
   Value dkey = addTo(builder, loop.carriedArguments()[0], made[1]);
   Value dvalue = addTo(builder, loop.carriedArguments()[1], made[2]);
   builder.create<YieldOp>(op.getLoc(), ValueRange{dkey, dvalue, made[0]});
-  return {loop.getResult(2), loop.getResult(0), loop.getResult(1)};
+  return {rows.trim(loop.getResult(2), kSequenceDim), loop.getResult(0), loop.getResult(1)};
 }
 
 struct BlockAttentionPass : public dist::impl::BlockAttentionPassBase<BlockAttentionPass> {
@@ -199,10 +249,10 @@ struct BlockAttentionPass : public dist::impl::BlockAttentionPassBase<BlockAtten
       else
         cutSamples(cast<AttentionGradOp>(op));
     for (Operation *op : attentions()) {
-      int64_t all = TensorBuilder::shapeOf(op->getOperand(0))[kSequenceDim], size = largestDivisor(all, rows);
-      if (size == all || size < kFewestRows)
+      Blocks blocks = Blocks::ofRows(TensorBuilder::shapeOf(op->getOperand(0))[kSequenceDim], rows);
+      if (blocks.count == 1)
         continue;
-      BlockLoop loop(op, kScoreRowsDim, size, all / size);
+      BlockLoop loop(op, kScoreRowsDim, blocks);
       if (auto forward = dyn_cast<AttentionOp>(op))
         op->replaceAllUsesWith(expand(forward, loop));
       else
@@ -226,10 +276,10 @@ private:
       return;
     SmallVector<int64_t> sizes = scoreSizes(op);
     int64_t sample = sizes[1] * std::min<int64_t>(sizes[2], rows) * sizes[3];
-    int64_t size = largestDivisor(sizes[0], std::max<int64_t>(1, scores / sample));
-    if (size == sizes[0])
+    Blocks blocks = Blocks::thatDivide(sizes[0], std::max<int64_t>(1, scores / sample));
+    if (blocks.count == 1)
       return;
-    op->replaceAllUsesWith(overSamples(op, BlockLoop(op, kSamplesDim, size, sizes[0] / size)));
+    op->replaceAllUsesWith(overSamples(op, BlockLoop(op, kSamplesDim, blocks)));
     op->erase();
   }
 };
