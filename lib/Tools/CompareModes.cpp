@@ -30,7 +30,7 @@ ModeComparison::ModeComparison(MLIRContext &context, const ParallelConfig &confi
 
 /// The same rows of the global batch in as many micro-batches, on other ranks.
 ModeRow ModeComparison::compare(const dist::ShardingOptions &group) {
-  ModeRow row{group, config.worldSize / group.size, {}, {}};
+  ModeRow row{group, config.worldSize / (group.size * group.sequenceSize), {}, {}};
   if (globalRows % (row.replicas * microBatches)) {
     row.reason = llvm::formatv("the global batch of {0} rows is no multiple of {1} replicas x {2} micro-batches",
                                globalRows, row.replicas, microBatches);
@@ -38,7 +38,6 @@ ModeRow ModeComparison::compare(const dist::ShardingOptions &group) {
   }
   ParallelConfig changed = config;
   setTensorGroup(changed, group);
-  changed.sequenceSize.value = 1;
   changed.pipeline.value = 1;
   changed.data.value = row.replicas;
   changed.batchSize.value = globalRows / row.replicas;
@@ -86,18 +85,19 @@ void ModeComparison::printText(llvm::raw_ostream &os) const {
   os << llvm::formatv("one step on {0} ranks: {1} rows, {2} micro-batches a replica\n"
                       "memory in MiB, bytes and messages of the rank that sends most, flop of one rank\n",
                       config.worldSize.value, globalRows, microBatches);
-  constexpr const char *line = "{0,-21} {1,6} {2,6} {3,11} {4,11} {5,11} {6,11} {7,9} {8,11} {9,14} {10,10} {11,10}\n";
-  os << llvm::formatv(line, "tensor mode", "size", "data", "parameters", "gradients", "optimizer", "workspace",
-                      "inputs", "total", "bytes sent", "messages", "flop");
+  constexpr const char *line =
+      "{0,-29} {1,6} {2,8} {3,6} {4,11} {5,11} {6,11} {7,11} {8,9} {9,11} {10,14} {11,10} {12,10}\n";
+  os << llvm::formatv(line, "tensor mode", "size", "sequence", "data", "parameters", "gradients", "optimizer",
+                      "workspace", "inputs", "total", "bytes sent", "messages", "flop");
   for (const ModeRow &row : rows) {
     if (!row.plan)
       continue;
     const Plan &plan = *row.plan;
     Traffic sent = plan.mostSent();
-    os << llvm::formatv(line, dist::describe(row.group), row.group.size, row.replicas, mebibytes(plan.parameters),
-                        mebibytes(plan.gradients), mebibytes(plan.optimizerState), mebibytes(plan.workspace),
-                        mebibytes(plan.inputs), mebibytes(plan.total()), sent.bytes, sent.messages,
-                        llvm::formatv("{0:e3}", static_cast<double>(plan.flops)).str());
+    os << llvm::formatv(line, dist::describe(row.group), row.group.size, row.group.sequenceSize, row.replicas,
+                        mebibytes(plan.parameters), mebibytes(plan.gradients), mebibytes(plan.optimizerState),
+                        mebibytes(plan.workspace), mebibytes(plan.inputs), mebibytes(plan.total()), sent.bytes,
+                        sent.messages, llvm::formatv("{0:e3}", static_cast<double>(plan.flops)).str());
   }
   bool isFirst = true;
   for (const ModeRow &row : rows) {
@@ -106,8 +106,10 @@ void ModeComparison::printText(llvm::raw_ostream &os) const {
     if (isFirst)
       os << "not legal for this model and batch\n";
     isFirst = false;
-    os << llvm::formatv("  {0} size={1} data={2}: {3}\n", dist::describe(row.group), row.group.size, row.replicas,
-                        row.reason);
+    std::string sequence =
+        row.group.sequenceSize > 1 ? llvm::formatv(" sequence={0}", row.group.sequenceSize).str() : "";
+    os << llvm::formatv("  {0} size={1}{2} data={3}: {4}\n", dist::describe(row.group), row.group.size, sequence,
+                        row.replicas, row.reason);
   }
 }
 
@@ -132,6 +134,8 @@ void ModeComparison::printJSON(llvm::raw_ostream &os) const {
           json.attribute("size", row.group.size);
           json.attribute("depth", row.group.depth);
           json.attribute("sequence_parallel", row.group.sequenceParallel);
+          json.attribute("sequence_mode", row.group.sequenceMode);
+          json.attribute("sequence_size", row.group.sequenceSize);
           json.attribute("data", row.replicas);
           if (row.plan)
             printPlanned(json, *row.plan);

@@ -10,11 +10,22 @@ import planned
 
 WORLD = 8
 MICRO = 2
-# model, sizes, rows of the whole world, and the groups that are legal: (mode, size, depth, sequence_parallel)
+
+
+def beside(kind, groups):
+    """Groups of 1d with a sequence beside them: (size, sequence_parallel, parts of the sequence)."""
+    return [("1d", size, 1, parallel, kind, parts) for size, parallel, parts in groups]
+
+
+# model, sizes, rows of the whole world, and the groups that are legal: (mode, size, depth, sequence_parallel), where a
+# sequence is beside it its mode and size too.
 EVERYWHERE = [("none", 1, 1, False)]
+HYBRIDS = [(size, parallel, parts) for size in (2, 4) for parallel in (False, True) for parts in (2, 4) if size * parts <= WORLD]
 CASES = [
     ("gpt2", "dict(vocab=50, seq=24, hidden=72, heads=12, layers=2)", 64, EVERYWHERE + [
         ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True),
+        *beside("ring", HYBRIDS),
+        *beside("ulysses", [(2, False, 2), (2, True, 2)]),
         ("2d", 4, 1, False),
         ("2.5d", 2, 2, False), ("2.5d", 4, 1, False), ("2.5d", 4, 4, False), ("2.5d", 8, 2, False),
         ("2.5d", 8, 8, False),
@@ -26,6 +37,7 @@ CASES = [
     ("mlp", "dict(hidden=72)", 32, EVERYWHERE + [
         ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True), ("1d", 8, 1, False),
         ("1d", 8, 1, True),
+        *(group for kind in ("ring", "ulysses") for group in beside(kind, HYBRIDS)),
         ("2d", 4, 1, False),
         ("2.5d", 2, 2, False), ("2.5d", 4, 1, False), ("2.5d", 4, 4, False), ("2.5d", 8, 2, False),
         ("2.5d", 8, 8, False),
@@ -41,7 +53,15 @@ def tensor_of(row):
         return ""
     text = f"size={row['size']}, mode='{row['mode']}'"
     text += f", depth={row['depth']}" if row["mode"] == "2.5d" else ""
-    return text + (", sequence_parallel=True" if row["sequence_parallel"] else "")
+    text += ", sequence_parallel=True" if row["sequence_parallel"] else ""
+    if row["sequence_size"] > 1:
+        text += f"), sequence=dict(size={row['sequence_size']}, mode='{row['sequence_mode']}'"
+    return text
+
+
+def group_of(row):
+    group = tuple(row[key] for key in ("mode", "size", "depth", "sequence_parallel"))
+    return group + ((row["sequence_mode"], row["sequence_size"]) if row["sequence_size"] > 1 else ())
 
 
 def check_row(arguments, model, sizes, rows, row):
@@ -67,13 +87,13 @@ def check_text(text, table):
     wanted = []
     for row in table["modes"]:
         if "not_legal" not in row:
-            wanted.append([str(row[key]) for key in ("size", "data", "bytes_per_step", "messages_per_step")])
+            wanted.append([str(row[key]) for key in ("size", "sequence_size", "data", "bytes_per_step", "messages_per_step")])
     found = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) > 10 and words[-1].count("e+"):
-            numbers = words[-11:]
-            found.append([numbers[0], numbers[1], numbers[8], numbers[9]])
+        if len(words) > 11 and words[-1].count("e+"):
+            numbers = words[-12:]
+            found.append([*numbers[:3], *numbers[9:11]])
     reasons = sum(": " in line and line.startswith("  ") for line in text.splitlines())
     return found == wanted and len(wanted) + reasons == len(table["modes"])
 
@@ -89,8 +109,7 @@ def main():
         table = planned.read_json([*command, "--compare-modes=json"])
         text = subprocess.run([*command, "--compare-modes"], check=True, capture_output=True, text=True).stdout
         again = subprocess.run([*command, "--compare-modes"], check=True, capture_output=True, text=True).stdout
-        groups = [tuple(row[key] for key in ("mode", "size", "depth", "sequence_parallel"))
-                  for row in table["modes"] if "not_legal" not in row]
+        groups = [group_of(row) for row in table["modes"] if "not_legal" not in row]
         if groups != legal:
             print(f"{model}: legal are {groups}, expected {legal}")
             failures += 1

@@ -167,10 +167,10 @@ Mesh makeMesh(const Policy &policy, bool hasCausalAttention = false);
 /// Two modes at once, each over its own axes; neither fixes products as a whole.
 std::unique_ptr<Policy> composePolicies(std::unique_ptr<Policy> major, std::unique_ptr<Policy> minor);
 
-/// For messages and tables: the mode and what the config says of it besides the size.
+/// For messages and tables: the mode and what the config says of it besides sizes, and of the sequence beside it.
 std::string describe(const ShardingOptions &options);
-/// The tensor groups whose size divides `world`: by mode in the order of the registry, then by size. A group of one
-/// rank is there once, without a mode.
+/// The tensor groups whose size divides `world`: by mode in the order of the registry, those with a sequence beside
+/// them last, then by size. A group of one rank is there once, without a mode.
 std::vector<ShardingOptions> tensorGroups(int64_t world);
 /// For messages: the sizes, at most 16 and rising, that a config may say and with which the axes so named cut a dim of
 /// `size` evenly, other options alike. "tensor sizes of mode '2d' that divide it: 1, 4, 9".

@@ -134,18 +134,36 @@ std::string colo::dist::describe(const ShardingOptions &options) {
   std::string text = options.mode;
   if (const ModeDescription *mode = findMode(options.mode); mode && mode->takesDepth)
     text += " depth=" + std::to_string(options.depth);
-  return text + (options.sequenceParallel ? " sequence_parallel" : "");
+  text += options.sequenceParallel ? " sequence_parallel" : "";
+  return text + (options.sequenceSize > 1 ? ", " + options.sequenceMode : "");
+}
+
+/// Each group with a sequence beside it, as many of them as fit into `world` ranks.
+static std::vector<ShardingOptions> withSequences(llvm::ArrayRef<ShardingOptions> groups, int64_t world) {
+  std::vector<ShardingOptions> result;
+  for (llvm::StringRef sequence : sequenceModeNames())
+    for (ShardingOptions options : groups)
+      for (int64_t parts = 2; parts * options.size <= world; ++parts)
+        if (world % (parts * options.size) == 0) {
+          options.sequenceMode = sequence.str();
+          options.sequenceSize = parts;
+          result.push_back(options);
+        }
+  return result;
 }
 
 std::vector<ShardingOptions> colo::dist::tensorGroups(int64_t world) {
-  std::vector<ShardingOptions> groups;
-  for (const Mode *mode : kModes)
+  std::vector<ShardingOptions> all;
+  for (const Mode *mode : kModes) {
+    std::vector<ShardingOptions> groups;
     for (int64_t size = 1; size <= world; ++size)
-      if (world % size == 0)
-        for (const ShardingOptions &options : groupsOf(mode->description, size))
-          if (size > 1 || mode->description.shape == GroupShape::One)
-            groups.push_back(options);
-  return groups;
+      if (world % size == 0 && (size > 1 || mode->description.shape == GroupShape::One))
+        llvm::append_range(groups, groupsOf(mode->description, size));
+    llvm::append_range(all, groups);
+    if (mode->description.takesSequenceMode)
+      llvm::append_range(all, withSequences(groups, world));
+  }
+  return all;
 }
 
 /// Beyond this no size is tried.
