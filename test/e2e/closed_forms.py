@@ -250,7 +250,16 @@ def grid(costs, s):
     tokens, vocab = s.tokens // d, padded(s.vocab, q)
     col, row = ("col",), ("row",)
     planes = tuple(axis for axis in ("dep",) if d > 1)
-    if q > 1:
+    weights_stay = q > 1 and tokens < h
+    if weights_stay:
+        for index, (k, n) in enumerate(LINEARS):
+            # The input is gathered over one axis and the result scattered over the other; they change places from
+            # linear to linear. Backward the result's gradient is gathered once for both products.
+            gathered, scattered = (row, col) if index % 2 == 0 else (col, row)
+            for phase, times in zip(costs.both, (1, 2)):
+                phase.all_gather(gathered, tokens * k * h // q, times * s.layers * s.micro)
+                phase.reduce_scatter(scattered, tokens * n * h // q, s.layers * s.micro)
+    elif q > 1:
         for k, n in LINEARS:
             # Forward input (or result, whichever has fewer features) and weight move. Backward both gradients do,
             # and operands move again; the gradient of proj's result serves input and weight in the same rounds.
@@ -258,6 +267,7 @@ def grid(costs, s):
             for phase, moves, weights in ((costs.forward, 1, 1), (costs.backward, 2 if k <= n else 1, 2)):
                 phase.all_gather(col, tokens * features // q, moves * executions)
                 phase.all_gather(row, weight // q, weights * executions)
+    if q > 1:
         for phase, times in zip(costs.both, (1, 2)):
             # The head keeps its result: input and table move forward and again backward, and so do their gradients.
             phase.all_gather(col, tokens * h // q, times * s.micro)
@@ -268,15 +278,16 @@ def grid(costs, s):
         reduce_norms(costs, col, tokens // q, s)
         reduce_loss(costs, col, tokens // q, s.micro)
     cut = [k * n * h * h // (q * q) for k, n in LINEARS]
-    vectors = [v * h // q for v in INNER_VECTORS + OUTER_VECTORS]
+    inner, outer = ([v * h // q for v in vectors] for vectors in (INNER_VECTORS, OUTER_VECTORS))
     token_axes = (*planes, *(row if q > 1 else ()))
     if q > 1:
         classes = [
             Reduced(planes, [vocab * h // (q * q)], cut, []),
-            Reduced(token_axes, [s.seq * h // q], vectors, [h // q, h // q]),
+            Reduced(token_axes, [s.seq * h // q], outer if weights_stay else inner + outer, [h // q, h // q]),
+            Reduced((*planes, *col), [], inner if weights_stay else [], []),
         ]
     else:
-        classes = [Reduced(planes, [vocab * h, s.seq * h], cut + vectors, [h, h])]
+        classes = [Reduced(planes, [vocab * h, s.seq * h], cut + inner + outer, [h, h])]
     reduce_gradients(costs, s, classes)
     reduce_scalars(costs, token_axes, s.micro)
     save_layers(costs, s, d * q * q, d * q * q, d * q)

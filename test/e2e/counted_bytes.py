@@ -28,6 +28,7 @@ SHAPES = [closed_forms.Shape(*sizes) for sizes in (  # rows, seq, hidden, heads,
     (24, 36, 60, 12, 1, 72, 1),
     (36, 24, 48, 24, 2, 84, 3),
     (12, 60, 12, 12, 1, 45, 1),
+    (12, 12, 192, 12, 2, 205, 1),
 )]
 
 
@@ -87,13 +88,13 @@ LAYOUTS = [
     [grid(2), grid(2, replicas=2)],
     [grid(3)],
     [grid(4)],
-    [planes(2, 2), planes(3, 2)],
     [planes(3, 1)],
     [cube(2), cube(2, replicas=2)],
     [sequence("sequence", "ring", size) for size in (3, 2, 4)],
     [sequence("ulysses", "ulysses", size) for size in (2, 3, 4)],
     [sequence("ulysses", "ulysses", 2, replicas=2)],
     [one_d_and_sequence(3, 2, "ring"), one_d_and_sequence(2, 3, "ring"), one_d_and_sequence(2, 3, "ulysses")],
+    [planes(2, 2), planes(3, 2)],
     [one_d_and_sequence(2, 2, "ring", True), one_d_and_sequence(2, 2, "ulysses", True)],
 ]
 

@@ -84,6 +84,7 @@ struct ProductUse {
   /// How the operands are held when complete; nullopt if open or cut at no boundary of factors.
   llvm::SmallVector<std::optional<FactorAxes>, 2> operands;
   llvm::function_ref<bool(int factor)> survives; ///< as in ParameterUse
+  bool isTable;                                  ///< whether a lookup of the same function reads rows of the parameter
 
   bool isGradient() const { return operand < 0; }
   bool isInParameter(int factor) const;

@@ -53,6 +53,9 @@ std::optional<ProductPlan> GridPolicy::planProduct(const ProductUse &use) const 
     if (colFactor >= 0)
       append(plan.parameter[colFactor], use.mesh, {"col"});
   }
+  bool isCutTwice = llvm::count_if(plan.parameter, [](const Axes &axes) { return !axes.empty(); }) == 2;
+  if (isCutTwice && weightStays(use))
+    return planAroundWeight(use, std::move(plan), tokens);
   std::optional<int> col = use.mesh.find("col");
   int feature = -1;
   append(plan.work[tokens], use.mesh, {"dep", "row"});
@@ -70,6 +73,40 @@ std::optional<ProductPlan> GridPolicy::planProduct(const ProductUse &use) const 
     feature = resultFeature(use);
   if (feature >= 0)
     append(plan.result[feature], use.mesh, {"col"});
+  return plan;
+}
+
+/// By what one plane multiplies. Alike in all three products of a linear: its rows, and what the weight's dims are made
+/// of.
+bool GridPolicy::weightStays(const ProductUse &use) const {
+  int64_t rows = 1, sides[2] = {1, 1};
+  const TensorFactors &other = use.map.operands[use.operand == 0 ? 1 : 0];
+  for (auto [factor, info] : llvm::enumerate(use.map.factors)) {
+    int index = static_cast<int>(factor);
+    bool isInOther = llvm::any_of(other, [&](const DimFactors &dim) { return llvm::is_contained(dim, index); });
+    (use.isInParameter(index) ? sides[isInOther] : rows) *= info.size;
+  }
+  return q > 1 && !use.isTable && rows / depth < std::min(sides[0], sides[1]);
+}
+
+ProductPlan GridPolicy::planAroundWeight(const ProductUse &use, ProductPlan plan, int tokens) const {
+  append(plan.work[tokens], use.mesh, {"dep"});
+  Axes contracted;
+  int feature = -1;
+  for (auto [factor, axes] : llvm::enumerate(plan.parameter)) {
+    llvm::append_range(plan.work[factor], axes);
+    if (use.map.factors[factor].kind == FactorKind::Sum)
+      llvm::append_range(contracted, axes);
+    else if (!axes.empty())
+      feature = static_cast<int>(factor);
+  }
+  if (use.isGradient())
+    return plan;
+  plan.result.resize(use.map.factors.size());
+  append(plan.result[tokens], use.mesh, {"dep"});
+  llvm::append_range(plan.result[tokens], contracted);
+  if (feature >= 0)
+    llvm::append_range(plan.result[feature], plan.parameter[feature]);
   return plan;
 }
 
@@ -99,10 +136,10 @@ int GridPolicy::resultFeature(const ProductUse &use) const {
 
 std::pair<int, int> GridPolicy::chooseCuts(const ProductUse &use) const {
   const std::optional<FactorAxes> &input = use.operands[use.operand == 0 ? 1 : 0];
-  std::optional<int> col = use.mesh.find("col");
+  std::optional<int> row = use.mesh.find("row"), col = use.mesh.find("col");
   int64_t inputFeatures = 1, outputFeatures = 1;
   int contracted = -1;
-  bool isInputCut = false;
+  bool isInputCut = false, hasChangedPlaces = false;
   for (const DimFactors &dim : use.parameter)
     for (int factor : dim) {
       bool isSum = use.map.factors[factor].kind == FactorKind::Sum;
@@ -110,16 +147,18 @@ std::pair<int, int> GridPolicy::chooseCuts(const ProductUse &use) const {
       if (!isSum)
         continue;
       bool isCutHere = input && col && llvm::is_contained((*input)[factor], *col);
+      bool isCutOverRow = input && row && llvm::is_contained((*input)[factor], *row);
       isInputCut |= isCutHere;
-      if (isCutHere || contracted < 0)
+      hasChangedPlaces |= isCutOverRow;
+      if (isCutHere || isCutOverRow || contracted < 0)
         contracted = factor;
     }
   int output = resultFeature(use);
-  if (isInputCut && inputFeatures > outputFeatures)
+  if (isInputCut && (inputFeatures > outputFeatures || weightStays(use)))
     return {output, contracted};
   // An input that is whole may have any number of features: then the weight is
   // repeated over row, and its gradient summed there.
-  if (!isInputCut && contracted >= 0 && use.size(contracted) % q != 0)
+  if (!isInputCut && !hasChangedPlaces && contracted >= 0 && use.size(contracted) % q != 0)
     contracted = -1;
   return {contracted, output};
 }

@@ -10,14 +10,19 @@
 // depth and row, features over col; a weight [k, n] is cut once over row and
 // once over col and repeated over depth.
 //
-// Of input X, result Y and weight W of a product, the larger of X and Y stays and
-// two move. A weight kept as [k{row}, n{col}] leaves Y in place, one kept as
+// Of input X, result Y and weight W of a product, the largest stays and two move.
+// A weight kept as [k{row}, n{col}] leaves Y in place, one kept as
 // [n{row}, k{col}] leaves X: in both, `col` divides in all three products the
 // factor that the weight has cut over it, while the weight or its gradient
 // travels over `row`.
 //
+// Where W stays, both axes divide in all three products the factors that it has
+// cut over them. X is cut over the axis of k and has its rows cut over the other;
+// Y has it the other way round: the two axes change places from product to
+// product, and after two of them a value is back between layers.
+//
 // The table of a lookup is kept as [V{col}, h{row}], which is the layout in which
-// its transpose is a classifier whose logits stay. It does not move: all ranks of
+// its transpose is a classifier whose logits stay, however few the rows. It does not move: all ranks of
 // a plane look up all of the plane's rows, each in its part of the table.
 //
 //===----------------------------------------------------------------------===//
@@ -46,6 +51,9 @@ private:
   ProductPlan planLookup(const ProductUse &use, int rows, int tokens) const;
   /// Factors of a weight over which `row` and `col` cut it, -1 for none.
   std::pair<int, int> chooseCuts(const ProductUse &use) const;
+  bool weightStays(const ProductUse &use) const;
+  /// A product whose weight is cut as `plan.parameter` says and stays.
+  ProductPlan planAroundWeight(const ProductUse &use, ProductPlan plan, int tokens) const;
   int resultFeature(const ProductUse &use) const;
 
   int64_t q, depth;

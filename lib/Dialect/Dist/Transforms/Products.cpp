@@ -19,6 +19,37 @@ using namespace colo::dist;
 
 static bool has(const TensorFactors &dims, int factor) { return dimOfFactor(dims, factor) >= 0; }
 
+/// The parameter whose gradient a value is, views in between followed.
+static Value parameterOfGradient(Value value) {
+  for (Operation *user : value.getUsers()) {
+    if (auto grad = dyn_cast<GradOp>(user))
+      return grad.getParam();
+    if (isa<TransposeOp, ReshapeOp, ConvertOp>(user))
+      if (Value parameter = parameterOfGradient(user->getResult(0)))
+        return parameter;
+  }
+  return {};
+}
+
+/// Whether a lookup of the same function reads rows of the parameter behind `value`.
+static bool isLookedUp(Value value) {
+  Value parameter = value ? parameterBehind(value) : Value();
+  if (!parameter)
+    return false;
+  auto isSame = [&](Value table) {
+    Value other = parameterBehind(table);
+    auto ref = parameter.getDefiningOp<ParamRefOp>();
+    auto otherRef = other ? other.getDefiningOp<ParamRefOp>() : ParamRefOp();
+    return other == parameter || (ref && otherRef && ref.getParam() == otherRef.getParam());
+  };
+  auto function = parameter.getParentRegion()->getParentOfType<func::FuncOp>();
+  return function
+      .walk([&](EmbeddingOp lookup) {
+        return isSame(lookup.getTable()) ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 /// Settles the parameter behind a view so that the view has `sharding`.
 void Partitioner::keepParameter(Value value, Sharding sharding) {
   Value parameter = parameterBehind(value);
@@ -66,7 +97,8 @@ FailureOr<std::optional<ProductPlan>> Partitioner::planProduct(Operation *op, co
   if (index < 0 && !layout)
     return std::optional<ProductPlan>();
   auto survivesIt = [&](int factor) { return factorSurvives(op, map, factor); };
-  ProductUse use{map, mesh, index >= 0 ? map.operands[index] : map.results[0], index, {}, {}, survivesIt};
+  bool isTable = isLookedUp(index >= 0 ? op->getOperand(index) : parameterOfGradient(op->getResult(0)));
+  ProductUse use{map, mesh, index >= 0 ? map.operands[index] : map.results[0], index, {}, {}, survivesIt, isTable};
   if (layout)
     use.held = factorAxes(*layout, map, use.parameter, mesh);
   for (auto [operand, dims] : llvm::zip(op->getOperands(), map.operands)) {
