@@ -199,6 +199,19 @@ MODELS = {
 MODELS["gpt2-narrow"] = dict(
     MODELS["gpt2"], example="gpt2", layouts=layouts({"sequence": [2, 3, 4]}), sizes=dict(MODELS["gpt2"]["sizes"], hidden=24)
 )
+# Fewer tokens in a micro-batch than features: weights of 2d and 2.5d stay. Those of few key heads do not.
+for name in ("gpt2", "llama"):
+    MODELS[name + "-short"] = dict(MODELS[name], example=name, layouts=GRIDS, sizes=dict(MODELS[name]["sizes"], seq=4))
+# Paths between residual sums with odd numbers of products, with many tokens and with few.
+MODELS["odd"] = dict(
+    source=os.path.join(INPUTS, "odd.colo"),
+    data="text",
+    layouts=layouts({"1d": [2, 3]}) + GRIDS + [LARGE_CUBE],
+    sizes=dict(vocab=50, seq=24, hidden=72, layers=2),
+    exempt=["*bias", "*norm*"],
+    defines=dict(ignore=7),
+)
+MODELS["odd-short"] = dict(MODELS["odd"], layouts=GRIDS, sizes=dict(MODELS["odd"]["sizes"], seq=4))
 OPTIMIZERS = {
     "sgd": "optimizer = dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=0.01)",
     # `exempt`: what the model says of weight decay, or all biases.
