@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SetVector.h"
 #include <numeric>
 
 using namespace mlir;
@@ -98,10 +99,14 @@ int64_t placeAmongStages(StringRef name, int64_t stage) {
 }
 
 PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh &mesh, int64_t pipeline,
-                                     int64_t replicas, int64_t times) {
-  int64_t payload = rt::bytesOf(op.getPayload());
-  PlannedCollective use{
-      op->getName().stripDialect().str(), describe(op->getLoc()), phaseOf(op->getLoc()), {}, {}, times, payload};
+                                     int64_t replicas, std::vector<int64_t> executions) {
+  PlannedCollective use{op->getName().stripDialect().str(),
+                        describe(op->getLoc()),
+                        phaseOf(op->getLoc()),
+                        {},
+                        {},
+                        std::move(executions),
+                        rt::bytesOf(op.getPayload())};
   ArrayAttr axes = op.getAxes();
   auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
   if (stages)
@@ -123,14 +128,23 @@ PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh
 std::vector<AxesTotal> totalsOf(ArrayRef<PlannedCollective> collectives) {
   std::vector<AxesTotal> totals;
   for (const PlannedCollective &use : collectives) {
-    if (!use.perStep)
+    if (!use.perStep())
       continue;
-    std::optional<GroupTraffic> sent = use.sentPerStep();
     auto it = llvm::find_if(totals, [&](const AxesTotal &total) { return total.axes == use.axes; });
-    if (it == totals.end())
-      totals.push_back({use.axes, sent});
-    else if (sent)
-      it->sent = *it->sent + *sent;
+    bool isFirst = it == totals.end();
+    if (isFirst)
+      it = totals.insert(it, {use.axes, {}});
+    if (!use.sent)
+      continue;
+    if (isFirst)
+      it->sent.emplace();
+    for (size_t stage = 0; stage < use.executions.size(); ++stage) {
+      GroupTraffic sent = *use.sentPerStep(static_cast<int64_t>(stage));
+      if (isFirst)
+        it->sent->push_back(std::move(sent));
+      else
+        (*it->sent)[stage] = (*it->sent)[stage] + sent;
+    }
   }
   return totals;
 }
@@ -191,22 +205,15 @@ void colo::walkStep(ModuleOp module, llvm::function_ref<void(Operation *, int64_
   }
 }
 
-std::vector<std::pair<rt::CommunicationOpInterface, int64_t>> colo::collectivesOf(ModuleOp module,
-                                                                                  int64_t microBatches) {
-  std::vector<std::pair<rt::CommunicationOpInterface, int64_t>> uses;
-  llvm::DenseMap<Operation *, size_t> index;
-  auto add = [&](Operation *op, int64_t times) {
-    auto communication = dyn_cast<rt::CommunicationOpInterface>(op);
-    if (!communication)
-      return;
-    auto [it, fresh] = index.insert({op, uses.size()});
-    if (fresh)
-      uses.push_back({communication, 0});
-    uses[it->second].second += times;
+std::vector<rt::CommunicationOpInterface> colo::collectivesOf(ModuleOp module) {
+  llvm::SetVector<Operation *> uses;
+  auto add = [&](Operation *op) {
+    if (isa<rt::CommunicationOpInterface>(op))
+      uses.insert(op);
   };
-  walkStep(module, add, microBatches);
-  module.walk([&](Operation *op) { add(op, 0); });
-  return uses;
+  walkStep(module, [&](Operation *op, int64_t) { add(op); });
+  module.walk(add);
+  return llvm::map_to_vector<0>(uses, [](Operation *op) { return cast<rt::CommunicationOpInterface>(op); });
 }
 
 std::string colo::describe(Location loc) {
@@ -254,6 +261,31 @@ static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
   }
 }
 
+/// One row a pipeline rank, and how often each op of the step runs there.
+static void planStages(ModuleOp module, Plan &plan, llvm::DenseMap<Operation *, std::vector<int64_t>> &executions) {
+  auto perRank = [&](StringRef name) { return module->getAttrOfType<DenseI64ArrayAttr>(name); };
+  DenseI64ArrayAttr elements = perRank("colo.rank_elements"), workspaces = perRank("colo.rank_workspace_bytes"),
+                    saved = perRank("colo.rank_saved_bytes");
+  auto whole = module->getAttrOfType<IntegerAttr>("colo.param_elements");
+  for (auto [rank, row] : llvm::enumerate(plan.pipeline)) {
+    bool known = elements && workspaces && saved && rank < static_cast<size_t>(elements.size());
+    int64_t bytes = whole && whole.getInt() ? plan.parameters / whole.getInt() : 0;
+    row.parameters = known ? elements[rank] * bytes : plan.parameters;
+    row.workspace = known ? workspaces[rank] : plan.workspace;
+    row.saved = known ? saved[rank] : plan.activations;
+    auto count = [&, &row = row, rank = rank](Operation *op, int64_t times) {
+      if (auto gemm = dyn_cast<rt::GemmOp>(op))
+        row.flops += flopsOf(gemm) * times;
+      std::vector<int64_t> &counts = executions[op];
+      counts.resize(plan.pipeline.size());
+      counts[rank] += times;
+    };
+    walkStep(module, count, plan.microBatches, static_cast<int64_t>(rank));
+    plan.flops = std::max(plan.flops, row.flops);
+    plan.activations = std::max(plan.activations, row.saved);
+  }
+}
+
 Plan colo::computePlan(ModuleOp module, int64_t replicas) {
   Plan plan;
   FailureOr<Training> training = Training::of(module);
@@ -267,32 +299,45 @@ Plan colo::computePlan(ModuleOp module, int64_t replicas) {
   plan.microBatches = microBatchesOf(settings, plan.replicas);
   planMemory(module, settings, plan);
   plan.pipeline.resize(settings.pipeline);
-  auto elements = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_elements");
-  auto workspaces = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_workspace_bytes");
-  auto whole = module->getAttrOfType<IntegerAttr>("colo.param_elements");
-  for (auto [rank, row] : llvm::enumerate(plan.pipeline)) {
-    bool known = elements && workspaces && rank < static_cast<size_t>(elements.size());
-    int64_t bytes = whole && whole.getInt() ? plan.parameters / whole.getInt() : 0;
-    row.parameters = known ? elements[rank] * bytes : plan.parameters;
-    row.workspace = known ? workspaces[rank] : plan.workspace;
-    auto addFlops = [&row = row](Operation *op, int64_t times) {
-      if (auto gemm = dyn_cast<rt::GemmOp>(op))
-        row.flops += flopsOf(gemm) * times;
-    };
-    walkStep(module, addFlops, plan.microBatches, static_cast<int64_t>(rank));
-    plan.flops = std::max(plan.flops, row.flops);
+  llvm::DenseMap<Operation *, std::vector<int64_t>> executions;
+  planStages(module, plan, executions);
+  for (rt::CommunicationOpInterface op : collectivesOf(module)) {
+    std::vector<int64_t> &counts = executions[op];
+    counts.resize(plan.pipeline.size());
+    plan.collectives.push_back(describeCollective(op, mesh, settings.pipeline, plan.replicas, counts));
+    if (auto send = dyn_cast<rt::SendOp>(op.getOperation()))
+      plan.pipeline[send.getRank()].transfers =
+          plan.pipeline[send.getRank()].transfers + *plan.collectives.back().mostPerStep();
   }
-  for (auto [op, times] : collectivesOf(module, plan.microBatches))
-    plan.collectives.push_back(describeCollective(op, mesh, settings.pipeline, plan.replicas, times));
   plan.totals = totalsOf(plan.collectives);
   return plan;
+}
+
+int64_t PlannedCollective::perStep() const { return *llvm::max_element(executions); }
+
+std::optional<Traffic> PlannedCollective::mostPerStep() const {
+  return sent ? std::optional(sent->most() * (perStep() / rounds)) : std::nullopt;
+}
+
+std::optional<Traffic> AxesTotal::most() const {
+  if (!sent)
+    return std::nullopt;
+  Traffic most;
+  for (const GroupTraffic &stage : *sent)
+    most = std::max(most, stage.most());
+  return most;
+}
+
+int64_t Plan::totalOf(const PlannedStage &stage) const {
+  int64_t copies = parameters ? (parameters + gradients + optimizerState) / parameters : 0;
+  return stage.parameters * copies + stage.workspace + inputs;
 }
 
 Traffic Plan::sentBy(int64_t rank) const {
   Traffic sum;
   for (const AxesTotal &total : totals)
     if (int64_t member = memberOf(*this, total.axes, rank); total.sent && member >= 0)
-      sum = sum + total.sent->of(member);
+      sum = sum + (*total.sent)[rank / ranks % stages()].of(member);
   return sum;
 }
 

@@ -15,11 +15,21 @@ using namespace colo;
 static std::string join(llvm::ArrayRef<std::string> axes) { return llvm::join(axes, ","); }
 
 /// A number of the rank that sends most in a step.
-static std::string most(const std::optional<GroupTraffic> &sent, int64_t Traffic::*number) {
-  return sent ? std::to_string(sent->most().*number) : "by replicas";
+static std::string most(const std::optional<Traffic> &sent, int64_t Traffic::*number) {
+  return sent ? std::to_string((*sent).*number) : "by replicas";
 }
 
 static std::string mebibytes(int64_t bytes) { return llvm::formatv("{0,12:f2} MiB", bytes / 1048576.0).str(); }
+
+/// What each pipeline rank holds, computes and sends to its neighbours.
+static void printStages(const Plan &plan, llvm::raw_ostream &os) {
+  os << llvm::formatv("pipeline, bytes of one rank\n  {0,4} {1,14} {2,14} {3,14} {4,14} {5,10} {6,14} {7,9}\n", "rank",
+                      "parameters", "workspace", "of it saved", "total", "flop", "transfers", "messages");
+  for (auto [rank, stage] : llvm::enumerate(plan.pipeline))
+    os << llvm::formatv("  {0,4} {1,14} {2,14} {3,14} {4,14} {5,10:e3} {6,14} {7,9}\n", rank, stage.parameters,
+                        stage.workspace, stage.saved, plan.totalOf(stage), static_cast<double>(stage.flops),
+                        stage.transfers.bytes, stage.transfers.messages);
+}
 
 void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   os << "memory of one rank (tensor group of " << plan.ranks << ")\n";
@@ -34,9 +44,7 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   row("inputs", plan.inputs);
   row("total", plan.total());
   if (plan.pipeline.size() > 1)
-    for (auto [rank, stage] : llvm::enumerate(plan.pipeline))
-      os << llvm::formatv("  pipeline rank {0,-4} {1,14} bytes of parameters {2,14} of workspace  {3:e3} flop\n", rank,
-                          stage.parameters, stage.workspace, static_cast<double>(stage.flops));
+    printStages(plan, os);
   os << llvm::formatv("work of one rank and step ({0} micro-batches)\n  products           {1:e3} flop\n",
                       plan.microBatches, static_cast<double>(plan.flops));
   os << "communication of one step, of the rank that sends most\n";
@@ -46,13 +54,13 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
     os << llvm::formatv("  {0,-15} {1,-12} {2,-9} {3,8} {4,14} {5,14} {6,11}  {7}\n", "kind", "axes", "phase", "times",
                         "payload", "bytes sent", "messages", "source");
   for (const PlannedCollective &use : plan.collectives)
-    if (use.perStep)
+    if (use.perStep())
       os << llvm::formatv("  {0,-15} {1,-12} {2,-9} {3,8} {4,14} {5,14} {6,11}  {7}\n", use.kind, join(use.axes),
-                          nameOf(use.phase), use.perStep, use.payload, most(use.sentPerStep(), &Traffic::bytes),
-                          most(use.sentPerStep(), &Traffic::messages), use.source);
+                          nameOf(use.phase), use.perStep(), use.payload, most(use.mostPerStep(), &Traffic::bytes),
+                          most(use.mostPerStep(), &Traffic::messages), use.source);
   for (const AxesTotal &total : plan.totals)
     os << llvm::formatv("  {0,-61} {1,14} {2,11}\n", "total over " + join(total.axes),
-                        most(total.sent, &Traffic::bytes), most(total.sent, &Traffic::messages));
+                        most(total.most(), &Traffic::bytes), most(total.most(), &Traffic::messages));
 }
 
 /// Runs of members in their order: [members, bytes, messages], each of `rounds` executions.
@@ -69,9 +77,35 @@ static void printSent(llvm::json::OStream &json, const std::optional<GroupTraffi
   });
 }
 
-static void printMost(llvm::json::OStream &json, const std::optional<GroupTraffic> &sent) {
-  json.attribute("bytes_per_step", sent ? sent->most().bytes : -1);
-  json.attribute("messages_per_step", sent ? sent->most().messages : -1);
+static void printMost(llvm::json::OStream &json, const std::optional<Traffic> &most) {
+  json.attribute("bytes_per_step", most ? most->bytes : -1);
+  json.attribute("messages_per_step", most ? most->messages : -1);
+}
+
+static void printStagesJSON(const Plan &plan, llvm::json::OStream &json) {
+  json.attributeArray("pipeline", [&] {
+    for (const PlannedStage &stage : plan.pipeline)
+      json.object([&] {
+        json.attribute("parameters", stage.parameters);
+        json.attribute("workspace", stage.workspace);
+        json.attribute("saved", stage.saved);
+        json.attribute("total", plan.totalOf(stage));
+        json.attribute("flops", stage.flops);
+        json.attribute("transfer_bytes", stage.transfers.bytes);
+        json.attribute("transfer_messages", stage.transfers.messages);
+      });
+  });
+}
+
+/// Of the pipeline rank that executes it most, and of each where there are several.
+static void printExecutions(llvm::json::OStream &json, const PlannedCollective &use) {
+  json.attribute("executions_per_step", use.perStep());
+  if (use.executions.size() == 1)
+    return;
+  json.attributeArray("executions_by_stage", [&] {
+    for (int64_t count : use.executions)
+      json.value(count);
+  });
 }
 
 void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
@@ -99,16 +133,17 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
     json.attribute("micro_batches", plan.microBatches);
     printMemoryJSON(plan, json);
     json.attribute("flops", plan.flops);
+    printStagesJSON(plan, json);
     json.attributeArray("collectives", [&] {
       for (const PlannedCollective &use : plan.collectives)
         json.object([&] {
           json.attribute("kind", use.kind);
           json.attribute("axes", join(use.axes));
           json.attribute("phase", nameOf(use.phase));
-          json.attribute("executions_per_step", use.perStep);
+          printExecutions(json, use);
           json.attribute("rounds", use.rounds);
           json.attribute("payload", use.payload);
-          printMost(json, use.sentPerStep());
+          printMost(json, use.mostPerStep());
           printSent(json, use.sent);
           json.attribute("source", use.source);
         });
@@ -117,7 +152,7 @@ void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
       for (const AxesTotal &total : plan.totals)
         json.object([&] {
           json.attribute("axes", join(total.axes));
-          printMost(json, total.sent);
+          printMost(json, total.most());
         });
     });
   });

@@ -42,6 +42,7 @@ Status Rank::setUp() {
   if (Status status = products.prepare(run.program->gemms, run.program->gemmCount); status.failed())
     return status;
   setUpFrame();
+  actionLog.prepare(*run.program, stage(), run.world.microBatches, /*traces=*/false);
   for (const Tensor &tensor : tensorList)
     if (holds(tensor))
       initialize(*run.program, tensor, run.seed, at.axes.data(), shard(tensor, colo.params));
@@ -77,7 +78,7 @@ Status Rank::setUpComms() {
 
 ColoStage Rank::stage() const {
   const ColoProgram &p = *run.program;
-  return p.stages ? p.stages[at.stage] : ColoStage{p.paramElements, p.workspaceBytes};
+  return p.stages ? p.stages[at.stage] : ColoStage{p.paramElements, p.workspaceBytes, 0, 0};
 }
 
 Status Rank::setUpMemory() {

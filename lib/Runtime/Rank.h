@@ -13,6 +13,7 @@
 #ifndef COLO_LIB_RUNTIME_RANK_H
 #define COLO_LIB_RUNTIME_RANK_H
 
+#include "Actions.h"
 #include "colo/Runtime/Arena.h"
 #include "colo/Runtime/Comm.h"
 #include "colo/Runtime/Data.h"
@@ -73,6 +74,7 @@ public:
 
   /// Bytes of the workspace that steps have written, where --stats asked for it.
   bool painted = false;
+  ActionLog actionLog;
 
 private:
   Status setUpComms();

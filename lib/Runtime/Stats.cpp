@@ -66,6 +66,10 @@ static std::string entryOf(const Rank &rank) {
                         {"flops", calls * each}});
   }
   entry["flops"] = flops;
+  if (program.actionCount) {
+    entry["peak_activations"] = rank.actionLog.peak();
+    entry["peak_activations_by_stage"] = rank.actionLog.peaks();
+  }
   Json arena;
   for (int region = 0; region < Arena::RegionCount; ++region)
     arena[Arena::name(region)] = rank.arena().bytes(region);

@@ -75,6 +75,7 @@ Status Rank::trainStep(int64_t step) {
   colo.lr = learningRate(optimizer, step, run.options.steps);
   colo.biasCorrection1 = 1 - std::pow(optimizer.beta1, static_cast<double>(step + 1));
   colo.biasCorrection2 = 1 - std::pow(optimizer.beta2, static_cast<double>(step + 1));
+  actionLog.startStep();
   program().step(&colo);
   drainStreams();
   double seconds = std::chrono::duration<double>(Clock::now() - begin).count();

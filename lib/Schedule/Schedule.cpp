@@ -25,6 +25,19 @@ StringRef colo::schedule::mnemonic(ActionKind kind) {
   return names[static_cast<unsigned>(kind)];
 }
 
+std::optional<ActionKind> colo::schedule::kindOf(StringRef word) {
+  for (unsigned i = 0; i < numActionKinds; ++i)
+    if (mnemonic(static_cast<ActionKind>(i)) == word)
+      return static_cast<ActionKind>(i);
+  return std::nullopt;
+}
+
+int colo::schedule::keptAfter(ActionKind kind) {
+  if (kind == ActionKind::Forward)
+    return 1;
+  return kind == ActionKind::Backward || kind == ActionKind::WeightGradient ? -1 : 0;
+}
+
 std::string Action::text() const {
   std::string text = mnemonic(kind).str() + std::to_string(microBatch);
   if (chunk != 0)

@@ -30,40 +30,50 @@ def read_json(command):
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-def member_of(site, mesh, replica, coordinates):
-    """A rank's place in its group: the replica first, then the coordinates in the order of the site's axes."""
+def member_of(site, plan, replica, stage, coordinates):
+    """A rank's place in its group: the replica first, then the pipeline rank, then the coordinates in the order of the
+    site's axes. "pp:0:3" are pipeline ranks 0 and 3; None if the rank is not in the group."""
     axes = site["axes"].split(",") if site["axes"] else []
     member = replica if "dp" in axes else 0
-    names = list(mesh)
+    names = list(plan["mesh"])
     for axis in axes:
-        if axis != "dp":
-            member = member * mesh[axis] + coordinates[names.index(axis)]
+        if axis.split(":")[0] == "pp":
+            stages = [int(number) for number in axis.split(":")[1:]] or list(range(len(plan["pipeline"])))
+            if stage not in stages:
+                return None
+            member = member * len(stages) + stages.index(stage)
+        elif axis != "dp":
+            member = member * plan["mesh"][axis] + coordinates[names.index(axis)]
     return member
 
 
-def planned_at(site, plan, replica, coordinates):
+def planned_at(site, plan, replica, stage, coordinates):
     """What one rank sends at one site in a step."""
-    member = member_of(site, plan["mesh"], replica, coordinates)
+    member = member_of(site, plan, replica, stage, coordinates)
+    executions = site.get("executions_by_stage", [site["executions_per_step"]])[stage]
+    if member is None or executions == 0:
+        return Traffic()
     for count, sent, messages in site["sent"]:
         if member < count:
-            times = site["executions_per_step"] // site["rounds"]
+            times = executions // site["rounds"]
             return Traffic(sent * times, messages * times)
         member -= count
     raise ValueError(f"{site} has no such member")
 
 
 def coordinates_of(plan, rank):
-    """(replica, tensor coordinates) of a rank; the last axis varies fastest."""
+    """(replica, pipeline rank, tensor coordinates) of a rank; the last axis varies fastest."""
     coordinates = []
     for size in reversed(plan["mesh"].values()):
         coordinates.insert(0, rank % size)
         rank //= size
-    return rank, coordinates
+    stages = len(plan["pipeline"])
+    return rank // stages, rank % stages, coordinates
 
 
 def planned_by_rank(plan):
     """Of each rank of the world, what it sends in a step."""
-    world = plan["ranks"] * plan["replicas"]
+    world = plan["ranks"] * len(plan["pipeline"]) * plan["replicas"]
     places = [coordinates_of(plan, rank) for rank in range(world)]
     return [sum((planned_at(site, plan, *place) for site in plan["collectives"]), Traffic()) for place in places]
 
@@ -79,7 +89,7 @@ def differences(plan, stats):
         for site, planned in zip(rank["sites"], plan["collectives"]):
             if site["phase"] != planned["phase"]:
                 found.append(f"{planned['source']} is planned {planned['phase']}, counted {site['phase']}")
-            wanted = planned_at(planned, plan, rank["replica"], rank["coordinates"])
+            wanted = planned_at(planned, plan, rank["replica"], rank["stage"], rank["coordinates"])
             counted = Traffic(site["bytes"], site["messages"])
             if counted != Traffic(wanted.bytes * steps, wanted.messages * steps):
                 found.append(f"rank {rank['rank']} {planned['kind']} over {planned['axes']} for {planned['source']}: "

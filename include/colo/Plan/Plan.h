@@ -40,27 +40,36 @@ struct PlannedCollective {
   StepPhase phase;
   std::vector<std::string> axes;    ///< "pp" or "pp:0:3" first if over stages, tensor axes, "dp" last if over replicas
   std::optional<GroupTraffic> sent; ///< in `rounds` executions; nothing where an unknown number of replicas decides
-  int64_t perStep;                  ///< executions; 0 where only evaluation gets
+  std::vector<int64_t> executions;  ///< a step, one number a pipeline rank; 0 where only evaluation gets
   int64_t payload;                  ///< bytes of the buffer that is reduced, gathered, exchanged
   int64_t rounds = 1;               ///< executions that belong together: each round of a loop may have another root
   int64_t most = -1;                ///< bytes in one execution of the member that sends most; -1 as `sent`
 
-  /// What the members send in a step.
-  std::optional<GroupTraffic> sentPerStep() const {
-    return sent ? std::optional(*sent * (perStep / rounds)) : std::nullopt;
+  /// Executions in a step of the pipeline rank that has most.
+  int64_t perStep() const;
+  /// What the members that lie on a pipeline rank send in a step.
+  std::optional<GroupTraffic> sentPerStep(int64_t stage) const {
+    return sent ? std::optional(*sent * (executions[stage] / rounds)) : std::nullopt;
   }
+  /// Of the member that sends most bytes; of several, of one with most messages.
+  std::optional<Traffic> mostPerStep() const;
 };
 
 /// Everything that is sent over one list of axes in a step.
 struct AxesTotal {
   std::vector<std::string> axes;
-  std::optional<GroupTraffic> sent; ///< nothing where an unknown number of replicas decides
+  /// Of the members on each pipeline rank; nothing where an unknown number of replicas decides.
+  std::optional<std::vector<GroupTraffic>> sent;
+
+  std::optional<Traffic> most() const;
 };
 
 /// What one pipeline rank holds and computes; where bytes differ, Plan's own are those of the largest.
 struct PlannedStage {
   int64_t parameters = 0, workspace = 0; ///< bytes
-  int64_t flops = 0;                     ///< of one step's products
+  int64_t saved = 0; ///< of the workspace, what forwards keep for backwards in all live micro-batches
+  int64_t flops = 0; ///< of one step's products
+  Traffic transfers; ///< what one rank sends to other pipeline ranks in a step, reductions apart
 };
 
 /// Of one rank and one optimizer step.
@@ -70,7 +79,7 @@ struct Plan {
   int64_t replicas = 0;                                      ///< 0: unknown before launch
   int64_t parameters = 0, gradients = 0, optimizerState = 0; ///< bytes
   int64_t workspace = 0;                                     ///< activations and temporaries
-  int64_t activations = 0;                                   ///< of the workspace, what layers save for backward
+  int64_t activations = 0;                                   ///< of the workspace, what is saved for backward
   int64_t inputs = 0;                                        ///< of one step
   int64_t flops = 0;                                         ///< of one step's products
   int64_t microBatches = 1;                                  ///< per step and replica
@@ -80,8 +89,9 @@ struct Plan {
 
   int64_t total() const { return parameters + gradients + optimizerState + workspace + inputs; }
   int64_t stages() const { return std::max<int64_t>(1, static_cast<int64_t>(pipeline.size())); }
-  /// What one rank of the world sends in a step. What unknown replicas decide is left out. In a pipeline, what one
-  /// stage's tensor group sends counts for all of them.
+  /// Bytes of a rank of one pipeline rank.
+  int64_t totalOf(const PlannedStage &stage) const;
+  /// What one rank of the world sends in a step. What unknown replicas decide is left out.
   Traffic sentBy(int64_t rank) const;
   /// By the rank that sends most bytes; of several, by one with most messages.
   Traffic mostSent() const;
@@ -92,10 +102,9 @@ struct Plan {
 void walkStep(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *, int64_t)> visit,
               int64_t microBatches = 0, int64_t rank = -1);
 
-/// The places that communicate, each with its executions in a step: first those of the step in its order, then those
-/// that only evaluation reaches, with 0. The order of Plan::collectives and of the program's sites.
-std::vector<std::pair<rt::CommunicationOpInterface, int64_t>> collectivesOf(mlir::ModuleOp module,
-                                                                            int64_t microBatches = 0);
+/// The places that communicate: first those of the step in its order, then those that only evaluation reaches. The
+/// order of Plan::collectives and of the program's sites.
+std::vector<rt::CommunicationOpInterface> collectivesOf(mlir::ModuleOp module);
 
 /// "GPT2.h.attn.qkv gpt2.colo:12:9" for a name over a file, line and column.
 std::string describe(mlir::Location loc);

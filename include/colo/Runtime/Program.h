@@ -149,9 +149,30 @@ typedef struct {
   int64_t perStep; /* executions per step */
 } ColoSite;
 
-/* What one pipeline rank holds. */
+/* A kind of action of a pipeline rank's schedule: what it does for one virtual
+ * stage. Micro-batches tell its executions apart. */
+typedef struct {
+  const char *kind; /* "F", "B", "I", "W", "SA", "RA", "SG", "RG" */
+  int32_t stage;    /* virtual */
+  int32_t chunk;    /* which of the rank's virtual stages it is */
+  int32_t peer;     /* the other pipeline rank of a transfer, or -1 */
+  int32_t stream;   /* where it runs */
+  int32_t kept;     /* 1: its start adds an activation to those that are kept for
+                       a backward; -1: its end drops one; 0: neither */
+} ColoAction;
+
+/* When the compiler's simulation runs an action, in its own unit of time from
+ * the start of the schedule. */
+typedef struct {
+  int32_t action, microBatch;
+  double begin, end;
+} ColoPrediction;
+
+/* What one pipeline rank holds, and its rows of ColoProgram.predictions: its
+ * schedule, in order. */
 typedef struct {
   int64_t paramElements, workspaceBytes;
+  int64_t firstPrediction, predictionCount;
 } ColoStage;
 
 typedef struct ColoFrame ColoFrame;
@@ -202,6 +223,9 @@ typedef struct {
   const ColoMetric *metrics;
   const ColoSite *sites;
   const ColoStage *stages; /* one per pipeline rank */
+  int64_t actionCount;     /* 0 without a pipeline */
+  const ColoAction *actions;
+  const ColoPrediction *predictions;
   ColoOptimizer optimizer;
   const char *plan; /* the text of --plan, printed by EXE --info */
   /* One optimizer step on one rank: counts, all micro-batches, reductions,
@@ -245,6 +269,8 @@ void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
                  int64_t grain); /* grain: least rows worth a thread */
 void colo_event_record(ColoFrame *, int64_t event, int64_t stream);
 void colo_stream_wait(ColoFrame *, int64_t stream, int64_t event);
+void colo_action(ColoFrame *, int64_t action, int64_t microBatch,
+                 int64_t ends); /* 0: starts, 1: has ended; in the order of its stream */
 
 /* Emitted code also calls the NCCL C ABI (nccl.h's names and signatures), with
  * frame->comms[i] and frame->streams[s]. */

@@ -63,6 +63,10 @@ inline bool isReceive(ActionKind kind) {
 }
 /// "F", "SA", ….
 llvm::StringRef mnemonic(ActionKind kind);
+/// The inverse; nothing for any other word.
+std::optional<ActionKind> kindOf(llvm::StringRef mnemonic);
+/// 1 for F, which adds an activation that is kept, -1 for B and W, which drop it, else 0.
+int keptAfter(ActionKind kind);
 
 /// One thing that a pipeline rank does, numbers from 0.
 struct Action {

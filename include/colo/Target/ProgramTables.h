@@ -49,6 +49,8 @@ struct ProgramTables {
   std::vector<std::string> metrics;
   std::vector<SiteTable> sites;
   std::vector<ColoStage> stages;
+  std::vector<Named<ColoAction>> actions; ///< name: `kind`
+  std::vector<ColoPrediction> predictions;
   /// Names of the emitted functions.
   std::string step, evaluate;
 };

@@ -46,10 +46,7 @@ void StepBuilder::collectFunction(func::FuncOp func, StringRef role) {
     return;
   }
   StringRef task = func->getAttrOfType<StringAttr>(pipe::kTaskAttr).getValue();
-  auto kind = schedule::ActionKind::Forward;
-  for (unsigned i = 0; i < schedule::numActionKinds; ++i)
-    if (schedule::mnemonic(static_cast<schedule::ActionKind>(i)) == task)
-      kind = static_cast<schedule::ActionKind>(i);
+  schedule::ActionKind kind = *schedule::kindOf(task);
   (role == pipe::kStageRole ? trainStages : evaluateStages)[{stage.getInt(), kind}] = func;
   RankLayout &layout = ranks[problem.rankOf(stage.getInt())];
   layout.workspaceBytes = std::max(layout.workspaceBytes, bytes);

@@ -59,13 +59,17 @@ LogicalResult StepBuilder::planPipeline() {
     for (auto [layout, train, evaluate] : llvm::zip(ranks, trainPrograms, evaluatePrograms))
       layout.workspaceBytes = std::max(train->workspaceBytes(), evaluate->workspaceBytes());
   }
-  SmallVector<int64_t> bytes;
+  SmallVector<int64_t> bytes, saved;
   for (const RankLayout &layout : ranks)
     bytes.push_back(layout.workspaceBytes);
   workspaceBytes = *llvm::max_element(bytes);
   module->setAttr("colo.workspace_bytes", b.getI64IntegerAttr(workspaceBytes));
-  if (schedule)
-    module->setAttr("colo.rank_workspace_bytes", b.getDenseI64ArrayAttr(bytes));
+  if (!schedule)
+    return success();
+  for (const auto &program : trainPrograms)
+    saved.push_back(program->savedBytes());
+  module->setAttr("colo.rank_workspace_bytes", b.getDenseI64ArrayAttr(bytes));
+  module->setAttr("colo.rank_saved_bytes", b.getDenseI64ArrayAttr(saved));
   return success();
 }
 
@@ -107,15 +111,41 @@ void StepBuilder::buildActions(const RankProgram &program) {
 
 void StepBuilder::buildCase(const RankProgram &program, size_t number, ArrayRef<Value> row) {
   const RankProgram::Case &which = program.cases()[number];
-  if (which.what == RankProgram::Case::GroupStart)
+  switch (which.what) {
+  case RankProgram::Case::GroupStart:
     b.create<rt::GroupStartOp>(loc);
-  else if (which.what == RankProgram::Case::GroupEnd)
+    return;
+  case RankProgram::Case::GroupEnd:
     b.create<rt::GroupEndOp>(loc);
-  else if (schedule::isCompute(which.kind))
-    for (func::FuncOp func : program.functionsOf(which.kind, which.stage))
-      buildTask(program, func, row);
-  else
-    buildTransfer(program, which.kind, which.stage, row);
+    return;
+  case RankProgram::Case::Finish:
+    return markAction(program, number, row, /*ends=*/true);
+  case RankProgram::Case::Act:
+    break;
+  }
+  markAction(program, number, row, /*ends=*/false);
+  if (!schedule::isCompute(which.kind))
+    return buildTransfer(program, which.kind, which.stage, row);
+  for (func::FuncOp func : program.functionsOf(which.kind, which.stage))
+    buildTask(program, func, row);
+  markAction(program, number, row, /*ends=*/true);
+}
+
+/// The rank that a transfer of a virtual stage goes to or comes from: activations go up and gradients down.
+static int64_t peerOf(const schedule::ScheduleProblem &problem, ActionKind kind, int64_t stage) {
+  if (schedule::isCompute(kind))
+    return -1;
+  bool up = kind == ActionKind::SendActivation || kind == ActionKind::ReceiveGradient;
+  return problem.rankOf(up ? stage + 1 : stage - 1);
+}
+
+void StepBuilder::markAction(const RankProgram &program, size_t number, ArrayRef<Value> row, bool ends) {
+  const RankProgram::Case &which = program.cases()[number];
+  if (&program.pipelineValues() != trainValues.get())
+    return;
+  b.create<rt::ActionOp>(loc, b.getStringAttr(schedule::mnemonic(which.kind)), b.getI64IntegerAttr(which.stage),
+                         row[RankProgram::kMicroBatch], b.getI64IntegerAttr(peerOf(problem, which.kind, which.stage)),
+                         b.getI64IntegerAttr(rt::kComputeStream), ends ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
 }
 
 static Value slotColumn(ArrayRef<Value> row, Pool pool) {
@@ -157,8 +187,7 @@ void StepBuilder::buildTransfer(const RankProgram &program, ActionKind kind, int
   bool sends = schedule::isSend(kind);
   Pool pool =
       activation ? (sends ? Pool::Outputs : Pool::Inputs) : (sends ? Pool::InputGradients : Pool::OutputGradients);
-  // Activations go up and gradients down; a receive looks the other way.
-  int64_t peer = problem.rankOf(activation == sends ? stage + 1 : stage - 1);
+  int64_t peer = peerOf(problem, kind, stage);
   Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
   IntegerAttr own = b.getI64IntegerAttr(problem.rankOf(stage));
   name(activation ? "activation" : "gradient", activation ? StepPhase::Forward : StepPhase::Backward);

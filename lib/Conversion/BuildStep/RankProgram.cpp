@@ -92,6 +92,7 @@ void RankProgram::addRows(ArrayRef<schedule::Action> actions) {
     if (action.kind == ActionKind::Backward || action.kind == ActionKind::WeightGradient)
       lastOfChunk[action.chunk] = i;
   bool open = false;
+  std::vector<const schedule::Action *> unfinished;
   for (size_t i = 0; i < actions.size(); ++i) {
     const schedule::Action &action = actions[i];
     bool next = i + 1 < actions.size() && actions[i + 1].grouped;
@@ -106,6 +107,12 @@ void RankProgram::addRows(ArrayRef<schedule::Action> actions) {
       addRow({Case::GroupEnd, ActionKind::Forward, 0}, 0, false);
       open = false;
     }
+    if (!schedule::isCompute(action.kind))
+      unfinished.push_back(&action);
+    // Last first, so that what a trace shows of a group nests.
+    for (; !open && !unfinished.empty(); unfinished.pop_back())
+      addRow({Case::Finish, unfinished.back()->kind, problem.virtualStageOf(rank, unfinished.back()->chunk)},
+             unfinished.back()->microBatch, false);
   }
 }
 
@@ -139,7 +146,7 @@ RankProgram::Key RankProgram::keyOf(Pool pool, int64_t stage) const {
 
 SmallVector<std::pair<unsigned, RankProgram::Key>> RankProgram::touched(const Case &which) const {
   SmallVector<std::pair<unsigned, Key>> pools;
-  if (which.what != Case::Act)
+  if (which.what == Case::GroupStart || which.what == Case::GroupEnd)
     return pools;
   auto add = [&](Pool pool) {
     if (values.slotBytes(pool, which.stage))
@@ -220,6 +227,8 @@ void RankProgram::placeSlots(int64_t firstByte) {
   for (auto &[key, slots] : pools) {
     slots.base = end;
     end += slots.count * values.slotBytes(key.first, key.second);
+    if (key.first == Pool::Saved)
+      saved += slots.count * values.slotBytes(key.first, key.second);
   }
   for (int64_t row = 0; row < numRows(); ++row)
     for (auto &[column, key] : touchedIn(row)) {

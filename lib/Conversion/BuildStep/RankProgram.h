@@ -68,7 +68,8 @@ class RankProgram {
 public:
   /// One branch of the switch.
   struct Case {
-    enum Kind { Act, GroupStart, GroupEnd } what;
+    /// Finish stands for the end of a transfer, behind that of its group.
+    enum Kind { Act, GroupStart, GroupEnd, Finish } what;
     schedule::ActionKind kind;
     int64_t stage; ///< virtual
     bool operator<(const Case &other) const {
@@ -89,6 +90,8 @@ public:
   llvm::SmallVector<int64_t> executions() const;
   /// The end of the pools.
   int64_t workspaceBytes() const { return end; }
+  /// Of the pools, what forwards keep for backwards in all micro-batches that live at once.
+  int64_t savedBytes() const { return saved; }
   /// What an action calls, in order: a backward whose halves are functions of their own calls both.
   llvm::SmallVector<mlir::func::FuncOp, 2> functionsOf(schedule::ActionKind kind, int64_t stage) const;
   const PipelineValues &pipelineValues() const { return values; }
@@ -106,7 +109,7 @@ private:
   const schedule::ScheduleProblem &problem;
   const StageFunctions &functions;
   const PipelineValues &values;
-  int64_t rank, end = 0;
+  int64_t rank, end = 0, saved = 0;
   std::vector<int64_t> table;
   std::vector<Case> caseList;
   std::map<Case, int64_t> caseNumbers;

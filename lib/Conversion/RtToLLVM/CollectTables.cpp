@@ -12,9 +12,11 @@
 #include "colo/Dialect/Pipe/PipeDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "colo/Plan/Plan.h"
+#include "colo/Schedule/Simulator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/SHA1.h"
+#include <map>
 
 using namespace mlir;
 using namespace colo;
@@ -40,6 +42,7 @@ public:
     module.walk([&](rt::GemmOp gemm) { number(gemm); });
     collectSites(plan);
     collectScalars();
+    collectActions();
     tables.build = hash();
     return std::move(tables);
   }
@@ -55,6 +58,8 @@ private:
   void number(rt::GemmOp gemm);
   int32_t commFor(ArrayAttr axes, bool dataParallel, int64_t stream, ArrayRef<int64_t> stages);
   void collectStages();
+  void collectActions();
+  void collectPredictions(pipe::ScheduleOp op);
   ColoDimAxes dimAxes(ArrayAttr axes) const;
   std::string hash();
 
@@ -211,14 +216,13 @@ int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t strea
 }
 
 void TableCollector::collectSites(const Plan &plan) {
-  for (auto [place, use] : llvm::zip(collectivesOf(module), plan.collectives)) {
-    rt::CommunicationOpInterface op = place.first;
+  for (auto [op, use] : llvm::zip(collectivesOf(module), plan.collectives)) {
     auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
     int32_t comm = commFor(op.getAxes(), op.getDataParallel(), static_cast<int64_t>(op.getStream()),
                            stages ? stages.asArrayRef() : ArrayRef<int64_t>());
     op.setCommAttr(builder.getI64IntegerAttr(comm));
     op.setSiteAttr(builder.getI64IntegerAttr(tables.sites.size()));
-    tables.sites.push_back({use.kind, use.source, nameOf(use.phase).str(), comm, use.most, use.perStep});
+    tables.sites.push_back({use.kind, use.source, nameOf(use.phase).str(), comm, use.most, use.perStep()});
   }
 }
 
@@ -241,11 +245,55 @@ void TableCollector::collectStages() {
   auto elements = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_elements");
   auto bytes = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_workspace_bytes");
   if (!elements || !bytes) {
-    tables.stages.push_back({tables.scalars.paramElements, tables.scalars.workspaceBytes});
+    tables.stages.push_back({tables.scalars.paramElements, tables.scalars.workspaceBytes, 0, 0});
     return;
   }
   for (auto [own, workspace] : llvm::zip(elements.asArrayRef(), bytes.asArrayRef()))
-    tables.stages.push_back({own, workspace});
+    tables.stages.push_back({own, workspace, 0, 0});
+}
+
+/// A row for each kind of action that a rank marks, and what the simulation says of each action.
+void TableCollector::collectActions() {
+  pipe::ScheduleOp schedule = pipe::findSchedule(module);
+  if (!schedule)
+    return;
+  schedule::ScheduleProblem problem = pipe::problemOf(schedule);
+  module.walk([&](rt::ActionOp op) {
+    auto stage = static_cast<int32_t>(op.getStage());
+    auto isSame = [&](const Named<ColoAction> &row) { return row.name == op.getKind() && row.fields.stage == stage; };
+    auto it = llvm::find_if(tables.actions, isSame);
+    if (it == tables.actions.end()) {
+      ColoAction action{};
+      action.stage = stage;
+      action.chunk = problem.chunkOf(stage);
+      action.peer = static_cast<int32_t>(op.getPeer());
+      action.stream = static_cast<int32_t>(op.getStream());
+      action.kept = schedule::keptAfter(*schedule::kindOf(op.getKind()));
+      it = tables.actions.insert(it, {op.getKind().str(), action});
+    }
+    op.setIndexAttr(builder.getI64IntegerAttr(it - tables.actions.begin()));
+  });
+  collectPredictions(schedule);
+}
+
+void TableCollector::collectPredictions(pipe::ScheduleOp op) {
+  FailureOr<schedule::Schedule> schedule = pipe::scheduleOf(op);
+  if (failed(schedule) || tables.actions.empty())
+    return;
+  std::map<std::pair<StringRef, int32_t>, int32_t> numbers;
+  for (auto [i, row] : llvm::enumerate(tables.actions))
+    numbers[{row.name, row.fields.stage}] = static_cast<int32_t>(i);
+  schedule::ScheduleProblem problem = pipe::problemOf(op);
+  schedule::Timeline timeline = schedule::simulate(problem, *schedule);
+  for (auto [rank, list] : llvm::enumerate(schedule->ranks)) {
+    tables.stages[rank].firstPrediction = static_cast<int64_t>(tables.predictions.size());
+    tables.stages[rank].predictionCount = static_cast<int64_t>(list.size());
+    for (auto [action, interval] : llvm::zip(list, timeline.ranks[rank].actions)) {
+      auto stage = static_cast<int32_t>(problem.virtualStageOf(static_cast<int64_t>(rank), action.chunk));
+      tables.predictions.push_back(
+          {numbers.at({schedule::mnemonic(action.kind), stage}), action.microBatch, interval.start, interval.end});
+    }
+  }
 }
 
 void TableCollector::countStreams() {

@@ -44,6 +44,7 @@ void colo::declareRuntime(ModuleOp module) {
   declare("colo_launch", none, {p, p, p, i64, i64});
   declare("colo_event_record", none, {p, i64, i64});
   declare("colo_stream_wait", none, {p, i64, i64});
+  declare("colo_action", none, {p, i64, i64, i64});
   declare("ncclAllReduce", i32, {p, p, i64, i32, i32, p, p});
   declare("ncclAllGather", i32, {p, p, i64, i32, p, p});
   declare("ncclReduceScatter", i32, {p, p, i64, i32, i32, p, p});
@@ -300,6 +301,17 @@ struct WaitLowering : HostPattern<rt::WaitOp> {
   }
 };
 
+struct ActionLowering : HostPattern<rt::ActionOp> {
+  using HostPattern::HostPattern;
+  LogicalResult matchAndRewrite(rt::ActionOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op);
+    e.call("colo_action", {e.frame, e.i64(*op.getIndex()), adaptor.getMicroBatch(), e.i64(op.getEnds())});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Communication
 //===----------------------------------------------------------------------===//
@@ -464,7 +476,7 @@ struct PermuteLowering : HostPattern<rt::PermuteOp> {
 
 void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
   patterns.add<BufferLowering, TableLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering,
-               InverseCountLowering, MetricLowering, GemmLowering, LaunchLowering, RecordLowering, WaitLowering,
-               CommunicationLowering, PermuteLowering, GroupLowering<rt::GroupStartOp>, GroupLowering<rt::GroupEndOp>>(
-      types, host);
+               InverseCountLowering, MetricLowering, GemmLowering, LaunchLowering, ActionLowering, RecordLowering,
+               WaitLowering, CommunicationLowering, PermuteLowering, GroupLowering<rt::GroupStartOp>,
+               GroupLowering<rt::GroupEndOp>>(types, host);
 }

@@ -20,10 +20,10 @@ using Data = ConstantData;
 
 // A struct that grows without its function below growing is an error here.
 static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32 &&
-              sizeof(ColoStage) == 16);
+              sizeof(ColoStage) == 32 && sizeof(ColoAction) == 32 && sizeof(ColoPrediction) == 24);
 static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 224);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 48);
-static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 416);
+static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 440);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
   std::vector<Data> parts;
@@ -66,7 +66,18 @@ static Data commRow(const Named<ColoComm> &comm, ConstantModule &constants) {
 }
 
 static Data stageRow(const ColoStage &stage) {
-  return Data::structure({Data::i64(stage.paramElements), Data::i64(stage.workspaceBytes)});
+  return Data::structure({Data::i64(stage.paramElements), Data::i64(stage.workspaceBytes),
+                          Data::i64(stage.firstPrediction), Data::i64(stage.predictionCount)});
+}
+
+static Data actionRow(const Named<ColoAction> &action, ConstantModule &constants) {
+  const ColoAction &a = action.fields;
+  return Data::structure({constants.string(action.name), Data::i32(a.stage), Data::i32(a.chunk), Data::i32(a.peer),
+                          Data::i32(a.stream), Data::i32(a.kept)});
+}
+
+static Data predictionRow(const ColoPrediction &p) {
+  return Data::structure({Data::i32(p.action), Data::i32(p.microBatch), Data::f64(p.begin), Data::f64(p.end)});
 }
 
 static Data gemmRow(const Named<ColoGemm> &gemm, ConstantModule &constants) {
@@ -146,6 +157,9 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   metrics,
                                   constants.table("sites", rowsOf(t.sites, with(siteRow))),
                                   constants.table("stages", rowsOf(t.stages, stageRow)),
+                                  size(t.actions),
+                                  constants.table("actions", rowsOf(t.actions, with(actionRow))),
+                                  constants.table("predictions", rowsOf(t.predictions, predictionRow)),
                                   optimizer(s.optimizer),
                                   constants.string(t.plan),
                                   Data::address(t.step),

@@ -314,6 +314,22 @@ def Rt_WaitOp : Rt_Op<"wait", []> {
   let assemblyFormat = "attr-dict";
 }
 
+def Rt_ActionOp : Rt_Op<"action", []> {
+  let summary = "An action of a pipeline's schedule starts here, or with `ends` has ended, as counters and traces see it.";
+  let description = [{
+    `kind` is the schedule's letter of it, `stage` the virtual stage that it works for, `peer` the other pipeline rank of
+    a transfer. What is issued on `stream` between the two marks is the action. `index` is its row of the program's table
+    once that exists.
+
+    ```mlir
+    rt.action "SA" of 0, %micro_batch {peer = 1, stream = 3}
+    ```
+  }];
+  let arguments = (ins StrAttr:$kind, I64Attr:$stage, Index:$micro_batch, DefaultValuedAttr<I64Attr, "-1">:$peer,
+    DefaultValuedAttr<I64Attr, "0">:$stream, UnitAttr:$ends, OptionalAttr<I64Attr>:$index);
+  let assemblyFormat = "$kind `of` $stage `,` $micro_batch attr-dict";
+}
+
 //===----------------------------------------------------------------------===//
 // Inside kernels
 //===----------------------------------------------------------------------===//
