@@ -5,11 +5,13 @@
 
 step: a step over its products, tokens/s over PyTorch and JAX, under load too. compile: compile times. start: start-up.
 allreduce: the threads provider and OpenMPI. modes: each mode over one rank. scale: compile time over world sizes.
+pipeline: compile time and memory, checking a large schedule, a step of four stages over their work.
 """
 
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -192,6 +194,64 @@ def section_modes(work):
         one, many = max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
         print(f"{ranks} ranks, {name}: {1e3 * tokens / many:.1f} ms a step, one rank {1e3 * tokens / one:.1f} ms, "
               f"ratio {one / many:.2f}")  # fmt: skip
+
+
+def pipeline(size, more="", tensor=""):
+    tensor = f", tensor=dict({tensor})" if tensor else ""
+    return f"parallel = dict(pipeline=dict(size={size}{more}){tensor})\n"
+
+
+def compile_verbosely(work, config, *flags):
+    """What -v says, the seconds and the largest memory in MiB of a compile."""
+    path = os.path.join(work, "verbose")
+    with open(path + ".cfg", "w") as file:
+        file.write(config)
+    begin = time.monotonic()
+    with open(path + ".log", "w+") as log:
+        process = subprocess.Popen([COMPILER, GPT2, "--config", path + ".cfg", "-v", *flags, "-o", path], stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        log.seek(0)
+        text = log.read()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(text)
+    return text, seconds, usage.ru_maxrss / 1024
+
+
+def pipeline_compiles(work):
+    shape = "BATCH_SIZE = 512\nNUM_MICRO_BATCHES = 64\n" + sizes(seq=2048, hidden=12288, heads=96, layers=96)
+    modes = ["mode='1d'", "mode='1d', sequence_parallel=True", "mode='2.5d', depth=2", "mode='3d'", "mode='sequence'", "mode='ulysses'"]
+    for mode in modes:
+        _, seconds, memory = compile_verbosely(work, pipeline(8, tensor=f"size=8, {mode}") + shape)
+        print(f"compiling 96 layers of GPT-3, 8 stages, 64 micro-batches, 8 ranks {mode}: {seconds:.2f} s, {memory:.0f} MiB")
+    shape = "BATCH_SIZE = 512\nNUM_MICRO_BATCHES = 512\n" + sizes(seq=64, hidden=128, heads=4, layers=128)
+    for schedule in ("gpipe", "1f1b", "zb-h1", "zb-h2", "zbv"):
+        text, _, _ = compile_verbosely(work, pipeline(64, f", schedule='{schedule}'") + shape, "--check")
+        seconds = re.search(r"^staged +([0-9.]+) s", text, re.MULTILINE).group(1)
+        print(f"staging, with making and checking {schedule} of 64 stages and 512 micro-batches: {seconds} s")
+
+
+def section_pipeline(work):
+    pipeline_compiles(work)
+    shape = f"BATCH_SIZE = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
+    tokens, command = FIXED_ROWS * FIXED["seq"], ["--data=synthetic:512", "--steps=16"]
+    alone, _ = compile_model(work, "one", shape)
+    for schedule in ("gpipe", "1f1b", "zb-h1"):
+        config = pipeline(4, f", schedule='{schedule}', partition='balanced'") + "NUM_MICRO_BATCHES = 8\n" + shape
+        said, _, _ = compile_verbosely(work, config)
+        idle = float(re.search(r"idle for ([0-9.]+) %", said).group(1)) / 100
+        # The work of all stages is one rank's step on one core. No more than two of four stages run at once here.
+        cores = min(4, os.cpu_count())
+        share = max(1 / (4 * (1 - idle)), 1 / cores)
+        pairs = []
+        for _ in range(3):
+            one, _ = median_rate([alone, *command, "--ranks=1", "--threads=1"])
+            four, _ = median_rate([os.path.join(work, "verbose"), *command, "--ranks=4", "--threads=1"])
+            pairs.append((one, four))
+        one, four = max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
+        print(f"4 stages {schedule} on {cores} cores: {1e3 * tokens / four:.1f} ms a step, work {1e3 * tokens / one:.1f} ms, "
+              f"{one / four:.3f} of it, the simulation's share {share:.3f}, ratio {one / four / share:.2f}")  # fmt: skip
 
 
 def main():
