@@ -65,6 +65,19 @@ static void resolveBatches(Resolver &resolver) {
     checkGlobalBatch(resolver);
 }
 
+/// What a named schedule says of sizes.
+static std::optional<schedule::Diagnostic> checkSchedule(StringRef name, int64_t stages, int64_t chunks,
+                                                         int64_t microBatches) {
+  const schedule::Generator *generator = schedule::findGenerator(name);
+  if (!generator)
+    return std::nullopt;
+  schedule::ScheduleProblem problem;
+  problem.stages = stages, problem.chunks = chunks, problem.microBatches = microBatches;
+  problem.placement = generator->placement;
+  std::optional<schedule::Diagnostic> wrong = generator->check(problem);
+  return wrong ? wrong : problem.check();
+}
+
 /// A pipeline needs micro-batches, and a schedule that its sizes allow.
 static void checkPipeline(Resolver &resolver) {
   ParallelConfig &config = resolver.config;
@@ -85,27 +98,18 @@ static void checkPipeline(Resolver &resolver) {
                                  " stages needs NUM_MICRO_BATCHES, the number of micro-batches in BATCH_SIZE");
     return;
   }
-  if (name == "interleaved" && config.numMicroBatches % config.pipeline) {
-    resolver.error(SMRange(config.numMicroBatches.loc, config.numMicroBatches.loc),
-                   "NUM_MICRO_BATCHES " + Twine(config.numMicroBatches.value) + " is not a multiple of the " +
-                       Twine(config.pipeline.value) + " stages, as the interleaved schedule needs");
+  std::optional<schedule::Diagnostic> wrong =
+      checkSchedule(name, config.pipeline, config.pipelineChunks, config.numMicroBatches);
+  if (!wrong || resolver.diagnostics.numErrors() != 0)
     return;
-  }
-  schedule::ScheduleProblem problem;
-  problem.stages = config.pipeline;
-  problem.chunks = config.pipelineChunks;
-  problem.microBatches = config.numMicroBatches;
-  SMRange where = config.pipelineSchedule.isDefault()
-                      ? pipeline
-                      : SMRange(config.pipelineSchedule.loc, config.pipelineSchedule.loc);
-  const schedule::Generator *generator = schedule::findGenerator(name);
-  std::optional<schedule::Diagnostic> wrong = generator ? generator->check(problem) : std::nullopt;
-  if (!wrong && generator) {
-    problem.placement = generator->placement;
-    wrong = problem.check();
-  }
-  if (wrong && resolver.diagnostics.numErrors() == 0)
-    resolver.error(where, wrong->message);
+  // The number at fault is the one that another value of would do.
+  SMLoc where = config.pipelineSchedule.isDefault() ? config.pipeline.loc : config.pipelineSchedule.loc;
+  if (!checkSchedule(name, config.pipeline, config.pipelineChunks, config.pipeline))
+    where = config.numMicroBatches.loc;
+  for (int64_t chunks : {1, 2})
+    if (config.pipelineChunks.loc.isValid() && !checkSchedule(name, config.pipeline, chunks, config.numMicroBatches))
+      where = config.pipelineChunks.loc;
+  resolver.error(SMRange(where, where), wrong->message);
 }
 
 //===----------------------------------------------------------------------===//
