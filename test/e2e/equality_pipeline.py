@@ -11,7 +11,7 @@ import sys
 
 import equality
 import options
-from equality import Failure, Layout, ONE_RANK
+from equality import Failure, Layout, ONE_RANK, SP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def hybrids():
     """1f1b and interleaved with every tensor mode inside the stages."""
     tensors = [
         Layout("1d", 2),
-        Layout("1d", 2, ", sequence_parallel=True"),
+        Layout("1d", 2, SP),
         Layout("2d", 4, rows=24),
         Layout("2.5d", 8, ", depth=2", 24),
         Layout("3d", 8, rows=24),
@@ -114,15 +114,27 @@ def zero_bubble():
         ("gpt2", Pipeline(2, "zb-h1"), "adamw", 1),
         ("gpt2", Pipeline(2, "zbv", 4, chunks=2), "sgd", 2),
         ("gpt2", Pipeline(2, "zb-h2", 4, tensor=Layout("1d", 2)), "sgd", 1),
-        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("1d", 2, ", sequence_parallel=True")), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("1d", 2, SP)), "sgd", 1),
         ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
         ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "sgd", 1),
     ]
 
 
+def recompute():
+    """Activations of attention, or of whole blocks, computed again in the backward."""
+    return [
+        ("full", Pipeline(2), "sgd", 1),
+        ("full", Pipeline(2, "zb-h1", tensor=Layout("1d", 2)), "adamw", 1),
+        ("full", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2, SP)), "sgd", 1),
+        ("selective", Pipeline(3, "gpipe", 3), "adamw", 1),
+        ("selective", Pipeline(2, "zbv", 4, chunks=2), "sgd", 2),
+        ("selective", Pipeline(2, "zb-h2", 4, tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
+    ]
+
+
 def main():
     parser = options.Parser()
-    parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble"], default="quick")
+    parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble", "recompute"], default="quick")
     parser.add_argument("--only", default="", help="cells whose name holds this")
     parser.add_argument("--dtype", default="f64")
     parser.add_argument("--algorithm", default="loop")
@@ -133,7 +145,11 @@ def main():
     equality.MODELS["deep"] = dict(
         data="synthetic:97", sizes=dict(hidden=72, layers=5), defines={}, source=os.path.join(here, "Inputs", "deep.colo")
     )
-    equality.MODELS["gpt2"]["sizes"]["layers"] = 4
+    gpt2 = equality.MODELS["gpt2"]
+    gpt2["sizes"]["layers"] = 4
+    for name, selective in (("full", False), ("selective", True)):
+        sizes = dict(gpt2["sizes"], selective=selective)
+        equality.MODELS[name] = dict(gpt2, sizes=sizes, source=os.path.join(here, "Inputs", "recompute.colo"))
     suite = PipelineSuite(arguments)
     suite.run_cells(cell for cell in globals()[arguments.set]() if arguments.only in f"{cell[0]} dp={cell[3]} {cell[1]} {cell[2]}")
     print(f"{suite.cells} cells equal, {len(suite.failures)} failed")
