@@ -90,7 +90,7 @@ int Compilation::runPhase(Phase phase) {
     locateStages();
   PassManager pm(&context);
   pm.enableVerifier(true);
-  buildPhasePipeline(pm, phase, config, request.algorithm, request.target);
+  buildPhasePipeline(pm, phase, config, request.algorithm, request.target, request.verbose);
   if (failed(pm.run(*module)))
     return ours ? internalError(phase, before) : ExitInput;
   OpPrintingFlags flags;

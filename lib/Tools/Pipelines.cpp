@@ -99,7 +99,7 @@ static KernelPipelines kernelPipelines(Target target) {
 }
 
 void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm,
-                              Target target) {
+                              Target target, bool remarks) {
   dist::ShardingOptions sharding = shardingOptions(config);
   sharding.algorithm = algorithm.str();
   sharding.scoresOfRound = kernelPipelines(target).scoresOfRound;
@@ -107,7 +107,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   case Phase::Staged:
     pm.addPass(createVerifyBatchPass());
     pm.addPass(pipe::createStagePass(stageOptions(config)));
-    pm.addPass(pipe::createVerifySchedulePass());
+    pm.addPass(pipe::createVerifySchedulePass({remarks}));
     break;
   case Phase::Autodiff:
     pm.addPass(createAutodiffPass());

@@ -33,7 +33,7 @@ def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, HelpText<"optimisation level 
 def algorithm_eq : J<"algorithm", "loop|reference", "how products of 2d and 2.5d and rings of attention move: part by part (default), or at once">;
 def save_temps : F<"save-temps", "keep the object file beside the executable">;
 def verify_diagnostics : F<"verify-diagnostics", "check diagnostics against expected-error comments">, Flags<[HelpHidden]>;
-def verbose : Flag<["-"], "v">, HelpText<"print each phase and its seconds">;
+def verbose : Flag<["-"], "v">, HelpText<"print each phase and its seconds, and remarks on the pipeline's schedule">;
 def version : F<"version", "print versions">;
 def help : F<"help", "print this">;
 def h : Flag<["-"], "h">, Alias<help>;

@@ -32,9 +32,9 @@ std::string describeBatchError(const ParallelConfig &config);
 Training trainingSettings(const ParallelConfig &config);
 
 /// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Staged
-/// and LLVM; `algorithm` and `target` as in CompileRequest.
+/// and LLVM; `algorithm` and `target` as in CompileRequest. With `remarks`, passes tell what they found out.
 void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm,
-                        Target target);
+                        Target target, bool remarks = false);
 
 } // namespace colo
 

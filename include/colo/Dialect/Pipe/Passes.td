@@ -49,13 +49,15 @@ def VerifySchedulePass : Pipe_Pass<"pipe-verify-schedule"> {
   let summary = "Prove that the schedule runs every action once, in a legal order, without a deadlock.";
   let description = [{
     In and out: a module with at most one `pipe.schedule`. Errors: everything that `ScheduleProblem::verify` finds; the
-    message names the two actions involved.
+    message names the two actions involved. With `remarks` it also says how long the simulation takes, how much of it ranks
+    idle and how many activations they keep.
 
     ```mlir
     pipe.schedule @schedule stages 2 chunks 1 placement "loop" micro_batches 1 {"F0, B0", "B0, F0"}
     // error: rank 1, action 0 (B0) needs rank 1, action 1 (F0), which comes later
     ```
   }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "remark on the simulated run">];
 }
 
 def CutPass : Pipe_Pass<"pipe-cut"> {

@@ -129,7 +129,8 @@ void Stager::addSchedule(const schedule::ScheduleProblem &problem, const schedul
   SmallVector<StringRef> rows;
   StringRef(os.str()).split(rows, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
   builder.setInsertionPointToStart(module.getBody());
-  builder.create<ScheduleOp>(module.getLoc(), "schedule", problem.stages, problem.chunks,
+  auto config = module->getAttrOfType<LocationAttr>(kConfigLocAttr);
+  builder.create<ScheduleOp>(config ? Location(config) : module.getLoc(), "schedule", problem.stages, problem.chunks,
                              problem.placement == schedule::Placement::Vee ? "vee" : "loop", problem.microBatches,
                              builder.getStrArrayAttr(rows), builder.getDenseF64ArrayAttr(costs));
 }
