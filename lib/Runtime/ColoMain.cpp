@@ -14,6 +14,7 @@
 #include "Logger.h"
 #include "Rank.h"
 #include "Stats.h"
+#include "Trace.h"
 #include "colo/Runtime/CommPlugin.h"
 #include "colo/Runtime/OutputFile.h"
 #include "colo/Runtime/Safetensors.h"
@@ -116,7 +117,8 @@ static bool readsFile(const std::string &spec, Split split, const std::string &p
 /// written, a file for each, and none that is read. A model may replace the one
 /// that it started from.
 static Status checkOutputs(const Options &options) {
-  const std::string *outputs[] = {&options.exportFile, &options.dumpGrads, &options.stats, &options.log};
+  const std::string *outputs[] = {&options.exportFile, &options.dumpGrads, &options.stats, &options.trace,
+                                  &options.log};
   for (const std::string *&output : outputs) {
     if (output->empty())
       continue;
@@ -171,6 +173,8 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
     return status;
   if (run.options.timeProducts && run.world.ranks != 1)
     return Status::usage("--time-products needs one rank, not %lld", static_cast<long long>(run.world.ranks));
+  if (!run.options.trace.empty() && !program->actionCount)
+    return Status::usage("--trace shows the actions of pipeline ranks, and this program has one stage");
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
   run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
   if (const std::string &when = run.options.overlap; when != "auto" && when != "on" && when != "off")
@@ -201,6 +205,8 @@ static void runRanks(Run &run) {
     }
     if (!status.failed())
       status = stats.finish(rank);
+    if (!status.failed())
+      status = writeTrace(rank);
     if (status.failed())
       failProcess(status);
   };

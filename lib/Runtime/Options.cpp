@@ -66,6 +66,8 @@ static const std::vector<Flag> &flags() {
         textFlag("dump-grads", "FILE", &Options::dumpGrads, "write the last step's summed gradients likewise"),
         textFlag("log", "FILE", &Options::log, "one JSON object per step"),
         textFlag("stats", "FILE", &Options::stats, "bytes, flops and memory per rank, as JSON, after the run"),
+        textFlag("trace", "FILE", &Options::trace,
+                 "the last step's actions of all pipeline ranks beside the predicted ones, as a Chrome trace"),
         textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi"),
         numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
         textFlag("overlap", "WHEN", &Options::overlap,

@@ -42,7 +42,7 @@ Status Rank::setUp() {
   if (Status status = products.prepare(run.program->gemms, run.program->gemmCount); status.failed())
     return status;
   setUpFrame();
-  actionLog.prepare(*run.program, stage(), run.world.microBatches, /*traces=*/false);
+  actionLog.prepare(*run.program, stage(), run.world.microBatches, !run.options.trace.empty());
   for (const Tensor &tensor : tensorList)
     if (holds(tensor))
       initialize(*run.program, tensor, run.seed, at.axes.data(), shard(tensor, colo.params));
@@ -62,9 +62,13 @@ Status Rank::setUpComms() {
     if (Status status = commStatus(provider.split(world, split.color, split.key, &comms[i], nullptr)); status.failed())
       return status;
   }
+  // A transfer between stages waits more than it works, so its thread needs no core of its own.
+  auto isInOrder = [&](int64_t stream) {
+    return stream == COLO_STREAM_COMPUTE || (stream == COLO_STREAM_TRANSFERS && !run.overlap) ||
+           (stream == COLO_STREAM_PIPELINE && run.options.overlap == "off");
+  };
   for (int64_t i = 0; i < std::max<int64_t>(1, p.streamCount); ++i)
-    streams.push_back(
-        std::make_unique<Stream>(i == COLO_STREAM_COMPUTE || (i == COLO_STREAM_TRANSFERS && !run.overlap)));
+    streams.push_back(std::make_unique<Stream>(isInOrder(i)));
   for (int64_t i = 0; i < p.eventCount; ++i)
     events.push_back(std::make_unique<Event>());
   for (auto &stream : streams)

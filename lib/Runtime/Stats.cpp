@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Stats.h"
+#include "Gather.h"
 #include "colo/Runtime/OutputFile.h"
 
 #include <nlohmann/json.hpp>
@@ -84,15 +85,9 @@ static std::string entryOf(const Rank &rank) {
 Status StatsWriter::finish(Rank &rank) {
   if (run.options.stats.empty())
     return Status::ok();
-  const CommProvider &provider = commProvider();
-  std::string own = entryOf(rank);
-  uint64_t length = own.size();
-  if (rank.index() != 0) {
-    if (Status status = commStatus(provider.send(&length, 1, ncclUint64, 0, rank.worldComm(), nullptr));
-        status.failed())
-      return status;
-    return commStatus(provider.send(own.data(), length, ncclInt8, 0, rank.worldComm(), nullptr));
-  }
+  std::vector<std::string> entries;
+  if (Status status = gather(rank, entryOf(rank), entries); status.failed() || rank.index() != 0)
+    return status;
   Json all;
   all["model"] = run.program->model;
   all["build"] = run.program->build;
@@ -100,17 +95,9 @@ Status StatsWriter::finish(Rank &rank) {
   all["data"] = run.world.dp;
   all["steps"] = run.options.steps;
   all["start_seconds"] = run.startSeconds;
-  all["per_rank"] = Json::array({Json::parse(own)});
-  for (int r = 1; r < run.world.ranks; ++r) {
-    if (Status status = commStatus(provider.recv(&length, 1, ncclUint64, r, rank.worldComm(), nullptr));
-        status.failed())
-      return status;
-    std::string other(length, '\0');
-    if (Status status = commStatus(provider.recv(other.data(), length, ncclInt8, r, rank.worldComm(), nullptr));
-        status.failed())
-      return status;
-    all["per_rank"].push_back(Json::parse(other));
-  }
+  all["per_rank"] = Json::array();
+  for (const std::string &entry : entries)
+    all["per_rank"].push_back(Json::parse(entry));
   for (const char *key : {"calls", "bytes", "messages", "flops"}) {
     int64_t sum = 0;
     for (const Json &entry : all["per_rank"])

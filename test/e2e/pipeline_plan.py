@@ -13,12 +13,11 @@ import sys
 
 import options
 import planned
-from equality import Layout, ONE_RANK
+from equality import Layout, SP
 from equality_pipeline import Pipeline
 
 VOCAB, SEQ, HIDDEN, HEADS, LAYERS, ELEMENT = 60, 24, 72, 12, 4, 4
 SIZES = f"model = dict(vocab={VOCAB}, seq={SEQ}, hidden={HIDDEN}, heads={HEADS}, layers={LAYERS})\n"
-SP = ", sequence_parallel=True"
 
 # Pipelines, replicas, and on how many ranks of the tensor group an activation between layers is cut.
 CELLS = [

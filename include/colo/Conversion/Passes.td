@@ -160,6 +160,21 @@ def BuildStep : Pass<"build-step", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::colo::rt::RtDialect"];
 }
 
+def RtVerifyTransfers : Pass<"rt-verify-transfers", "::mlir::ModuleOp"> {
+  let summary = "Check that transfers between pipeline ranks and the actions beside them touch other bytes.";
+  let description = [{
+    In: phase `rt`, loops over the rows of a table. Out: the same. Follows each row, with streams and events.
+    Errors: an action that reads what a transfer in flight receives, or writes what it receives or sends; a transfer that
+    starts before an action that uses its bytes has ended; a transfer in flight behind the last row.
+
+    ```mlir
+    rt.receive %slot from 0 {stream = 3 : i64} : memref<64xf32>
+    rt.record plus %slot_number {event = 5 : i64, stream = 3 : i64, count = 2 : i64}
+    rt.wait plus %slot_number {event = 5 : i64, stream = 0 : i64, count = 2 : i64} // in the row of the action that reads it
+    ```
+  }];
+}
+
 def LowerGpuKernels : Pass<"lower-gpu-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into gpu.func bodies on blocks of threads.";
   let description = [{

@@ -96,8 +96,9 @@ typedef struct {
 } ColoSegment;
 
 /* The rank's own thread; reductions of gradients; collectives inside layers,
- * in order with the work where the runtime has no thread to spare. */
-enum { COLO_STREAM_COMPUTE = 0, COLO_STREAM_GRADIENTS = 1, COLO_STREAM_TRANSFERS = 2 };
+ * in order with the work where the runtime has no thread to spare; transfers
+ * between pipeline ranks. */
+enum { COLO_STREAM_COMPUTE = 0, COLO_STREAM_GRADIENTS = 1, COLO_STREAM_TRANSFERS = 2, COLO_STREAM_PIPELINE = 3 };
 
 /* A communicator: all ranks that agree on every coordinate but those of `axes`
  * (tensor axes, major to minor), the replica index (most major) if

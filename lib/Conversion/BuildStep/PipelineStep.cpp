@@ -5,8 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Actions run in their order on stream 0, transfers included: that order is
-// proved to be free of deadlock even if every transfer waits for its counterpart.
+// Actions run in their order on stream 0, transfers in their order on a stream of
+// their own. A transfer starts when what stands before it in the list has been
+// computed; an action waits for the transfers of its slots, all of which stand
+// before it. So whatever waits, waits for what stands before it or for the
+// counterpart of a transfer, and the proof of the schedule holds, in which
+// everything waits for all that stands before it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -59,6 +63,10 @@ LogicalResult StepBuilder::planPipeline() {
     for (auto [layout, train, evaluate] : llvm::zip(ranks, trainPrograms, evaluatePrograms))
       layout.workspaceBytes = std::max(train->workspaceBytes(), evaluate->workspaceBytes());
   }
+  firstTransferEvent = rt::kFirstTransferEvent;
+  module.walk([&](rt::RecordOp op) {
+    firstTransferEvent = std::max<int64_t>(firstTransferEvent, op.getEvent() + op.getCount());
+  });
   SmallVector<int64_t> bytes, saved;
   for (const RankLayout &layout : ranks)
     bytes.push_back(layout.workspaceBytes);
@@ -107,6 +115,10 @@ void StepBuilder::buildActions(const RankProgram &program) {
     buildCase(program, i, row);
     b.create<scf::YieldOp>(loc);
   }
+  // Nothing is in flight when the slots are given out anew.
+  b.setInsertionPointAfter(loop);
+  b.create<rt::RecordOp>(loc, firstTransferEvent, rt::kPipelineStream);
+  b.create<rt::WaitOp>(loc, firstTransferEvent, rt::kComputeStream);
 }
 
 void StepBuilder::buildCase(const RankProgram &program, size_t number, ArrayRef<Value> row) {
@@ -119,16 +131,31 @@ void StepBuilder::buildCase(const RankProgram &program, size_t number, ArrayRef<
     b.create<rt::GroupEndOp>(loc);
     return;
   case RankProgram::Case::Finish:
-    return markAction(program, number, row, /*ends=*/true);
+    markAction(program, number, row, /*ends=*/true);
+    for (Pool pool : program.transferredPools(which))
+      onSlotEvent<rt::RecordOp>(program, pool, rt::kPipelineStream, row);
+    return;
   case RankProgram::Case::Act:
     break;
   }
-  markAction(program, number, row, /*ends=*/false);
-  if (!schedule::isCompute(which.kind))
+  if (!schedule::isCompute(which.kind)) {
+    b.create<rt::RecordOp>(loc, firstTransferEvent, rt::kComputeStream);
+    b.create<rt::WaitOp>(loc, firstTransferEvent, rt::kPipelineStream);
+    markAction(program, number, row, /*ends=*/false);
     return buildTransfer(program, which.kind, which.stage, row);
+  }
+  for (Pool pool : program.transferredPools(which))
+    onSlotEvent<rt::WaitOp>(program, pool, rt::kComputeStream, row);
+  markAction(program, number, row, /*ends=*/false);
   for (func::FuncOp func : program.functionsOf(which.kind, which.stage))
     buildTask(program, func, row);
   markAction(program, number, row, /*ends=*/true);
+}
+
+template <typename Op>
+void StepBuilder::onSlotEvent(const RankProgram &program, Pool pool, int64_t stream, ArrayRef<Value> row) {
+  b.create<Op>(loc, b.getI64IntegerAttr(firstTransferEvent + 1), b.getI64IntegerAttr(stream),
+               row[RankProgram::kEvents + static_cast<unsigned>(pool)], b.getI64IntegerAttr(program.numEvents()));
 }
 
 /// The rank that a transfer of a virtual stage goes to or comes from: activations go up and gradients down.
@@ -143,9 +170,10 @@ void StepBuilder::markAction(const RankProgram &program, size_t number, ArrayRef
   const RankProgram::Case &which = program.cases()[number];
   if (&program.pipelineValues() != trainValues.get())
     return;
+  int64_t stream = schedule::isCompute(which.kind) ? rt::kComputeStream : rt::kPipelineStream;
   b.create<rt::ActionOp>(loc, b.getStringAttr(schedule::mnemonic(which.kind)), b.getI64IntegerAttr(which.stage),
                          row[RankProgram::kMicroBatch], b.getI64IntegerAttr(peerOf(problem, which.kind, which.stage)),
-                         b.getI64IntegerAttr(rt::kComputeStream), ends ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
+                         b.getI64IntegerAttr(stream), ends ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
 }
 
 static Value slotColumn(ArrayRef<Value> row, Pool pool) {
@@ -189,6 +217,7 @@ void StepBuilder::buildTransfer(const RankProgram &program, ActionKind kind, int
       activation ? (sends ? Pool::Outputs : Pool::Inputs) : (sends ? Pool::InputGradients : Pool::OutputGradients);
   int64_t peer = peerOf(problem, kind, stage);
   Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
+  IntegerAttr stream = b.getI64IntegerAttr(rt::kPipelineStream);
   IntegerAttr own = b.getI64IntegerAttr(problem.rankOf(stage));
   name(activation ? "activation" : "gradient", activation ? StepPhase::Forward : StepPhase::Backward);
   const PipelineValues &values = program.pipelineValues();
@@ -198,11 +227,11 @@ void StepBuilder::buildTransfer(const RankProgram &program, ActionKind kind, int
     Value place = slot(workspace, value.offset, value.type, slotColumn(row, pool));
     Operation *op;
     if (sends)
-      op = b.create<rt::SendOp>(loc, place, b.getI64IntegerAttr(peer), own, b.getArrayAttr({}), b.getI64IntegerAttr(0),
-                                IntegerAttr(), IntegerAttr());
+      op = b.create<rt::SendOp>(loc, place, b.getI64IntegerAttr(peer), own, b.getArrayAttr({}), stream, IntegerAttr(),
+                                IntegerAttr());
     else
-      op = b.create<rt::ReceiveOp>(loc, place, b.getI64IntegerAttr(peer), own, b.getArrayAttr({}),
-                                   b.getI64IntegerAttr(0), IntegerAttr(), IntegerAttr());
+      op = b.create<rt::ReceiveOp>(loc, place, b.getI64IntegerAttr(peer), own, b.getArrayAttr({}), stream,
+                                   IntegerAttr(), IntegerAttr());
     op->setAttr(rt::kStagesAttr, all);
   }
 }

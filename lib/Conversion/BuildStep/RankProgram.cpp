@@ -183,28 +183,47 @@ SmallVector<std::pair<unsigned, RankProgram::Key>> RankProgram::touched(const Ca
   return pools;
 }
 
-void RankProgram::placeSlots(int64_t firstByte) {
-  auto touchedByCase = llvm::map_to_vector(caseList, [&](const Case &which) { return touched(which); });
-  auto touchedIn = [&](int64_t row) -> ArrayRef<std::pair<unsigned, Key>> {
-    return touchedByCase[table[row * kColumns + kCase]];
-  };
-  // First and last row of each micro-batch in each pool.
-  std::map<std::pair<Key, int64_t>, std::pair<int64_t, int64_t>> lives;
-  for (int64_t row = 0; row < numRows(); ++row)
-    for (auto &[column, key] : touchedIn(row)) {
-      auto [it, fresh] = lives.insert({{key, table[row * kColumns + kMicroBatch]}, {row, row}});
-      it->second.second = row;
+SmallVector<Pool, 4> RankProgram::transferredPools(const Case &which) const {
+  SmallVector<Pool, 4> pools;
+  for (auto &[column, key] : touched(which))
+    if (isTransferred(static_cast<Pool>(column - kPools)))
+      pools.push_back(static_cast<Pool>(column - kPools));
+  return pools;
+}
+
+std::map<std::pair<RankProgram::Key, int64_t>, std::pair<int64_t, int64_t>> RankProgram::lives() const {
+  std::map<std::pair<Key, int64_t>, std::pair<int64_t, int64_t>> result;
+  SmallVector<std::pair<Key, int64_t>> sending;
+  for (int64_t row = 0; row < numRows(); ++row) {
+    const Case &which = caseAt(row);
+    int64_t microBatch = table[row * kColumns + kMicroBatch];
+    for (auto &[column, key] : touched(which)) {
+      result.insert({{key, microBatch}, {row, row}}).first->second.second = row;
+      if (which.what == Case::Finish && schedule::isSend(which.kind))
+        sending.push_back({key, microBatch});
     }
+    if (which.what != Case::Act || !schedule::isCompute(which.kind))
+      continue;
+    for (const auto &sent : sending)
+      result[sent].second = row;
+    sending.clear();
+  }
+  return result;
+}
+
+void RankProgram::placeSlots(int64_t firstByte) {
   struct Slots {
     std::set<int64_t> unused;
-    int64_t count = 0, base = 0;
+    int64_t count = 0, base = 0, firstEvent = 0;
     std::map<int64_t, int64_t> of; ///< micro-batch
   };
   std::map<Key, Slots> pools;
+  std::vector<SmallVector<std::pair<Key, int64_t>>> ending(numRows());
+  for (const auto &[user, rows] : lives())
+    ending[rows.second].push_back(user);
   for (int64_t row = 0; row < numRows(); ++row) {
-    ArrayRef<std::pair<unsigned, Key>> uses = touchedIn(row);
     int64_t microBatch = table[row * kColumns + kMicroBatch];
-    for (auto &[column, key] : uses) {
+    for (auto &[column, key] : touched(caseAt(row))) {
       Slots &slots = pools[key];
       if (!slots.of.count(microBatch)) {
         if (slots.unused.empty())
@@ -214,25 +233,25 @@ void RankProgram::placeSlots(int64_t firstByte) {
       }
       table[row * kColumns + column] = slots.of[microBatch];
     }
-    for (auto &[column, key] : uses)
-      if (lives[{key, microBatch}].second == row) {
-        Slots &slots = pools[key];
-        if (auto it = slots.of.find(microBatch); it != slots.of.end()) {
-          slots.unused.insert(it->second);
-          slots.of.erase(it);
-        }
-      }
+    for (auto &[key, user] : ending[row]) {
+      Slots &slots = pools[key];
+      slots.unused.insert(slots.of.at(user));
+      slots.of.erase(user);
+    }
   }
   end = llvm::alignTo(firstByte, kSlotAlignment);
   for (auto &[key, slots] : pools) {
     slots.base = end;
     end += slots.count * values.slotBytes(key.first, key.second);
+    slots.firstEvent = events;
+    events += isTransferred(key.first) ? slots.count : 0;
     if (key.first == Pool::Saved)
       saved += slots.count * values.slotBytes(key.first, key.second);
   }
   for (int64_t row = 0; row < numRows(); ++row)
-    for (auto &[column, key] : touchedIn(row)) {
+    for (auto &[column, key] : touched(caseAt(row))) {
       int64_t &entry = table[row * kColumns + column];
+      table[row * kColumns + column + numPools] = pools[key].firstEvent + entry;
       entry = pools[key].base + entry * values.slotBytes(key.first, key.second);
     }
 }

@@ -33,6 +33,9 @@ enum class Pool {
 };
 constexpr unsigned numPools = 6;
 
+/// Whether another rank fills the pool or reads it.
+inline bool isTransferred(Pool pool) { return pool != Pool::Saved && pool != Pool::Kept; }
+
 /// Where a value lies in its pool's slots.
 struct PipelineValue {
   Pool pool;
@@ -76,9 +79,10 @@ public:
       return std::tie(what, kind, stage) < std::tie(other.what, other.kind, other.stage);
     }
   };
-  /// Columns of a row: case, micro-batch, whether it is the stage's last gradient of a run, and for each pool the byte
-  /// where the slot starts in the workspace.
-  static constexpr unsigned kCase = 0, kMicroBatch = 1, kLast = 2, kPools = 3, kColumns = kPools + numPools;
+  /// Columns of a row: case, micro-batch, whether it is the stage's last gradient of a run, for each pool the byte
+  /// where the slot starts in the workspace, and for each pool the number of the slot's event, if it is transferred.
+  static constexpr unsigned kCase = 0, kMicroBatch = 1, kLast = 2, kPools = 3, kEvents = kPools + numPools,
+                            kColumns = kEvents + numPools;
 
   RankProgram(const schedule::ScheduleProblem &problem, const StageFunctions &functions, const PipelineValues &values,
               int64_t rank, llvm::ArrayRef<schedule::Action> actions, int64_t firstByte);
@@ -92,6 +96,10 @@ public:
   int64_t workspaceBytes() const { return end; }
   /// Of the pools, what forwards keep for backwards in all micro-batches that live at once.
   int64_t savedBytes() const { return saved; }
+  /// Slots that are sent from or received into: each has an event.
+  int64_t numEvents() const { return events; }
+  /// The transferred pools that a case touches.
+  llvm::SmallVector<Pool, 4> transferredPools(const Case &which) const;
   /// What an action calls, in order: a backward whose halves are functions of their own calls both.
   llvm::SmallVector<mlir::func::FuncOp, 2> functionsOf(schedule::ActionKind kind, int64_t stage) const;
   const PipelineValues &pipelineValues() const { return values; }
@@ -99,17 +107,21 @@ public:
 private:
   using Key = std::pair<Pool, int64_t>;
 
+  const Case &caseAt(int64_t row) const { return caseList[table[row * kColumns + kCase]]; }
   void addRows(llvm::ArrayRef<schedule::Action> actions);
   void addRow(const Case &which, int64_t microBatch, bool last);
   /// The pools that a case touches: column and pool. Where the neighbour runs on this rank too, its pool.
   llvm::SmallVector<std::pair<unsigned, Key>> touched(const Case &which) const;
   Key keyOf(Pool pool, int64_t stage) const;
+  /// First and last row of each micro-batch in each pool. What is being sent keeps its slot through the next action, so
+  /// that this action need not wait.
+  std::map<std::pair<Key, int64_t>, std::pair<int64_t, int64_t>> lives() const;
   void placeSlots(int64_t firstByte);
 
   const schedule::ScheduleProblem &problem;
   const StageFunctions &functions;
   const PipelineValues &values;
-  int64_t rank, end = 0, saved = 0;
+  int64_t rank, end = 0, saved = 0, events = 0;
   std::vector<int64_t> table;
   std::vector<Case> caseList;
   std::map<Case, int64_t> caseNumbers;

@@ -48,6 +48,7 @@ struct RankLayout {
 /// The functions of a pipeline by virtual stage and task.
 using StageFunctions = std::map<std::pair<int64_t, schedule::ActionKind>, mlir::func::FuncOp>;
 
+enum class Pool;
 class PipelineValues;
 class RankProgram;
 
@@ -114,6 +115,9 @@ private:
   void markAction(const RankProgram &program, size_t index, llvm::ArrayRef<mlir::Value> row, bool ends);
   void buildCase(const RankProgram &program, size_t index, llvm::ArrayRef<mlir::Value> row);
   void buildTask(const RankProgram &program, mlir::func::FuncOp func, llvm::ArrayRef<mlir::Value> row);
+  /// Records or awaits the event of the slot that a row names of a transferred pool.
+  template <typename Op>
+  void onSlotEvent(const RankProgram &program, Pool pool, int64_t stream, llvm::ArrayRef<mlir::Value> row);
   void buildTransfer(const RankProgram &program, schedule::ActionKind kind, int64_t stage,
                      llvm::ArrayRef<mlir::Value> row);
 
@@ -141,6 +145,8 @@ private:
   mlir::Location loc;
   mlir::func::FuncOp entry, count, evaluate;
   int64_t elements = 0, workspaceBytes = 0, terms = 0, metrics = 0;
+  /// Of transfers between pipeline ranks: the event that starts one, then one for each slot.
+  int64_t firstTransferEvent = 0;
   mlir::Type element;
   pipe::ScheduleOp schedule; ///< null without a pipeline
   schedule::ScheduleProblem problem;

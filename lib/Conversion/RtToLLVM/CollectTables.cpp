@@ -300,7 +300,7 @@ void TableCollector::countStreams() {
   tables.scalars.streamCount = rt::kGradientStream + 1, tables.scalars.eventCount = rt::kReducedEvent + 1;
   module.walk([&](rt::RecordOp record) {
     tables.scalars.streamCount = std::max<int64_t>(tables.scalars.streamCount, record.getStream() + 1);
-    tables.scalars.eventCount = std::max<int64_t>(tables.scalars.eventCount, record.getEvent() + 1);
+    tables.scalars.eventCount = std::max<int64_t>(tables.scalars.eventCount, record.getEvent() + record.getCount());
   });
 }
 

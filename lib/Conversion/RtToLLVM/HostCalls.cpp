@@ -13,7 +13,7 @@ using namespace mlir;
 using namespace colo;
 
 static_assert(rt::kComputeStream == COLO_STREAM_COMPUTE && rt::kGradientStream == COLO_STREAM_GRADIENTS &&
-              rt::kTransferStream == COLO_STREAM_TRANSFERS);
+              rt::kTransferStream == COLO_STREAM_TRANSFERS && rt::kPipelineStream == COLO_STREAM_PIPELINE);
 
 HostContext::HostContext(ModuleOp module, const ProgramTables &tables) {
   for (auto [i, axis] : llvm::enumerate(tables.axes))
@@ -281,11 +281,17 @@ struct LaunchLowering : HostPattern<rt::LaunchOp> {
   }
 };
 
+template <typename Op> Value eventOf(Emitter &e, Op op, Value dynamic) {
+  Value first = e.i64(op.getEvent());
+  return dynamic ? e.b.create<LLVM::AddOp>(e.loc, first, dynamic) : first;
+}
+
 struct RecordLowering : HostPattern<rt::RecordOp> {
   using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::RecordOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(rt::RecordOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op);
-    e.call("colo_event_record", {e.frame, e.i64(op.getEvent()), e.i64(op.getStream())});
+    e.call("colo_event_record", {e.frame, eventOf(e, op, adaptor.getDynamic()), e.i64(op.getStream())});
     rewriter.eraseOp(op);
     return success();
   }
@@ -293,9 +299,9 @@ struct RecordLowering : HostPattern<rt::RecordOp> {
 
 struct WaitLowering : HostPattern<rt::WaitOp> {
   using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::WaitOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(rt::WaitOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op);
-    e.call("colo_stream_wait", {e.frame, e.i64(op.getStream()), e.i64(op.getEvent())});
+    e.call("colo_stream_wait", {e.frame, e.i64(op.getStream()), eventOf(e, op, adaptor.getDynamic())});
     rewriter.eraseOp(op);
     return success();
   }

@@ -22,6 +22,7 @@ void colo::buildBuffersPipeline(OpPassManager &pm) {
 void colo::buildRtPipeline(OpPassManager &pm, const KernelPipelines &kernels) {
   pm.addPass(createBuildStep());
   pm.addPass(createCSEPass());
+  pm.addPass(createRtVerifyTransfers());
   kernels.lower(pm);
 }
 

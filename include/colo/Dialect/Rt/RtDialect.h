@@ -56,8 +56,9 @@ inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 
-/// Streams: work, reductions of gradients over the step, collectives inside layers that run beside work.
-inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kTransferStream = 2;
+/// Streams: work, reductions of gradients over the step, collectives inside layers that run beside work, transfers
+/// between pipeline ranks.
+inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kTransferStream = 2, kPipelineStream = 3;
 /// Events of the step (gradients are complete, reductions are done, denominators are there), the one that starts a
 /// transfer, and the first of those that end one.
 inline constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1, kStartEvent = 2, kCountedEvent = 3,

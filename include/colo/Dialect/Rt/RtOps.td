@@ -303,15 +303,20 @@ def Rt_GroupEndOp : Rt_Op<"group_end", []> {
   let assemblyFormat = "attr-dict";
 }
 
-def Rt_RecordOp : Rt_Op<"record", []> {
-  let summary = "Event `event` stands for all work issued on `stream` so far.";
-  let arguments = (ins I64Attr:$event, I64Attr:$stream);
-  let assemblyFormat = "attr-dict";
+/// With `dynamic`, one of `count` events from `event` on.
+class Rt_EventOp<string mnemonic> : Rt_Op<mnemonic> {
+  let arguments = (ins I64Attr:$event, I64Attr:$stream, Optional<Index>:$dynamic, DefaultValuedAttr<I64Attr, "1">:$count);
+  let assemblyFormat = "(`plus` $dynamic^)? attr-dict";
+  let builders = [OpBuilder<(ins "int64_t":$event, "int64_t":$stream), [{
+    build($_builder, $_state, $_builder.getI64IntegerAttr(event), $_builder.getI64IntegerAttr(stream), Value(),
+          $_builder.getI64IntegerAttr(1));
+  }]>];
 }
-def Rt_WaitOp : Rt_Op<"wait", []> {
-  let summary = "Work issued on `stream` from now on starts after what `event` stands for.";
-  let arguments = (ins I64Attr:$event, I64Attr:$stream);
-  let assemblyFormat = "attr-dict";
+def Rt_RecordOp : Rt_EventOp<"record"> {
+  let summary = "The event stands for all work issued on `stream` so far.";
+}
+def Rt_WaitOp : Rt_EventOp<"wait"> {
+  let summary = "Work issued on `stream` from now on starts after what the event stands for.";
 }
 
 def Rt_ActionOp : Rt_Op<"action", []> {
