@@ -120,6 +120,41 @@ def zero_bubble():
     ]
 
 
+CHUNKS = {"gpipe": 1, "1f1b": 1, "interleaved": 2, "zb-h1": 1, "zb-h2": 1, "zbv": 2}
+
+
+def schedules():
+    """Each schedule on two to four stages with as many micro-batches, twice as many, and a number that they do not divide."""
+    cells = []
+    for name, chunks in CHUNKS.items():
+        for stages in (2, 3, 4):
+            for micro_batches in (stages, 2 * stages, 3 * stages + 1):
+                if name == "interleaved" and micro_batches % stages:
+                    continue
+                dp = 2 if stages == 2 else 1
+                cells.append(("deeper", Pipeline(stages, name, micro_batches, chunks, rows=2 * micro_batches), "sgd", dp))
+    return cells
+
+
+def modes():
+    """Each schedule with each tensor mode inside the stages; four stages of a cube are 32 ranks."""
+    tensors = [
+        Layout("1d", 2),
+        Layout("1d", 2, SP),
+        Layout("2d", 4, rows=24),
+        Layout("2.5d", 8, ", depth=2", 24),
+        Layout("3d", 8, rows=24),
+        Layout("sequence", 2),
+        Layout("ulysses", 2),
+    ]
+    cells = [
+        ("gpt2", Pipeline(2, name, 4, chunks, tensor=tensor, rows=4 * tensor.rows // 2), "sgd", 1)
+        for name, chunks in CHUNKS.items()
+        for tensor in tensors
+    ]
+    return [*cells, ("gpt2", Pipeline(4, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "adamw", 1)]
+
+
 def recompute():
     """Activations of attention, or of whole blocks, computed again in the backward."""
     return [
@@ -134,7 +169,7 @@ def recompute():
 
 def main():
     parser = options.Parser()
-    parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble", "recompute"], default="quick")
+    parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble", "recompute", "schedules", "modes"], default="quick")
     parser.add_argument("--only", default="", help="cells whose name holds this")
     parser.add_argument("--dtype", default="f64")
     parser.add_argument("--algorithm", default="loop")
@@ -145,6 +180,7 @@ def main():
     equality.MODELS["deep"] = dict(
         data="synthetic:97", sizes=dict(hidden=72, layers=5), defines={}, source=os.path.join(here, "Inputs", "deep.colo")
     )
+    equality.MODELS["deeper"] = dict(equality.MODELS["deep"], sizes=dict(hidden=72, layers=10))
     gpt2 = equality.MODELS["gpt2"]
     gpt2["sizes"]["layers"] = 4
     for name, selective in (("full", False), ("selective", True)):
