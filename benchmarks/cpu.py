@@ -234,14 +234,18 @@ def pipeline_compiles(work):
 
 def section_pipeline(work):
     pipeline_compiles(work)
-    shape = f"BATCH_SIZE = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
+    pipeline_steps(work)
+
+
+def pipeline_steps(work):
+    shape = f"BATCH_SIZE = {FIXED_ROWS}\nNUM_MICRO_BATCHES = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
     tokens, command = FIXED_ROWS * FIXED["seq"], ["--data=synthetic:512", "--steps=16"]
     alone, _ = compile_model(work, "one", shape)
     for schedule in ("gpipe", "1f1b", "zb-h1"):
-        config = pipeline(4, f", schedule='{schedule}', partition='balanced'") + "NUM_MICRO_BATCHES = 8\n" + shape
+        config = pipeline(4, f", schedule='{schedule}', partition='balanced'") + shape
         said, _, _ = compile_verbosely(work, config)
         idle = float(re.search(r"idle for ([0-9.]+) %", said).group(1)) / 100
-        # The work of all stages is one rank's step on one core. No more than two of four stages run at once here.
+        # The work of all stages is one rank's step of the same micro-batches on one core. No more than two of four stages run at once here.
         cores = min(4, os.cpu_count())
         share = max(1 / (4 * (1 - idle)), 1 / cores)
         pairs = []
