@@ -142,6 +142,13 @@ MODELS = {
         sizes=dict(hidden=72),
         defines={},
     ),
+    "classes": dict(
+        source=os.path.join(INPUTS, "classes.colo"),
+        data="synthetic:97",
+        layouts=layouts({"1d": [2, 3, 4]}) + GRIDS,
+        sizes=dict(hidden=72),
+        defines={},
+    ),
     "tokens": dict(
         source=os.path.join(INPUTS, "tokens.colo"),
         data="synthetic:97",

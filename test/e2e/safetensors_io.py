@@ -28,7 +28,7 @@ def save(path, tensors):
     names = {numpy.dtype(v): k for k, v in DTYPES.items()}
     header, blobs, offset = {}, [], 0
     for name in sorted(tensors):
-        array = numpy.ascontiguousarray(tensors[name])
+        array = numpy.asarray(tensors[name])
         blob = array.tobytes()
         header[name] = {
             "dtype": names[array.dtype],

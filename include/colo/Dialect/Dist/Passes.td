@@ -46,10 +46,11 @@ def PadPass : Dist_Pass<"dist-pad"> {
   let description = [{
     The dims are the rows of embedding tables and the logits of cross_entropy and correct, and every dim that shares a factor
     with one of them, through functions and parameters. `classes`, `logical_shape` and `file_shape` keep the true number.
-    Padded rows and columns take part in nothing: rows start 0, and the classification ops mask columns past `classes`.
+    Padded rows and columns take part in nothing: rows start 0, the classification ops mask columns past `classes`, and where
+    a contraction or the gradient of a parameter would see padding that is not 0, a mask puts the neutral element there.
 
-    In: the differentiated program with its high-level ops. Out: the same with larger dims. Errors: a padded dim reaches an
-    op that would see its padding (a reduction, a slice, a softmax of the user's).
+    In: the differentiated program with its high-level ops. Out: the same with larger dims. Errors: a padded dim is cut
+    or joined by position (a slice, a concatenation).
 
     ```mlir
     colo.param @wte : tensor<50257x64xf32> {logical_shape = array<i64: 50257, 64>, ...}

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "colo/Dialect/Colo/TensorBuilder.h"
 #include "colo/Dialect/Dist/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/EquivalenceClasses.h"
@@ -98,14 +99,125 @@ private:
   llvm::EquivalenceClasses<Node> classes;
 };
 
+/// What the elements past the true size of a padded dim hold.
+class Padding {
+public:
+  /// Whether they are 0. Parameters start so, and what lies here keeps them so.
+  bool isZero(Value value, int64_t dim) {
+    auto [it, isNew] = zero.try_emplace({value.getAsOpaquePointer(), dim}, false);
+    if (!isNew)
+      return it->second;
+    bool answer = findZero(value, dim);
+    return zero[{value.getAsOpaquePointer(), dim}] = answer;
+  }
+
+  /// Whether they hold what the others hold: nothing that is not in the true part.
+  bool isUniform(Value value, int64_t dim) {
+    auto [it, isNew] = uniform.try_emplace({value.getAsOpaquePointer(), dim}, false);
+    if (!isNew)
+      return it->second;
+    bool answer = findUniform(value, dim);
+    return uniform[{value.getAsOpaquePointer(), dim}] = answer;
+  }
+
+private:
+  bool findZero(Value value, int64_t dim) {
+    if (auto arg = dyn_cast<BlockArgument>(value))
+      return static_cast<bool>(
+          cast<func::FuncOp>(arg.getOwner()->getParentOp()).getArgAttr(arg.getArgNumber(), kParamArgAttr));
+    Operation *op = value.getDefiningOp();
+    if (isa<ParamRefOp, CrossEntropyGradOp, EmbeddingGradOp>(op))
+      return true;
+    if (auto constant = dyn_cast<ConstantOp>(op))
+      return constant.getValue().isZero();
+    auto rule = dyn_cast<ShardingRuleOpInterface>(op);
+    if (!rule)
+      return false;
+    // Linear in an operand that is 0 there: 0, unless another one could be infinite.
+    FactorMap map = rule.getFactorMap();
+    std::optional<int> factor = factorOf(map, cast<OpResult>(value), dim);
+    if (!factor)
+      return false;
+    bool any = false;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      int64_t at = dimWith(map.operands[i], *factor);
+      bool isLinear = map.linearOperands >> i & 1;
+      bool isZeroHere = at >= 0 && isLinear && isZero(operand, at);
+      any |= isZeroHere;
+      bool mayStay = map.allPartialAlike ? !isLinear : at < 0 || isUniform(operand, at);
+      if (!isZeroHere && !mayStay)
+        return false;
+    }
+    return any;
+  }
+
+  bool findUniform(Value value, int64_t dim) {
+    Operation *op = value.getDefiningOp();
+    auto rule = dyn_cast_or_null<ShardingRuleOpInterface>(op);
+    if (!rule || isa<PositionalOpInterface>(op))
+      return false;
+    FactorMap map = rule.getFactorMap();
+    std::optional<int> factor = factorOf(map, cast<OpResult>(value), dim);
+    return factor && llvm::all_of(llvm::enumerate(op->getOperands()), [&](auto operand) {
+             int64_t at = dimWith(map.operands[operand.index()], *factor);
+             return at < 0 || isUniform(operand.value(), at);
+           });
+  }
+
+  static std::optional<int> factorOf(const FactorMap &map, OpResult result, int64_t dim) {
+    const DimFactors &factors = map.results[result.getResultNumber()][dim];
+    if (factors.size() != 1 || map.factors[factors.front()].kind != FactorKind::Parallel)
+      return std::nullopt;
+    return factors.front();
+  }
+
+  static int64_t dimWith(const TensorFactors &dims, int factor) {
+    const auto *it = llvm::find_if(dims, [&](const DimFactors &dim) { return llvm::is_contained(dim, factor); });
+    return it == dims.end() ? -1 : it - dims.begin();
+  }
+
+  llvm::DenseMap<Node, bool> zero, uniform;
+};
+
 class Padder {
 public:
-  Padder(ModuleOp module, int64_t shards) : module(module), shards(shards), dims(module) {}
+  Padder(ModuleOp module, int64_t shards) : module(module), shards(shards), dims(module) {
+    module.walk([&](Operation *op) { findVocabularies(op); });
+  }
+
+  bool hasPadding() const { return !padded.empty(); }
+
+  /// Makes primitive ops of those that normalise a padded dim: only their reductions then see the padding.
+  bool decomposeNormalisations() {
+    SmallVector<DecomposeOpInterface> ops;
+    module.walk([&](DecomposeOpInterface op) {
+      if (isa<SoftmaxOp, SoftmaxGradOp, LayerNormOp, LayerNormGradOp>(op) && isPadded(op->getOperand(0)))
+        ops.push_back(op);
+    });
+    for (DecomposeOpInterface op : ops) {
+      OpBuilder builder(op);
+      op->replaceAllUsesWith(op.decompose(builder));
+      op->erase();
+    }
+    return !ops.empty();
+  }
+
+  /// Replaces the padding by what changes nothing where an op would see it otherwise, and in gradients, so that
+  /// parameters stay 0 there.
+  bool mask() {
+    SmallVector<Operation *> ops;
+    module.walk([&](Operation *op) {
+      if (isa<GradOp, colo::ReduceOp, EinsumOp, WeightedMeanOp>(op))
+        ops.push_back(op);
+    });
+    Padding padding;
+    bool changed = false;
+    for (Operation *op : ops)
+      changed |= isa<GradOp>(op) ? maskGradient(cast<GradOp>(op), padding) : maskContraction(op, padding);
+    return changed;
+  }
 
   LogicalResult run() {
-    module.walk([&](Operation *op) { findVocabularies(op); });
-    if (padded.empty())
-      return success();
     WalkResult result = module.walk([&](Operation *op) {
       auto rule = dyn_cast<ShardingRuleOpInterface>(op);
       return rule && failed(check(op, rule.getFactorMap())) ? WalkResult::interrupt() : WalkResult::advance();
@@ -117,6 +229,61 @@ public:
   }
 
 private:
+  bool isPadded(Value value) {
+    int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
+    return llvm::any_of(llvm::seq<int64_t>(0, rank),
+                        [&](int64_t dim) { return padded.contains(dims.leaderOf(value, dim)); });
+  }
+
+  bool maskGradient(GradOp op, Padding &padding) {
+    bool changed = false;
+    int64_t rank = cast<RankedTensorType>(op.getGradient().getType()).getRank();
+    for (int64_t dim = 0; dim < rank; ++dim)
+      if (padded.contains(dims.leaderOf(op.getParam(), dim)) && !padding.isZero(op.getGradient(), dim)) {
+        replacePadding(op->getOpOperand(0), dim, 0.0);
+        changed = true;
+      }
+    return changed;
+  }
+
+  /// A product that is summed over the padding is 0 there if one operand is, and the others are finite.
+  bool maskContraction(Operation *op, Padding &padding) {
+    FactorMap map = cast<ShardingRuleOpInterface>(op).getFactorMap();
+    bool changed = false;
+    for (auto [number, factor] : llvm::enumerate(map.factors)) {
+      if (factor.kind != FactorKind::Sum && factor.kind != FactorKind::Max)
+        continue;
+      SmallVector<std::pair<unsigned, int64_t>> meets;
+      for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+        for (auto [dim, factors] : llvm::enumerate(map.operands[i]))
+          if (factors == DimFactors{static_cast<int>(number)} && padded.contains(dims.leaderOf(operand, dim)))
+            meets.push_back({i, dim});
+      bool isMax = factor.kind == FactorKind::Max;
+      bool isZeroSomewhere = false;
+      for (auto [i, dim] : meets) {
+        bool isZero = !isMax && padding.isZero(op->getOperand(i), dim);
+        isZeroSomewhere |= isZero;
+        // The last one must be 0 if no other is.
+        bool isLast = i == meets.back().first;
+        if (isZero || (padding.isUniform(op->getOperand(i), dim) && (!isLast || isZeroSomewhere)))
+          continue;
+        replacePadding(op->getOpOperand(i), dim, isMax ? -std::numeric_limits<double>::infinity() : 0.0);
+        isZeroSomewhere = true;
+        changed = true;
+      }
+    }
+    return changed;
+  }
+
+  static void replacePadding(OpOperand &operand, int64_t dim, double by) {
+    OpBuilder builder(operand.getOwner());
+    TensorBuilder b(builder, operand.getOwner()->getLoc());
+    Value value = operand.get();
+    ArrayRef<int64_t> shape = TensorBuilder::shapeOf(value);
+    Value isTrue = b.compare(Predicate::LT, b.iota(shape, dim), static_cast<double>(shape[dim]));
+    operand.set(b.selectOr(isTrue, value, by));
+  }
+
   void findVocabularies(Operation *op) {
     auto add = [&](Value value, int64_t dim) {
       int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(dim);
@@ -131,14 +298,14 @@ private:
       add(grad.getResult(), 0);
   }
 
-  /// Whether padding in a factor of this op changes nothing: it stays in the
-  /// padding, or meets zeros in a product, or is masked.
+  /// Whether padding in a factor of this op changes nothing: it stays in the padding, is looked up by no id, or is
+  /// masked, by the op itself or by `mask`.
   static bool toleratesPadding(Operation *op, FactorKind kind) {
     if (isa<CrossEntropyOp, CrossEntropyGradOp, CorrectOp>(op))
       return true;
     if (kind == FactorKind::Parallel)
       return true;
-    return kind == FactorKind::Sum && isa<EinsumOp, EmbeddingOp, EmbeddingGradOp>(op);
+    return isa<EinsumOp, colo::ReduceOp, WeightedMeanOp, EmbeddingOp, EmbeddingGradOp>(op);
   }
 
   LogicalResult check(Operation *op, const FactorMap &map) {
@@ -227,7 +394,15 @@ struct PadPass : public dist::impl::PadPassBase<PadPass> {
       getOperation().emitError("unknown parallel mode '") << mode << "'; there are " << supportedModes();
       return signalPassFailure();
     }
-    if (policy->vocabularyShards() > 1 && failed(Padder(getOperation(), policy->vocabularyShards()).run()))
+    int64_t shards = policy->vocabularyShards();
+    if (shards == 1)
+      return;
+    // What a step adds has padded dims too, so each step finds them anew.
+    auto padder = std::make_unique<Padder>(getOperation(), shards);
+    for (auto step : {&Padder::decomposeNormalisations, &Padder::mask})
+      if (padder->hasPadding() && ((*padder).*step)())
+        padder = std::make_unique<Padder>(getOperation(), shards);
+    if (padder->hasPadding() && failed(padder->run()))
       signalPassFailure();
   }
 };
