@@ -137,8 +137,6 @@ static Status checkOutputs(const Options &options) {
 static Status openFiles(Run &run) {
   const ColoProgram &program = *run.program;
   const Options &options = run.options;
-  if (Status status = checkOutputs(options); status.failed())
-    return status;
   if (options.data.empty() && options.steps > 0)
     return Status::usage("training needs --data=SPEC; --help lists all flags");
   if (!options.data.empty())
@@ -176,15 +174,16 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   if (!run.options.trace.empty() && !program->actionCount)
     return Status::usage("--trace shows the actions of pipeline ranks, and this program has one stage");
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
-  run.threads = run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / run.world.ranks);
+  run.threads =
+      run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / ranksHere(run.world));
   if (const std::string &when = run.options.overlap; when != "auto" && when != "on" && when != "off")
     return Status::usage("--overlap=%s: expected auto, on or off", when.c_str());
-  bool hasSpareCores = availableCores() > run.threads * run.world.ranks;
+  bool hasSpareCores = availableCores() > run.threads * ranksHere(run.world);
   run.overlap = run.options.overlap == "on" || (run.options.overlap == "auto" && hasSpareCores);
   constexpr int64_t maxThreads = 4096;
-  if (run.threads * ranksHere(run.world) > maxThreads)
+  if (int64_t ranksInProcess = run.world.launched ? 1 : run.world.ranks; run.threads * ranksInProcess > maxThreads)
     return Status::usage("%lld ranks of %lld threads are more than %lld threads in one process; lower --threads",
-                         static_cast<long long>(ranksHere(run.world)), static_cast<long long>(run.threads),
+                         static_cast<long long>(ranksInProcess), static_cast<long long>(run.threads),
                          static_cast<long long>(maxThreads));
   setCommTimeout(run.options.commTimeout);
   return Status::ok();
@@ -236,6 +235,10 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
       printInfo(run);
     return ExitDone;
   }
+  if (!status.failed())
+    status = checkOutputs(run.options);
+  // Every process finds the same fault in the command line and in outputs; one says so.
+  const bool isFoundByAll = status.failed();
   Logger logger;
   if (!status.failed())
     status = openFiles(run);
@@ -244,8 +247,7 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet);
   if (status.failed()) {
-    // Every process finds the same fault in the command line; one says so.
-    if (status.code == ExitUsage && !speaks(run))
+    if ((isFoundByAll || status.code == ExitUsage) && !speaks(run))
       return status.code;
     fflush(stdout);
     fprintf(stderr, "colo: error: %s\n", status.message.c_str());

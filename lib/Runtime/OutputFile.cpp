@@ -26,7 +26,7 @@ static std::string folderOf(const std::string &path) {
 }
 
 Status OutputFile::problem(const std::string &path, int error) {
-  return Status::usage("cannot write %s: %s", path.c_str(), std::strerror(error));
+  return Status::user("cannot write %s: %s", path.c_str(), std::strerror(error));
 }
 
 Status OutputFile::problem() const { return problem(path, errno); }
@@ -46,7 +46,7 @@ Status OutputFile::resolve() {
     if (errno != ENOENT)
       return problem();
     if (lstat(path.c_str(), &info) == 0)
-      return Status::usage("cannot write %s: it is a link to a file that does not exist", path.c_str());
+      return Status::user("cannot write %s: it is a link to a file that does not exist", path.c_str());
     target = temporary = path;
     return Status::ok();
   }

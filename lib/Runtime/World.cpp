@@ -23,6 +23,7 @@ namespace colo::runtime {
 namespace {
 struct Launcher {
   const char *name, *rank, *size;
+  const char *here; ///< of the ranks those on this host
 };
 } // namespace
 
@@ -37,10 +38,11 @@ static bool readNumber(const char *variable, int64_t &number) {
 }
 
 Status detectLauncher(World &world) {
-  static const Launcher launchers[] = {{"torchrun", "RANK", "WORLD_SIZE"},
-                                       {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-                                       {"PMI", "PMI_RANK", "PMI_SIZE"},
-                                       {"Slurm", "SLURM_PROCID", "SLURM_NTASKS"}};
+  static const Launcher launchers[] = {
+      {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"},
+      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
+      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"},
+      {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE"}};
   const Launcher *found = nullptr;
   for (const Launcher &launcher : launchers) {
     int64_t rank, size;
@@ -53,6 +55,8 @@ Status detectLauncher(World &world) {
       found = &launcher;
       world.processRank = rank;
       world.ranks = size;
+      int64_t here;
+      world.ranksOnHost = readNumber(launcher.here, here) && here > 0 ? std::min(here, size) : size;
       continue;
     }
     if (rank != world.processRank || size != world.ranks)
@@ -87,6 +91,15 @@ static Status planBatches(const ColoProgram &program, World &world) {
   return Status::ok();
 }
 
+/// The factors of a replica as the config names them: "tensor 2 x sequence 3 x pipeline 2".
+static std::string describeFactors(const ColoProgram &program, const World &world) {
+  int64_t sequence = std::max<int64_t>(1, program.sequence);
+  std::string text = formatString("tensor %lld", static_cast<long long>(world.tensor / sequence));
+  if (sequence > 1)
+    text += formatString(" x sequence %lld", static_cast<long long>(sequence));
+  return text + formatString(" x pipeline %lld", static_cast<long long>(world.pipeline));
+}
+
 /// How to start `ranks` ranks.
 static std::string howToStart(const World &world, int64_t ranks) {
   return formatString(world.launched ? "mpirun -n %lld" : "--ranks=%lld", static_cast<long long>(ranks));
@@ -102,9 +115,9 @@ Status planWorld(const ColoProgram &program, int64_t ranks, World &world) {
   if (world.ranks > 4096 && !world.launched)
     return Status::usage("%lld ranks are too many for one process", static_cast<long long>(world.ranks));
   if (world.ranks % model)
-    return Status::usage("%lld ranks do not fit: %s needs a multiple of %lld (tensor %lld x pipeline %lld), such as %s",
+    return Status::usage("%lld ranks do not fit: %s needs a multiple of %lld (%s), such as %s",
                          static_cast<long long>(world.ranks), program.model, static_cast<long long>(model),
-                         static_cast<long long>(world.tensor), static_cast<long long>(world.pipeline),
+                         describeFactors(program, world).c_str(),
                          howToStart(world, (world.ranks + model - 1) / model * model).c_str());
   world.dp = world.ranks / model;
   if (program.data > 0 && world.dp != program.data)
@@ -159,24 +172,28 @@ std::string describeCoordinates(const ColoProgram &program, const Coordinates &a
   return text;
 }
 
+/// Cores that a process may use.
+static int64_t coresOf(pid_t process) {
+  cpu_set_t set;
+  if (sched_getaffinity(process, sizeof set, &set) != 0)
+    return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int64_t availableCores() { return coresOf(0); }
+
 int64_t ranksHere(const World &world) {
   if (!world.launched)
     return world.ranks;
-  // A launcher that binds its processes has shared the cores out already.
-  if (availableCores() < sysconf(_SC_NPROCESSORS_ONLN))
-    return 1;
-  int64_t local;
-  for (const char *variable : {"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"})
-    if (readNumber(variable, local) && local > 0)
-      return local;
-  return world.ranks;
+  // A launcher that binds its processes is not bound itself: of its cores each of them has a share, alone or with
+  // others.
+  return ranksSharing(world.ranksOnHost, availableCores(), coresOf(getppid()));
 }
 
-int64_t availableCores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0)
-    return 1;
-  return std::max(1, CPU_COUNT(&set));
+int64_t ranksSharing(int64_t ranks, int64_t cores, int64_t launcherCores) {
+  if (cores >= launcherCores)
+    return ranks;
+  return (ranks * cores + launcherCores - 1) / launcherCores;
 }
 
 } // namespace colo::runtime

@@ -30,8 +30,10 @@ namespace colo {
 inline llvm::StringRef nameOf(Phase phase) { return phaseNames()[static_cast<size_t>(phase)]; }
 inline bool prints(CompileRequest::PlanFormat format) { return format != CompileRequest::PlanFormat::None; }
 
-/// Says what is wrong outside the user's files.
-int environmentError(const llvm::Twine &message);
+/// The command line does not fit, or a tool is missing.
+int usageError(const llvm::Twine &message);
+/// A file cannot be read or written.
+int fileError(const llvm::Twine &message);
 
 class Compilation {
 public:
@@ -53,7 +55,7 @@ private:
   int load(llvm::StringRef path, unsigned &bufferId);
   int loadInputs();
   int loadSchedule();
-  llvm::SMLoc addDefineBuffer(llvm::StringRef name, llvm::StringRef value);
+  ModelDefine addDefine(llvm::StringRef name, llvm::StringRef value);
   int readDefines();
   int importModule();
 

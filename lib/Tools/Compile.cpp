@@ -25,22 +25,14 @@
 using namespace colo;
 using namespace mlir;
 
-static constexpr llvm::StringRef names[] = {"ast",     "colo", "staged", "autodiff", "sharded", "spmd", "linalg",
-                                            "buffers", "rt",   "llvm",   "ptx",      "obj",     "exe"};
-
-llvm::ArrayRef<llvm::StringRef> colo::phaseNames() { return names; }
-
-std::optional<Phase> colo::parsePhase(llvm::StringRef name) {
-  for (size_t i = 0; i < std::size(names); ++i)
-    if (names[i] == name)
-      return static_cast<Phase>(i);
-  return std::nullopt;
-}
-
-int colo::environmentError(const llvm::Twine &message) {
+static int say(const llvm::Twine &message, ExitCode code) {
   llvm::WithColor::error(llvm::errs(), "colo-compile") << message << '\n';
-  return ExitUsage;
+  return code;
 }
+
+int colo::usageError(const llvm::Twine &message) { return say(message, ExitUsage); }
+
+int colo::fileError(const llvm::Twine &message) { return say(message, ExitInput); }
 
 Compilation::Compilation(const CompileRequest &request) : request(request), diagnostics(sources) {
   DialectRegistry registry;
@@ -139,8 +131,8 @@ int Compilation::runPhases() {
   // What --check checks are all errors that a user can make.
   bool plan = prints(request.plan), compares = prints(request.compareModes);
   Phase last = compares                    ? Phase::Autodiff
-               : request.check             ? Phase::SPMD
                : plan || wants(Phase::PTX) ? Phase::Rt
+               : request.check             ? Phase::SPMD
                                            : Phase::LLVM;
   for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(last); ++i) {
     auto start = std::chrono::steady_clock::now();
@@ -150,12 +142,12 @@ int Compilation::runPhases() {
     if (request.verbose)
       llvm::errs() << llvm::formatv("{0,-8} {1:f3} s\n", nameOf(static_cast<Phase>(i)), seconds.count());
   }
-  if (request.check)
-    return ExitDone;
   if (compares)
     return compareModes();
   if (plan)
     return printPlan();
+  if (request.check)
+    return ExitDone;
   if (wants(Phase::PTX))
     return printPtx();
   auto start = std::chrono::steady_clock::now();

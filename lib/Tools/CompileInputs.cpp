@@ -18,7 +18,7 @@ using namespace mlir;
 int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
   auto file = readSource(path);
   if (std::error_code error = file.getError())
-    return environmentError("cannot read '" + path + "': " + error.message());
+    return fileError("cannot read '" + path + "': " + error.message());
   bufferId = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
   return ExitDone;
 }
@@ -97,12 +97,13 @@ static ModelValue parseDefine(llvm::StringRef text) {
   return text.str();
 }
 
-/// Gives a -D flag a place that an error can point at.
-llvm::SMLoc Compilation::addDefineBuffer(llvm::StringRef name, llvm::StringRef value) {
-  auto buffer = llvm::MemoryBuffer::getMemBufferCopy((name + "=" + value).str(), "-D");
-  llvm::SMLoc loc = llvm::SMLoc::getFromPointer(buffer->getBufferStart() + name.size() + 1);
+/// A -D flag, in a buffer of its own that errors can point at.
+ModelDefine Compilation::addDefine(llvm::StringRef name, llvm::StringRef value) {
+  constexpr llvm::StringLiteral flag = "-D ";
+  auto buffer = llvm::MemoryBuffer::getMemBufferCopy((flag + name + "=" + value).str(), "command line");
+  const char *at = buffer->getBufferStart() + flag.size();
   sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
-  return loc;
+  return {{parseDefine(value), llvm::SMLoc::getFromPointer(at + name.size() + 1)}, llvm::SMLoc::getFromPointer(at)};
 }
 
 int Compilation::readDefines() {
@@ -110,11 +111,11 @@ int Compilation::readDefines() {
   options.defines = config.model;
   for (const auto &[name, value] : request.defines) {
     if (name != "dtype") {
-      options.defines[name] = {parseDefine(value), addDefineBuffer(name, value)};
+      options.defines[name] = addDefine(name, value);
       continue;
     }
     if (value != "f32" && value != "f64")
-      return environmentError("-D dtype=" + value + " is not supported; legal: f32 or f64");
+      return usageError("-D dtype=" + value + " is not supported; legal: f32 or f64");
     options.f64 = value == "f64";
   }
   return ExitDone;

@@ -53,7 +53,7 @@ std::vector<std::string> Compilation::outputPaths() const {
 int Compilation::checkInput(llvm::StringRef input) const {
   for (const std::string &output : outputPaths())
     if (llvm::sys::fs::equivalent(output, input))
-      return environmentError("'" + output + "' is an input and would be overwritten; name another file");
+      return usageError("'" + output + "' is an input and would be overwritten; name another file");
   return ExitDone;
 }
 
@@ -72,7 +72,7 @@ static bool namesSameFile(llvm::StringRef a, llvm::StringRef b) {
 /// No file is written twice or over an input, and a binary goes to a regular file only.
 int Compilation::checkOutputs() const {
   if (!printsText() && request.output == "-")
-    return environmentError("an executable cannot go to standard output; name a file with -o");
+    return usageError("an executable cannot go to standard output; name a file with -o");
   for (const std::string &input : {request.modelFile, request.configFile})
     if (int code = input.empty() ? ExitDone : checkInput(input))
       return code;
@@ -80,10 +80,10 @@ int Compilation::checkOutputs() const {
   for (size_t i = 0; i < outputs.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       if (namesSameFile(outputs[i], outputs[j]))
-        return environmentError("'" + outputs[i] + "' is named for two outputs");
+        return usageError("'" + outputs[i] + "' is named for two outputs");
   std::string executable = executablePath();
   if (!printsText() && llvm::sys::fs::exists(executable) && !llvm::sys::fs::is_regular_file(executable))
-    return environmentError("'" + executable + "' is not a regular file");
+    return fileError("'" + executable + "' is not a regular file");
   return ExitDone;
 }
 
@@ -92,13 +92,13 @@ int Compilation::writeFile(llvm::StringRef path, Printer print) {
   std::string name = path == "-" ? "standard output" : ("'" + path + "'").str();
   llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
   if (error)
-    return environmentError("cannot write " + name + ": " + error.message());
+    return fileError("cannot write " + name + ": " + error.message());
   print(file.os());
   file.os().flush();
   if (file.os().has_error()) {
     error = file.os().error();
     file.os().clear_error();
-    return environmentError("cannot write " + name + ": " + error.message());
+    return fileError("cannot write " + name + ": " + error.message());
   }
   file.keep();
   return ExitDone;

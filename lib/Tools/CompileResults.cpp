@@ -25,7 +25,7 @@ using namespace mlir;
 int Compilation::finishPhase(Phase phase, Printer print) {
   if (!request.dumpDirectory.empty()) {
     if (std::error_code error = llvm::sys::fs::create_directories(request.dumpDirectory))
-      return environmentError("cannot create '" + request.dumpDirectory + "': " + error.message());
+      return fileError("cannot create '" + request.dumpDirectory + "': " + error.message());
     if (int code = writeFile(dumpPath(phase), print))
       return code;
   }
@@ -50,7 +50,7 @@ void Compilation::printScheduleComment(llvm::raw_ostream &os) {
 
 int Compilation::writeScheduleSvg() {
   if (!pipe::findSchedule(*module))
-    return environmentError("--schedule-svg draws a pipeline's schedule, and this program has one stage");
+    return usageError("--schedule-svg draws a pipeline's schedule, and this program has one stage");
   return writeFile(request.scheduleSvg, [&](llvm::raw_ostream &os) { pipe::printTimelineSvg(*module, os); });
 }
 
@@ -98,7 +98,7 @@ int Compilation::printPlan() {
 int Compilation::printPtx() {
   std::string ptx, message;
   if (failed(emitPtx(*module, request.optLevel, ptx, message)))
-    return environmentError(message);
+    return usageError(message);
   return writeText([&](llvm::raw_ostream &os) { os << ptx; });
 }
 
@@ -114,15 +114,15 @@ int Compilation::emitExecutable() {
   // A name of its own, so that nothing of the user's is touched.
   if (isTemporary)
     if (std::error_code error = llvm::sys::fs::createTemporaryFile("colo", "o", object))
-      return environmentError("cannot create a temporary file: " + error.message());
+      return fileError("cannot create a temporary file: " + error.message());
   llvm::FileRemover remover(object, isTemporary);
   std::string message;
   if (failed(emitObject(*module, options, object, message)))
-    return environmentError(message);
+    return usageError(message);
   if (wants(Phase::Object))
     return ExitDone;
   llvm::SmallString<128> archive(llvm::sys::path::parent_path(llvm::sys::path::parent_path(request.toolPath)));
   llvm::sys::path::append(archive, "lib", "libColoRuntime.a");
   LogicalResult linked = linkExecutable(object, archive, executable, message);
-  return failed(linked) ? environmentError(message) : ExitDone;
+  return failed(linked) ? usageError(message) : ExitDone;
 }

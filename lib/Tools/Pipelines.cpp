@@ -23,6 +23,18 @@
 using namespace colo;
 using namespace mlir;
 
+static constexpr llvm::StringRef phases[] = {"ast",     "colo", "staged", "autodiff", "sharded", "spmd", "linalg",
+                                             "buffers", "rt",   "llvm",   "ptx",      "obj",     "exe"};
+
+llvm::ArrayRef<llvm::StringRef> colo::phaseNames() { return phases; }
+
+std::optional<Phase> colo::parsePhase(llvm::StringRef name) {
+  for (size_t i = 0; i < std::size(phases); ++i)
+    if (phases[i] == name)
+      return static_cast<Phase>(i);
+  return std::nullopt;
+}
+
 dist::ShardingOptions colo::shardingOptions(const ParallelConfig &config) {
   dist::ShardingOptions options;
   options.mode = config.tensorMode;
@@ -91,6 +103,7 @@ Training colo::trainingSettings(const ParallelConfig &config) {
   training.seed = config.seed;
   training.data = config.data;
   training.pipeline = config.pipeline;
+  training.sequence = config.sequenceSize;
   return training;
 }
 

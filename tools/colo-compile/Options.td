@@ -27,7 +27,7 @@ def plan : F<"plan", "print memory, flops and communication per rank and stop">;
 def plan_eq : J<"plan", "text|json", "the same, in this format">;
 def compare_modes : F<"compare-modes", "print what each parallel mode would cost on --world-size ranks and stop">;
 def compare_modes_eq : J<"compare-modes", "text|json", "the same, in this format">;
-def check : F<"check", "check model and configuration and stop">;
+def check : F<"check", "check model and configuration and stop; with --plan, print the plan">;
 def print_config : F<"print-config", "print the resolved configuration, and where each value came from, and stop">;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, HelpText<"optimisation level (default 3)">;
 def algorithm_eq : J<"algorithm", "loop|reference", "how products of 2d and 2.5d and rings of attention move: part by part (default), or at once">;

@@ -59,7 +59,10 @@ int endOfOutput() {
   outs().flush();
   std::error_code error = outs().error();
   outs().clear_error();
-  return error ? usageError("cannot write standard output: " + error.message()) : ExitDone;
+  if (!error)
+    return ExitDone;
+  usageError("cannot write standard output: " + error.message());
+  return ExitInput;
 }
 
 /// Errors that the table itself can see: unknown flags and missing values.
@@ -125,6 +128,8 @@ int parseValues(const InputArgList &args, CompileRequest &request) {
     if (!phase)
       return usageError(Twine("unknown phase '") + arg->getValue() + "'; legal: " + joinNames(phaseNames(), "or"));
     request.emit = *phase;
+    if (request.check)
+      return usageError("--check prints no phase; leave out --check or --emit");
   }
   if (int code = parseFormat(args, OPT_plan, OPT_plan_eq, request.plan))
     return code;
@@ -164,6 +169,8 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
     return usageError("one model file at a time, not '" + inputs[0] + "' and '" + inputs[1] + "'");
   if (!inputs.empty())
     request.modelFile = inputs[0];
+  if (std::vector<std::string> configs = args.getAllArgValues(OPT_config_eq); configs.size() > 1)
+    return usageError("one configuration at a time, not '" + configs[0] + "' and '" + configs[1] + "'");
   request.configFile = args.getLastArgValue(OPT_config_eq).str();
   request.output = args.getLastArgValue(OPT_output).str();
   if (args.hasArg(OPT_output) && request.output.empty())

@@ -39,6 +39,7 @@ struct Training {
   int64_t seed = 1024;
   int64_t data = 0; ///< required data-parallel size, 0: any
   int64_t pipeline = 1;
+  int64_t sequence = 1; ///< parts of a sequence that is cut beside the tensor mode
 
   /// Optimizer buffers of the size of the parameters.
   int64_t stateBuffers() const;

@@ -65,6 +65,11 @@ struct ScheduleConfig {
 /// What `-D name=value` and `model=dict(...)` give a Model's parameters.
 using ModelValue = std::variant<int64_t, double, bool, std::string>;
 
+/// A value for a parameter of the Model; `nameLoc` is where the parameter is named.
+struct ModelDefine : Sourced<ModelValue> {
+  llvm::SMLoc nameLoc{};
+};
+
 /// A legal configuration; what a size divides in the model is checked later, at the op. Sizes count ranks.
 struct ParallelConfig {
   Sourced<int64_t> pipeline{1};
@@ -89,7 +94,7 @@ struct ParallelConfig {
   Sourced<int64_t> seed{1024};
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
-  std::map<std::string, Sourced<ModelValue>> model;
+  std::map<std::string, ModelDefine> model;
 
   /// Rows of one micro-batch of one replica.
   int64_t microBatch() const { return batchSize / numMicroBatches; }

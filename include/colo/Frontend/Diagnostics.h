@@ -56,7 +56,8 @@ private:
 };
 
 /// Prints as llvm::SMDiagnostic does, and also draws the caret under lines with
-/// other characters than ASCII, by the columns that they take on a terminal.
+/// other characters than ASCII, by the columns that they take on a terminal. Of
+/// a line of more than 160 columns the part around the caret is shown.
 void printDiagnostic(const llvm::SMDiagnostic &diagnostic, llvm::raw_ostream &os);
 
 /// The candidate nearest to `name` by edit distance, letter case counting

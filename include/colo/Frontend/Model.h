@@ -30,7 +30,7 @@ struct ModelOptions {
   /// Values of the Model's parameters from the config's `model=dict(...)` and
   /// from `-D`; their locations lie in other buffers of the same SourceMgr, or
   /// are invalid.
-  std::map<std::string, Sourced<ModelValue>> defines;
+  std::map<std::string, ModelDefine> defines;
   /// Well-formed patterns (llvm::GlobPattern) of exported parameter names, such
   /// as "h.3.ln_1.weight": what one matches gets `decay = false`. One that
   /// matches no parameter, or a part of the layers that are one colo.param, is

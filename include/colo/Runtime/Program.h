@@ -202,6 +202,7 @@ typedef struct {
   int64_t axisCount;
   const ColoAxis *axes;    /* tensor axes, major to minor */
   int64_t pipeline;        /* stages */
+  int64_t sequence;        /* of the tensor ranks, the parts of a sequence cut beside the tensor mode; 1: none */
   int64_t data;            /* required data-parallel size, 0: any */
   int64_t batchSize;       /* rows per replica and accumulation step */
   int64_t globalBatchSize; /* 0: batchSize * accumulation * dp */

@@ -28,6 +28,7 @@ struct World {
   int64_t globalRows = 1;     ///< per step
   bool launched = false;      ///< by a launcher: one process per rank
   int64_t processRank = 0;    ///< then, this process's rank
+  int64_t ranksOnHost = 1;    ///< and the ranks on its host
   std::string launcher;       ///< and its name
 };
 
@@ -56,8 +57,11 @@ SplitKey splitKey(const ColoProgram &program, const ColoComm &comm, const Coordi
 /// "replica 1, tp 0" for messages.
 std::string describeCoordinates(const ColoProgram &program, const Coordinates &at);
 
-/// Ranks that share the cores of availableCores().
+/// Ranks that share the cores of availableCores(): those on this host, fewer where the launcher binds them to cores.
 int64_t ranksHere(const World &world);
+
+/// Of `ranks` processes that have `cores` each of `launcherCores`: how many share theirs.
+int64_t ranksSharing(int64_t ranks, int64_t cores, int64_t launcherCores);
 
 /// Cores that this process may use.
 int64_t availableCores();

@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // The driver as a library: a compile is a list of phases, each of which can be
-// printed. Exit codes are the tool's contract: 0 done, 1 the user's input is
-// wrong, 2 usage or environment, 70 our own fault.
+// printed. Exit codes are the tool's contract: 0 done, 1 an input is wrong
+// or cannot be read or an output cannot be written, 2 the command line does not
+// fit or a tool is missing, 70 our own fault.
 //
 //===----------------------------------------------------------------------===//
 

@@ -36,6 +36,7 @@ template <typename T, typename Visitor> void visitFields(T &training, Visitor vi
   visit("seed", training.seed);
   visit("data", training.data);
   visit("pipeline", training.pipeline);
+  visit("sequence", training.sequence);
 }
 
 struct Writer {

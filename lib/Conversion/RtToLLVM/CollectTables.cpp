@@ -306,7 +306,7 @@ void TableCollector::countStreams() {
 
 void TableCollector::collectScalars() {
   ColoProgram &s = tables.scalars;
-  s.pipeline = training.pipeline, s.data = training.data;
+  s.pipeline = training.pipeline, s.sequence = training.sequence, s.data = training.data;
   s.batchSize = training.batchSize, s.globalBatchSize = training.globalBatchSize;
   s.microBatch = training.microBatch, s.accumulation = training.accumulation, s.seed = training.seed;
   s.paramElements = moduleInt("colo.param_elements");

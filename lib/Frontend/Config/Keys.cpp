@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Keys.h"
+#include "llvm/ADT/StringExtras.h"
 #include <cmath>
 
 using namespace llvm;
@@ -23,10 +24,10 @@ const Item *Resolver::find(StringRef key) const {
   return it == scope.end() || it->second.item.value.isPoison() ? nullptr : &it->second.item;
 }
 
-bool Resolver::require(StringRef feature, SMRange where, const Twine &what) {
+bool Resolver::require(StringRef feature, SMRange where, const Twine &what, const Twine &instead) {
   if (supported.feature(feature))
     return true;
-  error(where, what + " is not supported yet");
+  error(where, what + " is not supported yet; " + instead);
   return false;
 }
 
@@ -107,7 +108,7 @@ bool readBool(Resolver &resolver, const Item &item, StringRef path, Sourced<bool
 }
 
 bool readName(Resolver &resolver, const Item &item, StringRef path, ArrayRef<StringRef> legal,
-              Sourced<std::string> &result) {
+              Sourced<std::string> &result, StringRef more) {
   if (item.value.isPoison())
     return false;
   const std::string *string = item.value.asString();
@@ -117,8 +118,9 @@ bool readName(Resolver &resolver, const Item &item, StringRef path, ArrayRef<Str
     result = {name.str(), item.range.Start};
     return true;
   }
-  resolver.error(item.range, describe(path, item.value) + "; it must be " + joinNames(legal, "or", /*quote=*/true) +
-                                 didYouMean(name, legal));
+  std::string names =
+      more.empty() ? joinNames(legal, "or", /*quote=*/true) : "'" + join(legal, "', '") + "'" + more.str();
+  resolver.error(item.range, describe(path, item.value) + "; it must be " + names + didYouMean(name, legal));
   return false;
 }
 

@@ -28,8 +28,8 @@ struct Resolver {
 
   /// The value of a top-level key, or null if it is absent or was reported.
   const Item *find(llvm::StringRef key) const;
-  /// Reports that `what` is not supported yet unless `feature` is there.
-  bool require(llvm::StringRef feature, llvm::SMRange where, const llvm::Twine &what);
+  /// Reports that `what` is not supported yet, and what to write instead, unless `feature` is there.
+  bool require(llvm::StringRef feature, llvm::SMRange where, const llvm::Twine &what, const llvm::Twine &instead);
   void error(llvm::SMRange where, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {}) {
     diagnostics.error(where.Start, message, notes, where);
   }
@@ -54,9 +54,9 @@ bool readReal(Resolver &resolver, const Item &item, llvm::StringRef path, Source
 /// A number in [0, 1), for decay rates.
 bool readRate(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<double> &result);
 bool readBool(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<bool> &result);
-/// A string, or the last part of an imported name, among `legal`.
+/// A string, or the last part of an imported name, among `legal`; `more` says what else there is.
 bool readName(Resolver &resolver, const Item &item, llvm::StringRef path, llvm::ArrayRef<llvm::StringRef> legal,
-              Sourced<std::string> &result);
+              Sourced<std::string> &result, llvm::StringRef more = {});
 
 void resolveParallel(Resolver &resolver, int64_t worldSize);
 void resolveTraining(Resolver &resolver);

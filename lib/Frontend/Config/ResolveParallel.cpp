@@ -179,7 +179,8 @@ static void readSchedule(Resolver &resolver, const Item &item) {
   if (text && StringRef(*text).ends_with(".csv"))
     result = {*text, item.range.Start};
   else
-    readName(resolver, item, "parallel.pipeline.schedule", scheduleNames, result);
+    readName(resolver, item, "parallel.pipeline.schedule", scheduleNames, result,
+             " or a file of actions, such as 'mine.csv'");
 }
 
 /// `'uniform'`, `'balanced'`, or how many layers each virtual stage has.
@@ -230,7 +231,7 @@ static void resolvePipeline(Resolver &resolver, const Item &item) {
   else
     resolvePipelineDict(resolver, item);
   if (ok && resolver.config.pipeline > 1)
-    resolver.require("pipeline", item.range, "a pipeline of more than one stage");
+    resolver.require("pipeline", item.range, "a pipeline of more than one stage", "write pipeline=1");
   constexpr int64_t maxStages = 64;
   if (resolver.config.pipeline > maxStages)
     resolver.error(item.range, "a pipeline of " + Twine(resolver.config.pipeline.value) +

@@ -240,19 +240,21 @@ static void resolveModel(Resolver &resolver, const Item &item) {
     const Value &value = entry.item.value;
     if (!name || value.isPoison())
       continue;
-    SMLoc loc = entry.item.range.Start;
+    auto set = [&](const auto &held) {
+      resolver.config.model[*name] = {{ModelValue(held), entry.item.range.Start}, entry.keyRange.Start};
+    };
     if (*name == "num_chunks")
       readCount(resolver, entry.item, "model.num_chunks", 1, resolver.config.pipelineChunks);
     else if (*name == "type" && value.asSymbol())
       resolver.diagnostics.warning(entry.keyRange.Start, "model.type is ignored: the model is the .colo file's");
     else if (const bool *boolean = value.asBool())
-      resolver.config.model[*name] = {ModelValue(*boolean), loc};
+      set(*boolean);
     else if (const int64_t *integer = value.asInt())
-      resolver.config.model[*name] = {ModelValue(*integer), loc};
+      set(*integer);
     else if (const double *real = value.asFloat())
-      resolver.config.model[*name] = {ModelValue(*real), loc};
+      set(*real);
     else if (const std::string *string = value.asString())
-      resolver.config.model[*name] = {ModelValue(*string), loc};
+      set(*string);
     else
       resolver.error(entry.item.range,
                      describe("model." + *name, value) + "; it must be an int, a float, a bool or a str");
@@ -314,7 +316,7 @@ static void checkFeatures(Resolver &resolver) {
     const Item *mode = dict ? findKey(*dict, "mode") : nullptr;
     bool off = key == "fp16" && dict->entries.size() == 1 && mode && mode->value.isNone();
     if (!off)
-      resolver.require(feature, item->range, "'" + key + "'");
+      resolver.require(feature, item->range, "'" + key + "'", "leave it out, or write " + key + " = None");
   }
 }
 

@@ -51,6 +51,9 @@ const ClassStmt *Importer::chooseModel(const File &file, unsigned fileId) {
       fail(definition->baseLoc, "class " + definition->name + " must begin with its kind: Model, or Module for a part" +
                                     didYouMean(definition->base, {"Model", "Module"}));
     if (definition->base == "Model") {
+      if (const auto *same = llvm::find(names, StringRef(definition->name)); same != names.end())
+        fail(definition->nameLoc, "there are two Models named '" + definition->name + "'; give them two names",
+             {{models[same - names.begin()]->nameLoc, "the first is here"}});
       models.push_back(definition);
       names.push_back(definition->name);
     }
@@ -66,8 +69,8 @@ const ClassStmt *Importer::chooseModel(const File &file, unsigned fileId) {
   if (models.empty())
     fail(start, "the file has no Model: write 'class NAME(Model, size=…):' with a forward that returns the loss");
   if (models.size() > 1)
-    fail(models[1]->nameLoc, "the file has more than one Model; choose one with --model=NAME",
-         {{models[0]->nameLoc, "the first is " + models[0]->name}});
+    fail(models[1]->nameLoc, "the file has several Models, " + joinNames(names) + "; choose one with --model=NAME",
+         {{models[0]->nameLoc, "the first is here"}});
   return models.front();
 }
 
@@ -105,7 +108,7 @@ std::shared_ptr<Module> Importer::makeModel(const ClassStmt &definition) {
     names.push_back(parameter.name);
   for (const auto &[name, given] : options.defines)
     if (!is_contained(names, name))
-      fail(given.loc,
+      fail(given.nameLoc,
            "Model " + definition.name + " has no parameter '" + name + "'" + didYouMean(name, names) +
                (names.empty() ? "; it has none" : "; it has " + joinNames(names)),
            {{definition.nameLoc, "the Model"}});

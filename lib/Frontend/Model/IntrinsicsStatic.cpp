@@ -31,6 +31,8 @@ Value range(Intrinsic &call) {
     if (auto *size = call.value(i).get<Size>(); size && size->batch)
       call.fail(i,
                 "this loop depends on how the batch is split: 'batch' is the rows of one micro-batch of one replica");
+  if (call.isNone(1) && stop < 0)
+    call.fail(0, "range() counts up to " + call.value(0).get<Size>()->describe() + "; a count must be at least 0");
   auto list = std::make_shared<ListValue>();
   constexpr size_t maxElements = 100000;
   for (int64_t at = start; step > 0 ? at < stop : at > stop;) {

@@ -97,6 +97,7 @@ std::unique_ptr<File> parseFile(SourceMgr &sources, unsigned bufferId) {
   if (!checkSourceBytes(bufferId, diagnostics))
     return nullptr;
   StringRef text = sources.getMemoryBuffer(bufferId)->getBuffer();
+  text.consume_front("\xEF\xBB\xBF");
   try {
     ByteStream stream(text);
     ColoModelLexer lexer(&stream);

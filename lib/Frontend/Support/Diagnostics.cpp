@@ -109,12 +109,32 @@ static ShownLine show(StringRef line) {
   return shown;
 }
 
+/// The part of a long line around a byte, with what was left out on either side; a line that fits is shown whole.
+static ShownLine showAround(StringRef line, size_t byte) {
+  constexpr unsigned widest = 160, before = 70;
+  static constexpr StringLiteral ellipsis = "...";
+  ShownLine whole = show(line);
+  if (whole.columns.back() <= widest)
+    return whole;
+  auto firstAt = [&](unsigned column) { return lower_bound(whole.columns, column) - whole.columns.begin(); };
+  unsigned at = whole.columns[std::min(byte, line.size())];
+  size_t begin = firstAt(at - std::min(at, before)), end = firstAt(whole.columns[begin] + widest);
+  ShownLine part = show(line.slice(begin, end));
+  ShownLine shown;
+  unsigned shift = begin ? ellipsis.size() : 0;
+  shown.text = (Twine(begin ? ellipsis : "") + part.text + (end < line.size() ? ellipsis : "")).str();
+  for (size_t i = 0; i <= line.size(); ++i)
+    shown.columns.push_back(i < begin ? 0 : shift + part.columns[std::min(i - begin, part.columns.size() - 1)]);
+  return shown;
+}
+
 void printDiagnostic(const SMDiagnostic &diagnostic, raw_ostream &os) {
   StringRef line = diagnostic.getLineContents();
-  if (diagnostic.getColumnNo() < 0 || all_of(line, [](char c) { return isASCII(c); }))
+  // Without a place there is no line.
+  if (diagnostic.getColumnNo() < 0)
     return diagnostic.print("", os);
   printHeader(diagnostic, os);
-  ShownLine shown = show(line);
+  ShownLine shown = showAround(line, diagnostic.getColumnNo());
   auto columnOf = [&](size_t byte) { return shown.columns[std::min(byte, shown.columns.size() - 1)]; };
   std::string marks(shown.columns.back() + 1, ' ');
   for (auto [begin, end] : diagnostic.getRanges())

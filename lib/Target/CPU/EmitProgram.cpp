@@ -23,7 +23,7 @@ static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(Colo
               sizeof(ColoStage) == 32 && sizeof(ColoAction) == 32 && sizeof(ColoPrediction) == 24);
 static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 224);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 48);
-static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 440);
+static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 448);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
   std::vector<Data> parts;
@@ -128,6 +128,7 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   size(t.axes),
                                   constants.table("axes", rowsOf(t.axes, with(axisRow))),
                                   Data::i64(s.pipeline),
+                                  Data::i64(s.sequence),
                                   Data::i64(s.data),
                                   Data::i64(s.batchSize),
                                   Data::i64(s.globalBatchSize),

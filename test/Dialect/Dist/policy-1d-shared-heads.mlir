@@ -49,4 +49,4 @@
 // EVEN: tensor<2x8x48xf32, #s_tp_x_x_> {colo.param = "k.weight"}
 
 // ERROR: error: attention over 6 query heads and 2 key and value heads cannot be divided into 3 equal parts, the size of mesh axis "tp"
-// ERROR: note: sizes that divide: 1, 2, 6
+// ERROR: note: tensor sizes of mode '1d' that divide it: 1, 2, 6

@@ -184,6 +184,21 @@ TEST(Launcher, theFirstOfTheOrderIsTaken) {
   EXPECT_EQ(world.ranks, 4);
 }
 
+TEST(Launcher, saysHowManyRanksAreOnThisHost) {
+  Environment environment(
+      {{"OMPI_COMM_WORLD_RANK", "9"}, {"OMPI_COMM_WORLD_SIZE", "16"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.ranksOnHost, 4);
+}
+
+TEST(Launcher, boundRanksShareTheirCoresWithThoseOfTheSameShare) {
+  EXPECT_EQ(ranksSharing(4, 16, 16), 4); // not bound
+  EXPECT_EQ(ranksSharing(4, 1, 16), 1);  // a core each
+  EXPECT_EQ(ranksSharing(4, 8, 16), 2);  // a socket each, two on each socket
+  EXPECT_EQ(ranksSharing(4, 8, 8), 4);   // a container of eight cores
+}
+
 TEST(Launcher, twoThatDisagreeAreAnErrorThatPrintsBoth) {
   Environment environment({{"RANK", "0"}, {"WORLD_SIZE", "8"}, {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}});
   World world;

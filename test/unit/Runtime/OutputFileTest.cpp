@@ -83,7 +83,7 @@ TEST_F(OutputFiles, ThatAreDevicesAreWrittenThrough) {
   ASSERT_FALSE(write("/dev/null", "text").failed());
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
   Status full = write("/dev/full", "text");
-  EXPECT_EQ(full.code, ExitUsage);
+  EXPECT_EQ(full.code, ExitUser);
   EXPECT_EQ(full.message, "cannot write /dev/full: No space left on device");
   EXPECT_TRUE(fs::is_character_file("/dev/full"));
 }
@@ -96,7 +96,7 @@ TEST_F(OutputFiles, ThatCannotBeWrittenAreToldBeforehand) {
                                                        {"/proc/model", "No such file or directory"}};
   for (const auto &[path, why] : cases) {
     Status status = OutputFile::check(path);
-    EXPECT_EQ(status.code, ExitUsage);
+    EXPECT_EQ(status.code, ExitUser);
     EXPECT_EQ(status.message, "cannot write " + path + ": " + why);
   }
   EXPECT_EQ(count(), 1u);

@@ -173,8 +173,19 @@ std::string describe(const ShardingOptions &options);
 /// The tensor groups whose size divides `world`: by mode in the order of the registry, those with a sequence beside
 /// them last, then by size. A group of one rank is there once, without a mode.
 std::vector<ShardingOptions> tensorGroups(int64_t world);
-/// For messages: the sizes, at most 16 and rising, that a config may say and with which the axes so named cut a dim of
-/// `size` evenly, other options alike. "tensor sizes of mode '2d' that divide it: 1, 4, 9".
+/// Rising.
+std::vector<int64_t> divisorsOf(int64_t n);
+/// The tensor groups that differ from `options` in size alone, rising: one for each divisor of `dim`, which is the
+/// length of the axes that grow with the size. Other groups of the mode cut no dim of that size evenly.
+std::vector<ShardingOptions> resizedGroups(const ShardingOptions &options, int64_t dim);
+/// The same with other sequence sizes.
+std::vector<ShardingOptions> resizedSequences(const ShardingOptions &options, int64_t dim);
+/// For messages: at most 16 of the numbers, "1, 2, 3".
+std::string joinNumbers(llvm::ArrayRef<int64_t> numbers);
+/// For messages: of these groups the legal ones, "tensor sizes of mode '2d' that divide it: 1, 4, 9"; "" without any.
+std::string describeLegalGroups(int64_t dim, const ShardingOptions &options, bool resizeTensor,
+                                llvm::function_ref<bool(const ShardingOptions &)> isLegal);
+/// The same where legal is with what the axes so named cut a dim of `size` evenly.
 std::string describeSizesThatDivide(int64_t size, llvm::ArrayRef<std::string> axes, const ShardingOptions &options);
 
 /// A mode: what it asks of the config, and how its policy is made.

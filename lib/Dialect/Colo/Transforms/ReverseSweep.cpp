@@ -94,6 +94,11 @@ static bool isAuxiliary(OpResult result) {
   return result.getResultNumber() > 0 && isa<LayerNormOp, AttentionOp, CrossEntropyOp, CorrectOp>(result.getOwner());
 }
 
+/// The op as the model language calls it.
+static StringRef languageName(Operation *op) {
+  return isa<CorrectOp>(op) ? StringRef("accuracy") : op->getName().stripDialect();
+}
+
 LogicalResult ReverseSweep::visit(Operation *op) {
   SmallVector<Value> resultGrads;
   for (OpResult result : op->getResults()) {
@@ -108,11 +113,13 @@ LogicalResult ReverseSweep::visit(Operation *op) {
   auto differentiable = dyn_cast<DifferentiableOpInterface>(op);
   for (OpResult result : op->getResults())
     if (resultGrads[result.getResultNumber()] && (!differentiable || isAuxiliary(result))) {
-      InFlightDiagnostic diag = op->emitError() << "'" << op->getName() << "' has no gradient"
-                                                << (differentiable ? " of this result" : "")
-                                                << ", but the loss depends on parameters through it";
+      InFlightDiagnostic diag = op->emitError()
+                                << languageName(op) << "() has no gradient" << (differentiable ? " of this result" : "")
+                                << ", but the loss depends on parameters through it";
       diag.attachNote(differentiator.getLossMetric()->getLoc())
-          << "the loss is here; stop_gradient() says that no gradient is wanted";
+          << "the loss is here; what is only measured is a metric beside it, dict(loss=…, accuracy=…), and "
+             "stop_gradient() "
+             "says that no gradient is wanted";
       return failure();
     }
   SmallVector<Value> operandGrads(op->getNumOperands());

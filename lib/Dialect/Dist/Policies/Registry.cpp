@@ -166,8 +166,43 @@ std::vector<ShardingOptions> colo::dist::tensorGroups(int64_t world) {
   return all;
 }
 
-/// Beyond this no size is tried.
+/// No config may ask for more ranks.
 static constexpr int64_t kLargestGroup = int64_t(1) << 20;
+
+std::vector<int64_t> colo::dist::divisorsOf(int64_t n) {
+  std::vector<int64_t> small, large;
+  for (int64_t i = 1; i <= n / i; ++i)
+    if (n % i == 0) {
+      small.push_back(i);
+      if (i != n / i)
+        large.push_back(n / i);
+    }
+  small.insert(small.end(), large.rbegin(), large.rend());
+  return small;
+}
+
+std::vector<ShardingOptions> colo::dist::resizedGroups(const ShardingOptions &options, int64_t dim) {
+  const ModeDescription &mode = *findMode(options.mode);
+  std::vector<ShardingOptions> groups;
+  for (int64_t length : divisorsOf(dim)) {
+    int64_t size = 0;
+    if (length > kLargestGroup || (mode.shape == GroupShape::One && length > 1) ||
+        __builtin_mul_overflow(options.depth, ranksOf(mode.shape, length), &size) || size > kLargestGroup)
+      break;
+    groups.push_back(options);
+    groups.back().size = size;
+  }
+  return groups;
+}
+
+std::vector<ShardingOptions> colo::dist::resizedSequences(const ShardingOptions &options, int64_t dim) {
+  std::vector<ShardingOptions> groups;
+  for (int64_t parts : divisorsOf(dim)) {
+    groups.push_back(options);
+    groups.back().sequenceSize = parts;
+  }
+  return groups;
+}
 
 /// Into how many parts a dim is cut by the axes so named. A mode may join its axes into one.
 static int64_t partsOver(llvm::ArrayRef<std::string> axes, const ShardingOptions &options) {
@@ -183,25 +218,21 @@ static int64_t partsOver(llvm::ArrayRef<std::string> axes, const ShardingOptions
   return known ? parts : all;
 }
 
-/// Tensor sizes of the mode, at most 16, with which the axes cut a dim evenly, other options alike.
-static std::vector<int64_t> tensorSizes(int64_t size, llvm::ArrayRef<std::string> axes, ShardingOptions options) {
-  const ModeDescription &mode = *findMode(options.mode);
-  auto isLegal = [&](const ShardingOptions &group) { return group.depth == options.depth; };
-  std::vector<int64_t> sizes;
-  // A mode has at most three axes that grow with its size.
-  int64_t largest = size < 100 ? std::min(kLargestGroup, options.depth * size * size * size) : kLargestGroup;
-  for (options.size = 1; options.size <= largest && sizes.size() < 16; ++options.size)
-    if (llvm::any_of(groupsOf(mode, options.size), isLegal) && size % partsOver(axes, options) == 0)
-      sizes.push_back(options.size);
-  return sizes;
+std::string colo::dist::joinNumbers(llvm::ArrayRef<int64_t> numbers) {
+  constexpr size_t kMost = 16;
+  return llvm::join(llvm::map_range(numbers.take_front(kMost), [](int64_t n) { return std::to_string(n); }), ", ");
 }
 
-static std::vector<int64_t> sequenceSizes(int64_t size) {
+std::string colo::dist::describeLegalGroups(int64_t dim, const ShardingOptions &options, bool resizeTensor,
+                                            llvm::function_ref<bool(const ShardingOptions &)> isLegal) {
   std::vector<int64_t> sizes;
-  for (int64_t parts = 1; parts <= size && sizes.size() < 16; ++parts)
-    if (size % parts == 0)
-      sizes.push_back(parts);
-  return sizes;
+  for (const ShardingOptions &group : resizeTensor ? resizedGroups(options, dim) : resizedSequences(options, dim))
+    if (isLegal(group))
+      sizes.push_back(resizeTensor ? group.size : group.sequenceSize);
+  return sizes.empty()
+             ? ""
+             : (resizeTensor ? "tensor sizes of mode '" + options.mode + "'" : std::string("sequence sizes")) +
+                   " that divide it: " + joinNumbers(sizes);
 }
 
 std::string colo::dist::describeSizesThatDivide(int64_t size, llvm::ArrayRef<std::string> axes,
@@ -210,10 +241,8 @@ std::string colo::dist::describeSizesThatDivide(int64_t size, llvm::ArrayRef<std
   tensor.sequenceSize = 1;
   bool isTensor =
       llvm::any_of(makePolicy(tensor)->axes(), [&](const auto &axis) { return llvm::is_contained(axes, axis.first); });
-  std::vector<int64_t> sizes = isTensor ? tensorSizes(size, axes, options) : sequenceSizes(size);
-  auto numbers = llvm::map_range(sizes, [](int64_t number) { return std::to_string(number); });
-  return (isTensor ? "tensor sizes of mode '" + options.mode + "'" : std::string("sequence sizes")) +
-         " that divide it: " + llvm::join(numbers, ", ");
+  return describeLegalGroups(size, options, isTensor,
+                             [&](const ShardingOptions &group) { return size % partsOver(axes, group) == 0; });
 }
 
 Mesh colo::dist::makeMesh(const Policy &policy, bool hasCausalAttention) {

@@ -16,60 +16,104 @@ using namespace mlir;
 using namespace colo;
 using namespace colo::dist;
 
-/// Whether dim `dim` of a value becomes the heads of keys or values each of which several query heads read.
-bool Partitioner::isSharedHeads(Value value, int dim, int depth) {
-  constexpr int kFarEnough = 64;
-  for (OpOperand &use : value.getUses()) {
-    auto rule = dyn_cast<ShardingRuleOpInterface>(use.getOwner());
-    if (!rule || depth == kFarEnough)
-      continue;
-    FactorMap map = rule.getFactorMap();
-    const DimFactors &factors = map.operands[use.getOperandNumber()][dim];
-    if (factors.empty())
-      continue;
-    if (std::optional<Ring> ring = ringOf(map)) {
-      if (ring->shares && factors.size() == 1 && factors.front() == ring->heads)
-        return true;
-      continue;
-    }
-    if (isProductOrLookup(use.getOwner()))
-      continue;
-    for (auto [result, dims] : llvm::zip(use.getOwner()->getResults(), map.results))
-      if (int64_t next = dimOfFactor(dims, factors.front()); next >= 0)
-        if (isSharedHeads(result, static_cast<int>(next), depth + 1))
+/// Whether dim `dim` of a value becomes the heads of keys or values each of which several query heads read. A value
+/// that is met on several ways is looked at once.
+bool Partitioner::isSharedHeads(Value value, int64_t dim) {
+  SmallVector<std::pair<Value, int64_t>> pending{{value, dim}};
+  llvm::DenseSet<std::pair<Value, int64_t>> seen{pending.front()};
+  while (!pending.empty()) {
+    std::tie(value, dim) = pending.pop_back_val();
+    for (OpOperand &use : value.getUses()) {
+      auto rule = dyn_cast<ShardingRuleOpInterface>(use.getOwner());
+      if (!rule)
+        continue;
+      FactorMap map = rule.getFactorMap();
+      const DimFactors &factors = map.operands[use.getOperandNumber()][dim];
+      if (factors.empty())
+        continue;
+      if (std::optional<Ring> ring = ringOf(map)) {
+        if (ring->shares && factors.size() == 1 && factors.front() == ring->heads)
           return true;
+        continue;
+      }
+      if (isProductOrLookup(use.getOwner()))
+        continue;
+      for (auto [result, dims] : llvm::zip(use.getOwner()->getResults(), map.results)) {
+        std::pair<Value, int64_t> next{result, dimOfFactor(dims, factors.front())};
+        if (next.second >= 0 && seen.insert(next).second)
+          pending.push_back(next);
+      }
+    }
   }
   return false;
 }
 
-/// Axes that cut heads where nothing moves cut those of keys and values, then the query heads of one of them.
-LogicalResult Partitioner::keepHeads(Operation *op, const FactorMap &map, Options &options) {
+namespace {
+/// Heads of which `axes` cannot make equal parts; of query heads as well if `withQueries`.
+struct UnevenHeads {
+  Axes axes;
+  bool withQueries;
+};
+} // namespace
+
+/// Axes that cut heads where nothing moves cut those of keys and values, then the query heads of one of them. Those
+/// over which sequences become whole divide what is left of the former.
+static std::optional<UnevenHeads> cutHeads(const FactorMap &map, const Mesh &mesh, const Policy &policy,
+                                           MutableArrayRef<SmallVector<int>> options) {
   const Ring ring = *ringOf(map);
-  int64_t heads = map.factors[ring.heads].size, shares = ring.shares ? map.factors[*ring.shares].size : 1;
-  int64_t freeHeads = heads, freeShares = shares;
-  Axes cut;
+  int64_t freeHeads = map.factors[ring.heads].size, freeShares = ring.shares ? map.factors[*ring.shares].size : 1;
+  Axes kept, headAxes;
   for (int axis = 0; axis < mesh.rank(); ++axis) {
     if (policy.attentionCut(mesh.names[axis]) != AttentionCut::Local)
       continue;
-    cut.push_back(axis);
+    kept.push_back(axis);
     int64_t parts = mesh.sizes[axis];
     if (freeHeads % parts == 0) {
       options[axis] = {ring.heads};
+      headAxes.push_back(axis);
       freeHeads /= parts;
     } else if (freeHeads == 1 && freeShares % parts == 0) {
       options[axis] = {*ring.shares};
       freeShares /= parts;
     } else {
-      InFlightDiagnostic diagnostic = op->emitError("attention over ")
-                                      << heads * shares << " query heads and " << heads
-                                      << " key and value heads cannot be divided into " << mesh.groupSize(cut)
-                                      << " equal parts, the size of " << mesh.describe(cut);
-      diagnostic.attachNote() << sizesThatDivide(
-          heads * shares, [&](int64_t n) { return heads % n == 0 || (n % heads == 0 && heads * shares % n == 0); });
-      return failure();
+      return UnevenHeads{kept, true};
     }
   }
-  return success();
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    if (policy.attentionCut(mesh.names[axis]) != AttentionCut::Heads)
+      continue;
+    headAxes.push_back(axis);
+    if (freeHeads % mesh.sizes[axis] != 0)
+      return UnevenHeads{headAxes, false};
+    options[axis] = {ring.heads};
+    freeHeads /= mesh.sizes[axis];
+  }
+  return std::nullopt;
+}
+
+LogicalResult Partitioner::divideHeads(Operation *op, const FactorMap &map, Options &options) {
+  std::optional<UnevenHeads> uneven = cutHeads(map, mesh, policy, options);
+  if (!uneven)
+    return success();
+  const Ring ring = *ringOf(map);
+  int64_t heads = map.factors[ring.heads].size, shares = ring.shares ? map.factors[*ring.shares].size : 1;
+  InFlightDiagnostic diagnostic = op->emitError("attention over ");
+  if (uneven->withQueries)
+    diagnostic << heads * shares << " query heads and ";
+  diagnostic << heads << " key and value heads cannot be divided into " << mesh.groupSize(uneven->axes)
+             << " equal parts, the size of " << mesh.describe(uneven->axes);
+  auto isLegal = [&](const ShardingOptions &group) {
+    std::unique_ptr<Policy> other = makePolicy(group);
+    Mesh otherMesh = makeMesh(*other);
+    Options ignored(otherMesh.rank());
+    return !cutHeads(map, otherMesh, *other, ignored);
+  };
+  const ShardingOptions &group = policy.getOptions();
+  for (bool resizeTensor : {true, false})
+    if (std::string legal = describeLegalGroups(heads * shares, group, resizeTensor, isLegal);
+        !legal.empty() && (resizeTensor || group.sequenceSize > 1))
+      diagnostic.attachNote() << legal;
+  return failure();
 }
 
 /// Key and value heads that several query heads read have more legal sizes than the dim of a parameter: said before a
@@ -79,8 +123,8 @@ LogicalResult Partitioner::checkSharedHeads() {
     FactorMap map = op.getFactorMap();
     std::optional<Ring> ring = ringOf(map);
     Options options(mesh.rank());
-    return ring && ring->shares && failed(keepHeads(op, map, options)) ? WalkResult::interrupt()
-                                                                       : WalkResult::advance();
+    return ring && ring->shares && failed(divideHeads(op, map, options)) ? WalkResult::interrupt()
+                                                                         : WalkResult::advance();
   });
   return failure(result.wasInterrupted());
 }
@@ -91,14 +135,10 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
   std::optional<Ring> ring = ringOf(map);
   if (!ring)
     return success();
-  if (failed(keepHeads(op, map, options)))
+  if (failed(divideHeads(op, map, options)))
     return failure();
   auto requireMultiple = [&](int axis, int factor, StringRef what) -> LogicalResult {
-    Axes axes;
-    for (int other = 0; other < mesh.rank(); ++other)
-      if (policy.attentionCut(mesh.names[other]) == AttentionCut::Local && options[other] == SmallVector<int>{factor})
-        axes.push_back(other);
-    axes.push_back(axis);
+    Axes axes{axis};
     int64_t size = map.factors[factor].size, parts = mesh.granule(axes);
     if (size % parts == 0)
       return success();
@@ -110,16 +150,11 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
     return failure();
   };
   for (int axis = 0; axis < mesh.rank(); ++axis) {
-    AttentionCut cut = policy.attentionCut(mesh.names[axis]);
-    if (cut == AttentionCut::Heads) {
-      if (failed(requireMultiple(axis, ring->heads, "key and value heads")))
-        return failure();
-      options[axis] = {ring->heads};
-    } else if (cut == AttentionCut::Ring) {
-      if (failed(requireMultiple(axis, ring->rows, "rows")) || failed(requireMultiple(axis, ring->keys, "keys")))
-        return failure();
-      options[axis] = {ring->keys};
-    }
+    if (policy.attentionCut(mesh.names[axis]) != AttentionCut::Ring)
+      continue;
+    if (failed(requireMultiple(axis, ring->rows, "rows")) || failed(requireMultiple(axis, ring->keys, "keys")))
+      return failure();
+    options[axis] = {ring->keys};
   }
   return success();
 }

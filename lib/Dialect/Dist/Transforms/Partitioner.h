@@ -61,6 +61,9 @@ private:
   };
   /// For each axis the factors that it may cut (-1: none).
   using Options = llvm::SmallVector<llvm::SmallVector<int>>;
+  /// What a value so many steps from where a question began wants: users that several ways lead to are asked once.
+  using KnownLayouts = llvm::DenseMap<std::pair<mlir::Value, int>, std::optional<Sharding>>;
+  static constexpr int kFarLayout = 8; ///< no layout is looked for in more steps
 
   // Functions and calls (Partitioner.cpp).
   mlir::LogicalResult partitionFunction(mlir::func::FuncOp func);
@@ -89,8 +92,12 @@ private:
 
   // Choosing (Search.cpp).
   mlir::LogicalResult partitionByFactors(mlir::Operation *op, ShardingRuleOpInterface rule);
-  std::optional<Sharding> gradientLayout(mlir::Value value, int depth = 0);
-  std::optional<Sharding> wantedLayout(mlir::Value value, int depth = 0);
+  std::optional<Sharding> gradientLayout(mlir::Value value);
+  std::optional<Sharding> gradientLayout(mlir::Value value, int depth, KnownLayouts &known);
+  std::optional<Sharding> findGradientLayout(mlir::Value value, int depth, KnownLayouts &known);
+  std::optional<Sharding> wantedLayout(mlir::Value value);
+  std::optional<Sharding> wantedLayout(mlir::Value value, int depth, KnownLayouts &known);
+  std::optional<Sharding> findWantedLayout(mlir::Value value, int depth, KnownLayouts &known);
   bool carriesPartials(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   void carryRepeated(mlir::Operation *op, const FactorMap &map, Options &options, Assignment &start);
   void noteRepeated(mlir::Operation *op, const FactorMap &map, const Assignment &assignment);
@@ -110,10 +117,10 @@ private:
   std::string describeLegalSizes(int64_t size, llvm::ArrayRef<int> axes) const;
 
   // Attention (AttentionCuts.cpp).
-  bool isSharedHeads(mlir::Value value, int dim, int depth = 0);
+  bool isSharedHeads(mlir::Value value, int64_t dim);
   mlir::LogicalResult restrictAttention(mlir::Operation *op, const FactorMap &map, Options &options);
   mlir::LogicalResult checkSharedHeads();
-  mlir::LogicalResult keepHeads(mlir::Operation *op, const FactorMap &map, Options &options);
+  mlir::LogicalResult divideHeads(mlir::Operation *op, const FactorMap &map, Options &options);
   std::optional<Sharding> headsLayout(mlir::Value value, const Sharding &held);
   void bringHome(mlir::Operation *op, const FactorMap &map, Assignment assignment);
 
@@ -145,8 +152,6 @@ bool isProductOrLookup(mlir::Operation *op);
 bool isPinned(mlir::Operation *op);
 /// The parameter that a value is a view of, or null.
 mlir::Value parameterBehind(mlir::Value value);
-/// "sizes that divide: 1, 2, 3": those up to `limit`, for messages.
-std::string sizesThatDivide(int64_t limit, llvm::function_ref<bool(int64_t)> divides);
 /// The dim of a tensor that has a factor, or -1.
 int64_t dimOfFactor(const TensorFactors &dims, int factor);
 

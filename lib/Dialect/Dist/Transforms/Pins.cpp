@@ -40,7 +40,7 @@ LogicalResult Partitioner::restrictToPin(Operation *op, const FactorMap &map, Op
     InFlightDiagnostic diagnostic = op->emitError("shard() cannot cut dim ")
                                     << dim << ", " << size << ", into " << parts
                                     << " equal parts, the size of mesh axis \"" << name << "\"";
-    diagnostic.attachNote() << sizesThatDivide(size, [&](int64_t n) { return size % n == 0; });
+    diagnostic.attachNote() << "sizes that divide: " << joinNumbers(divisorsOf(size));
     return failure();
   }
   options[*axis] = {map.results[0][dim].front()};

@@ -55,8 +55,21 @@ static std::string nameOf(Value parameter) {
 
 /// The layout of the parameter whose gradient a value is, as it applies to the
 /// value: views and sums in between are followed.
-std::optional<Sharding> Partitioner::gradientLayout(Value value, int depth) {
-  constexpr int kFarEnough = 8;
+std::optional<Sharding> Partitioner::gradientLayout(Value value) {
+  KnownLayouts known;
+  return gradientLayout(value, 0, known);
+}
+
+std::optional<Sharding> Partitioner::gradientLayout(Value value, int depth, KnownLayouts &known) {
+  auto [it, isNew] = known.try_emplace({value, depth});
+  if (isNew) {
+    std::optional<Sharding> found = findGradientLayout(value, depth, known);
+    return known[{value, depth}] = found;
+  }
+  return it->second;
+}
+
+std::optional<Sharding> Partitioner::findGradientLayout(Value value, int depth, KnownLayouts &known) {
   for (Operation *user : value.getUsers()) {
     if (auto grad = dyn_cast<GradOp>(user)) {
       if (grad.getGradient() == value)
@@ -64,12 +77,12 @@ std::optional<Sharding> Partitioner::gradientLayout(Value value, int depth) {
       continue;
     }
     auto rule = dyn_cast<ShardingRuleOpInterface>(user);
-    if (!rule || depth == kFarEnough || user->getNumResults() != 1)
+    if (!rule || depth == kFarLayout || user->getNumResults() != 1)
       continue;
     FactorMap map = rule.getFactorMap();
     if (!map.allPartialAlike || !hasOnlyParallelFactors(map))
       continue;
-    std::optional<Sharding> after = gradientLayout(user->getResult(0), depth + 1);
+    std::optional<Sharding> after = gradientLayout(user->getResult(0), depth + 1, known);
     if (!after)
       continue;
     if (auto axes = factorAxes(*after, map, map.results[0], mesh))
@@ -82,8 +95,21 @@ std::optional<Sharding> Partitioner::gradientLayout(Value value, int depth) {
 
 /// The layout that a value must have sooner or later, if one is known: that of
 /// its parameter for a gradient, the boundary's for a value between layers.
-std::optional<Sharding> Partitioner::wantedLayout(Value value, int depth) {
-  constexpr int kFarEnough = 8;
+std::optional<Sharding> Partitioner::wantedLayout(Value value) {
+  KnownLayouts known;
+  return wantedLayout(value, 0, known);
+}
+
+std::optional<Sharding> Partitioner::wantedLayout(Value value, int depth, KnownLayouts &known) {
+  auto [it, isNew] = known.try_emplace({value, depth});
+  if (isNew) {
+    std::optional<Sharding> found = findWantedLayout(value, depth, known);
+    return known[{value, depth}] = found;
+  }
+  return it->second;
+}
+
+std::optional<Sharding> Partitioner::findWantedLayout(Value value, int depth, KnownLayouts &known) {
   if (std::optional<Sharding> layout = gradientLayout(value))
     return layout;
   for (OpOperand &use : value.getUses()) {
@@ -94,12 +120,12 @@ std::optional<Sharding> Partitioner::wantedLayout(Value value, int depth) {
     if (isa<func::ReturnOp>(user) && use.getOperandNumber() < signatures[user->getParentOp()].carried)
       return policy.boundary(typeOf(value).getShape(), mesh);
     auto rule = dyn_cast<ShardingRuleOpInterface>(user);
-    if (!rule || depth == kFarEnough || user->getNumResults() != 1 || isProductOrLookup(user))
+    if (!rule || depth == kFarLayout || user->getNumResults() != 1 || isProductOrLookup(user))
       continue;
     FactorMap map = rule.getFactorMap();
     if (!hasOnlyParallelFactors(map))
       continue;
-    std::optional<Sharding> after = wantedLayout(user->getResult(0), depth + 1);
+    std::optional<Sharding> after = wantedLayout(user->getResult(0), depth + 1, known);
     if (!after)
       continue;
     if (auto axes = factorAxes(*after, map, map.results[0], mesh))
@@ -254,14 +280,6 @@ Partitioner::Options Partitioner::optionsOf(Operation *op, const FactorMap &map,
   return options;
 }
 
-std::string dist::sizesThatDivide(int64_t limit, llvm::function_ref<bool(int64_t)> divides) {
-  SmallVector<std::string> legal;
-  for (int64_t n = 1; n <= limit && legal.size() < 16; ++n)
-    if (divides(n))
-      legal.push_back(std::to_string(n));
-  return "sizes that divide: " + llvm::join(legal, ", ");
-}
-
 std::string Partitioner::describeLegalSizes(int64_t size, ArrayRef<int> axes) const {
   // A zigzag axis cuts each part in two once more, so that other group sizes say nothing of this mode's.
   if (int64_t unit = mesh.granule(axes); unit != mesh.groupSize(axes)) {
@@ -314,7 +332,7 @@ FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap
   auto partsBefore = [&](int factor) { return mesh.groupSize(axesBefore(factor)); };
   auto isShared = [&](int factor) {
     int64_t dim = dimOfFactor(map.results[0], factor);
-    return dim >= 0 && isSharedHeads(op->getResult(0), static_cast<int>(dim));
+    return dim >= 0 && isSharedHeads(op->getResult(0), dim);
   };
   int factor = policy.parameterFactor(
       {map, index, mesh.names[axis], mesh.sizes[axis], isCutElsewhere, survivesIt, partsBefore, isShared});
