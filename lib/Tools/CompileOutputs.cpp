@@ -82,6 +82,10 @@ int Compilation::checkOutputs() const {
       if (namesSameFile(outputs[i], outputs[j]))
         return usageError("'" + outputs[i] + "' is named for two outputs");
   std::string executable = executablePath();
+  llvm::StringRef folder = llvm::sys::path::parent_path(executable);
+  if (!printsText())
+    if (std::error_code error = llvm::sys::fs::access(folder.empty() ? "." : folder, llvm::sys::fs::AccessMode::Write))
+      return fileError("cannot write '" + executable + "': " + error.message());
   if (!printsText() && llvm::sys::fs::exists(executable) && !llvm::sys::fs::is_regular_file(executable))
     return fileError("'" + executable + "' is not a regular file");
   return ExitDone;

@@ -118,7 +118,8 @@ Value Importer::staticArithmetic(Operator op, const Value &lhs, const Value &rhs
     fail(loc, "'@' multiplies tensors, not numbers");
   bool isDivision = op == Operator::Div || op == Operator::FloorDiv || op == Operator::Mod;
   if (isDivision && rhs.number() == 0)
-    fail(loc, "division by zero: " + lhs.describe() + " " + spelling(op) + " " + rhs.describe());
+    fail(loc, "division by zero: " + lhs.describe() + " " + spelling(op) + " " + rhs.describe(),
+         rhs.is<Size>() ? whereSet(*rhs.get<Size>()) : SmallVector<DiagnosticNote, 1>());
   auto *left = lhs.get<Size>(), *right = rhs.get<Size>();
   if (left && right && op != Operator::Div && !(op == Operator::Pow && right->value < 0))
     return integerArithmetic(op, *left, *right, loc);

@@ -75,6 +75,8 @@ public:
   //===--- Reporting ------------------------------------------------------===//
   /// Reports an error at the user's place that led to `loc` and throws.
   [[noreturn]] void fail(llvm::SMLoc loc, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {});
+  /// A note at the config's or command line's value for a parameter of the Model, if the size is one.
+  llvm::SmallVector<DiagnosticNote, 1> whereSet(const Size &size) const;
   bool inPrelude(llvm::SMLoc loc) const;
   /// The innermost place in the user's file on the way to `loc`.
   llvm::SMLoc userLoc(llvm::SMLoc loc) const;

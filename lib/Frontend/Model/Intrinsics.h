@@ -42,7 +42,9 @@ public:
   llvm::SmallVector<int64_t> dims(size_t i, const Tensor &x);
   /// A list or tuple of sizes, or one size.
   Dims sizes(size_t i, llvm::StringRef what);
-  [[noreturn]] void fail(size_t i, const llvm::Twine &message) { importer.fail(place(i), message); }
+  [[noreturn]] void fail(size_t i, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {}) {
+    importer.fail(place(i), message, notes);
+  }
 
   Importer &importer;
   Emitter emit;

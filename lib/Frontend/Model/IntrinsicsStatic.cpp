@@ -31,8 +31,11 @@ Value range(Intrinsic &call) {
     if (auto *size = call.value(i).get<Size>(); size && size->batch)
       call.fail(i,
                 "this loop depends on how the batch is split: 'batch' is the rows of one micro-batch of one replica");
-  if (call.isNone(1) && stop < 0)
-    call.fail(0, "range() counts up to " + call.value(0).get<Size>()->describe() + "; a count must be at least 0");
+  if (call.isNone(1) && stop < 0) {
+    const Size &bound = *call.value(0).get<Size>();
+    call.fail(0, "range() counts up to " + bound.describe() + "; a count must be at least 0",
+              call.importer.whereSet(bound));
+  }
   auto list = std::make_shared<ListValue>();
   constexpr size_t maxElements = 100000;
   for (int64_t at = start; step > 0 ? at < stop : at > stop;) {
@@ -58,7 +61,7 @@ Value sizes(Intrinsic &call) {
   auto list = std::make_shared<ListValue>();
   for (const Size &size : call.sizes(0, "a size")) {
     if (size.value < 1)
-      call.fail(0, "a size must be at least 1, not " + size.describe());
+      call.fail(0, "a size must be at least 1, not " + size.describe(), call.importer.whereSet(size));
     list->elements.push_back(size);
   }
   if (list->elements.empty())

@@ -47,6 +47,13 @@ void Importer::fail(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNote> no
   throw ImportAborted{};
 }
 
+SmallVector<DiagnosticNote, 1> Importer::whereSet(const Size &size) const {
+  auto given = options.defines.find(size.text);
+  if (given == options.defines.end() || !given->second.loc.isValid() || given->second.value != ModelValue(size.value))
+    return {};
+  return {{given->second.loc, size.text + " is set here"}};
+}
+
 static mlir::Location fileLocation(mlir::MLIRContext &context, SourceMgr &sources, SMLoc loc) {
   unsigned bufferId = sources.FindBufferContainingLoc(loc);
   auto [line, column] = sources.getLineAndColumn(loc, bufferId);

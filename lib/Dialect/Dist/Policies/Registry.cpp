@@ -181,6 +181,9 @@ std::vector<int64_t> colo::dist::divisorsOf(int64_t n) {
   return small;
 }
 
+/// No config may ask for more ranks.
+static constexpr int64_t kLargestGroup = int64_t(1) << 20;
+
 std::vector<ShardingOptions> colo::dist::resizedGroups(const ShardingOptions &options, int64_t dim) {
   const ModeDescription &mode = *findMode(options.mode);
   std::vector<ShardingOptions> groups;
@@ -198,6 +201,8 @@ std::vector<ShardingOptions> colo::dist::resizedGroups(const ShardingOptions &op
 std::vector<ShardingOptions> colo::dist::resizedSequences(const ShardingOptions &options, int64_t dim) {
   std::vector<ShardingOptions> groups;
   for (int64_t parts : divisorsOf(dim)) {
+    if (parts > kLargestGroup / options.size)
+      break;
     groups.push_back(options);
     groups.back().sequenceSize = parts;
   }

@@ -103,30 +103,36 @@ private:
 class Padding {
 public:
   /// Whether they are 0. Parameters start so, and what lies here keeps them so.
-  bool isZero(Value value, int64_t dim) {
-    auto [it, isNew] = zero.try_emplace({value.getAsOpaquePointer(), dim}, false);
-    if (!isNew)
-      return it->second;
-    bool answer = findZero(value, dim);
-    return zero[{value.getAsOpaquePointer(), dim}] = answer;
-  }
+  bool isZero(Value value, int64_t dim) { return answer(zero, value, dim, &Padding::findZero); }
 
   /// Whether they hold what the others hold: nothing that is not in the true part.
-  bool isUniform(Value value, int64_t dim) {
-    auto [it, isNew] = uniform.try_emplace({value.getAsOpaquePointer(), dim}, false);
-    if (!isNew)
-      return it->second;
-    bool answer = findUniform(value, dim);
-    return uniform[{value.getAsOpaquePointer(), dim}] = answer;
-  }
+  bool isUniform(Value value, int64_t dim) { return answer(uniform, value, dim, &Padding::findUniform); }
 
 private:
+  using Answers = llvm::DenseMap<Node, bool>;
+
+  /// No is always safe, and what is said at the end of a chain too long to follow.
+  bool answer(Answers &known, Value value, int64_t dim, bool (Padding::*find)(Value, int64_t)) {
+    constexpr int kFarEnough = 500;
+    Node node{value.getAsOpaquePointer(), dim};
+    if (auto it = known.find(node); it != known.end())
+      return it->second;
+    if (depth == kFarEnough)
+      return false;
+    ++depth;
+    bool found = (this->*find)(value, dim);
+    --depth;
+    return known[node] = found;
+  }
+
   bool findZero(Value value, int64_t dim) {
     if (auto arg = dyn_cast<BlockArgument>(value))
       return static_cast<bool>(
           cast<func::FuncOp>(arg.getOwner()->getParentOp()).getArgAttr(arg.getArgNumber(), kParamArgAttr));
     Operation *op = value.getDefiningOp();
-    if (isa<ParamRefOp, CrossEntropyGradOp, EmbeddingGradOp>(op))
+    int64_t last = cast<RankedTensorType>(value.getType()).getRank() - 1;
+    // Classes are masked, and no id looks up a row of padding.
+    if (isa<ParamRefOp>(op) || (isa<CrossEntropyGradOp>(op) && dim == last) || (isa<EmbeddingGradOp>(op) && dim == 0))
       return true;
     if (auto constant = dyn_cast<ConstantOp>(op))
       return constant.getValue().isZero();
@@ -176,7 +182,8 @@ private:
     return it == dims.end() ? -1 : it - dims.begin();
   }
 
-  llvm::DenseMap<Node, bool> zero, uniform;
+  Answers zero, uniform;
+  int depth = 0; ///< of the question being answered
 };
 
 class Padder {
