@@ -213,7 +213,10 @@ std::vector<rt::CommunicationOpInterface> colo::collectivesOf(ModuleOp module) {
   };
   walkStep(module, [&](Operation *op, int64_t) { add(op); });
   module.walk(add);
-  return llvm::map_to_vector<0>(uses, [](Operation *op) { return cast<rt::CommunicationOpInterface>(op); });
+  std::vector<rt::CommunicationOpInterface> result;
+  for (Operation *op : uses)
+    result.push_back(cast<rt::CommunicationOpInterface>(op));
+  return result;
 }
 
 std::string colo::describe(Location loc) {

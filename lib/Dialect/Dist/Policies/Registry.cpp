@@ -181,9 +181,6 @@ std::vector<int64_t> colo::dist::divisorsOf(int64_t n) {
   return small;
 }
 
-/// No config may ask for more ranks.
-static constexpr int64_t kLargestGroup = int64_t(1) << 20;
-
 std::vector<ShardingOptions> colo::dist::resizedGroups(const ShardingOptions &options, int64_t dim) {
   const ModeDescription &mode = *findMode(options.mode);
   std::vector<ShardingOptions> groups;
