@@ -100,13 +100,9 @@ int64_t placeAmongStages(StringRef name, int64_t stage) {
 
 PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh &mesh, int64_t pipeline,
                                      int64_t replicas, std::vector<int64_t> executions) {
-  PlannedCollective use{op->getName().stripDialect().str(),
-                        describe(op->getLoc()),
-                        phaseOf(op->getLoc()),
-                        {},
-                        {},
-                        std::move(executions),
-                        rt::bytesOf(op.getPayload())};
+  PlannedCollective use{
+      op->getName().stripDialect().str(), describe(op->getLoc()), phaseOf(op->getLoc()), {}, {}, std::move(executions),
+      rt::bytesOf(op.getPayload())};
   ArrayAttr axes = op.getAxes();
   auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
   if (stages)

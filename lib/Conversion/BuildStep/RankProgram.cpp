@@ -197,7 +197,7 @@ std::map<std::pair<RankProgram::Key, int64_t>, std::pair<int64_t, int64_t>> Rank
   for (int64_t row = 0; row < numRows(); ++row) {
     const Case &which = caseAt(row);
     int64_t microBatch = table[row * kColumns + kMicroBatch];
-    for (auto &[column, key] : touched(which)) {
+    for (auto &[column, key] : touchedIn(row)) {
       result.insert({{key, microBatch}, {row, row}}).first->second.second = row;
       if (which.what == Case::Finish && schedule::isSend(which.kind))
         sending.push_back({key, microBatch});
@@ -212,6 +212,8 @@ std::map<std::pair<RankProgram::Key, int64_t>, std::pair<int64_t, int64_t>> Rank
 }
 
 void RankProgram::placeSlots(int64_t firstByte) {
+  for (const Case &which : caseList)
+    touchedByCase.push_back(touched(which));
   struct Slots {
     std::set<int64_t> unused;
     int64_t count = 0, base = 0, firstEvent = 0;
@@ -223,7 +225,7 @@ void RankProgram::placeSlots(int64_t firstByte) {
     ending[rows.second].push_back(user);
   for (int64_t row = 0; row < numRows(); ++row) {
     int64_t microBatch = table[row * kColumns + kMicroBatch];
-    for (auto &[column, key] : touched(caseAt(row))) {
+    for (auto &[column, key] : touchedIn(row)) {
       Slots &slots = pools[key];
       if (!slots.of.count(microBatch)) {
         if (slots.unused.empty())
@@ -249,7 +251,7 @@ void RankProgram::placeSlots(int64_t firstByte) {
       saved += slots.count * values.slotBytes(key.first, key.second);
   }
   for (int64_t row = 0; row < numRows(); ++row)
-    for (auto &[column, key] : touched(caseAt(row))) {
+    for (auto &[column, key] : touchedIn(row)) {
       int64_t &entry = table[row * kColumns + column];
       table[row * kColumns + column + numPools] = pools[key].firstEvent + entry;
       entry = pools[key].base + entry * values.slotBytes(key.first, key.second);

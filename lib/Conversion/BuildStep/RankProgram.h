@@ -107,6 +107,9 @@ public:
 private:
   using Key = std::pair<Pool, int64_t>;
 
+  llvm::ArrayRef<std::pair<unsigned, Key>> touchedIn(int64_t row) const {
+    return touchedByCase[table[row * kColumns + kCase]];
+  }
   const Case &caseAt(int64_t row) const { return caseList[table[row * kColumns + kCase]]; }
   void addRows(llvm::ArrayRef<schedule::Action> actions);
   void addRow(const Case &which, int64_t microBatch, bool last);
@@ -124,6 +127,7 @@ private:
   int64_t rank, end = 0, saved = 0, events = 0;
   std::vector<int64_t> table;
   std::vector<Case> caseList;
+  std::vector<llvm::SmallVector<std::pair<unsigned, Key>>> touchedByCase; ///< once all cases are known
   std::map<Case, int64_t> caseNumbers;
 };
 
