@@ -51,7 +51,8 @@ void colo::setTensorGroup(ParallelConfig &config, const dist::ShardingOptions &g
   config.tensorSize.value = group.size;
   config.depth.value = group.depth;
   config.sequenceParallel.value = group.sequenceParallel;
-  config.sequenceMode.value = group.sequenceMode;
+  if (!group.sequenceMode.empty())
+    config.sequenceMode.value = group.sequenceMode;
   config.sequenceSize.value = group.sequenceSize;
 }
 
