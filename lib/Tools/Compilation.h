@@ -47,7 +47,9 @@ private:
   // Phases.
   int runPhases();
   int runPhase(Phase phase);
+  mlir::FileLineColLoc locate(llvm::SMLoc loc);
   void locateStages();
+  mlir::LogicalResult blameGroup(mlir::Diagnostic &diagnostic);
   int internalError(Phase phase, const std::string &before);
   bool wants(Phase phase) const { return request.emit == phase; }
 

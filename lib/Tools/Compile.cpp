@@ -12,6 +12,7 @@
 
 #include "colo/Tools/Compile.h"
 #include "Compilation.h"
+#include "colo/Dialect/Dist/Policy.h"
 #include "colo/Dialect/Pipe/PipeDialect.h"
 #include "colo/Tools/Pipelines.h"
 #include "colo/Tools/Registry.h"
@@ -57,18 +58,43 @@ int Compilation::internalError(Phase phase, const std::string &before) {
   return ExitInternal;
 }
 
-/// Tells the staging which place in the config divides the layers.
-void Compilation::locateStages() {
-  llvm::SMLoc loc = config.pipeline.loc;
-  for (llvm::SMLoc closer : {config.pipelineChunks.loc, config.pipelinePartition.loc})
-    if (closer.isValid())
-      loc = closer;
-  if (!loc.isValid())
-    return;
+FileLineColLoc Compilation::locate(llvm::SMLoc loc) {
   unsigned buffer = sources.FindBufferContainingLoc(loc);
   auto [line, column] = sources.getLineAndColumn(loc, buffer);
-  llvm::StringRef file = sources.getMemoryBuffer(buffer)->getBufferIdentifier();
-  (*module)->setAttr(pipe::kConfigLocAttr, FileLineColLoc::get(&context, file, line, column));
+  return FileLineColLoc::get(&context, sources.getMemoryBuffer(buffer)->getBufferIdentifier(), line, column);
+}
+
+static llvm::SMLoc lastValid(std::initializer_list<llvm::SMLoc> locs) {
+  llvm::SMLoc result;
+  for (llvm::SMLoc loc : locs)
+    if (loc.isValid())
+      result = loc;
+  return result;
+}
+
+/// Tells the staging which place in the config divides the layers.
+void Compilation::locateStages() {
+  llvm::SMLoc loc = lastValid({config.pipeline.loc, config.pipelineChunks.loc, config.pipelinePartition.loc});
+  if (loc.isValid())
+    (*module)->setAttr(pipe::kConfigLocAttr, locate(loc));
+}
+
+/// While a program is divided among a group of ranks, an error is that the group does not fit the model: it stands
+/// where the config asks for the group, and in a note what in the model does not fit.
+LogicalResult Compilation::blameGroup(Diagnostic &diagnostic) {
+  llvm::SMLoc loc = lastValid({config.tensorMode.loc, config.sequenceSize.loc, config.tensorSize.loc});
+  if (diagnostic.getSeverity() != DiagnosticSeverity::Error || !loc.isValid())
+    return failure();
+  FileLineColLoc place = locate(loc);
+  if (diagnostic.getLocation() == place)
+    return failure();
+  InFlightDiagnostic error = emitError(place);
+  error << "mode '" << dist::describe(shardingOptions(config)) << "' on "
+        << config.tensorSize.value * config.sequenceSize.value << " ranks does not fit the model: " << diagnostic.str();
+  error.attachNote(diagnostic.getLocation()) << "this is what it does not fit";
+  for (Diagnostic &note : diagnostic.getNotes())
+    error.attachNote(note.getLocation()) << note.str();
+  return success();
 }
 
 int Compilation::runPhase(Phase phase) {
@@ -80,6 +106,9 @@ int Compilation::runPhase(Phase phase) {
   }
   if (phase == Phase::Staged)
     locateStages();
+  std::optional<ScopedDiagnosticHandler> handler;
+  if (phase == Phase::Sharded)
+    handler.emplace(&context, [this](Diagnostic &diagnostic) { return blameGroup(diagnostic); });
   PassManager pm(&context);
   pm.enableVerifier(true);
   buildPhasePipeline(pm, phase, config, request.algorithm, request.target, request.verbose);
