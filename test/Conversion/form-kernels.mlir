@@ -137,3 +137,39 @@ func.func @table(%x: tensor<4x6x8xf32>) -> tensor<4x6x8xf32> {
   %y = colo.mul %p, %sb : tensor<4x6x8xf32>
   return %y : tensor<4x6x8xf32>
 }
+
+// A table is whole before a row of it is looked up, whatever the lookup is part of: the first kernel is no part of the last,
+// which reads the table too, but only after the lookup.
+
+// CHECK-LABEL: func.func private @computed_table.k0(
+// CHECK:         math.tanh
+// CHECK-LABEL: func.func private @computed_table.k1(
+// CHECK:         tensor.extract
+// CHECK-LABEL: func.func @computed_table(
+// CHECK:         %[[TABLE:.*]] = rt.launch @computed_table.k0(%arg0)
+// CHECK:         %[[ROWS:.*]] = rt.launch @computed_table.k1({{.*}}%[[TABLE]]
+// CHECK:         rt.launch @computed_table.k3(%[[ROWS]]
+// CHECK:         rt.launch @computed_table.k2({{.*}}%[[TABLE]]
+func.func @computed_table(%w: tensor<6x8xf32>, %ids: tensor<5xi32>) -> tensor<6x8xf32> {
+  %t = colo.tanh %w : tensor<6x8xf32>
+  %e = colo.embedding %t, %ids : tensor<6x8xf32>, tensor<5xi32> -> tensor<5x8xf32>
+  %y = colo.mul %e, %e : tensor<5x8xf32>
+  %g = colo.embedding_grad %y, %ids : tensor<5x8xf32>, tensor<5xi32> -> tensor<6x8xf32>
+  %z = colo.mul %g, %t : tensor<6x8xf32>
+  return %z : tensor<6x8xf32>
+}
+
+// Nor where rows of the lookup are added up in the order of the table's.
+
+// CHECK-LABEL: func.func private @summed_rows.k0(
+// CHECK:         math.tanh
+// CHECK-NOT:     tensor.extract
+// CHECK-LABEL: func.func private @summed_rows.k1(
+// CHECK-LABEL: func.func @summed_rows(
+func.func @summed_rows(%w: tensor<6x8xf32>, %ids: tensor<6xi32>) -> tensor<f32> {
+  %t = colo.tanh %w : tensor<6x8xf32>
+  %e = colo.embedding %t, %ids : tensor<6x8xf32>, tensor<6xi32> -> tensor<6x8xf32>
+  %y = colo.mul %e, %t : tensor<6x8xf32>
+  %s = colo.reduce %y {dims = array<i64: 0, 1>, kind = 0 : i32} : tensor<6x8xf32> -> tensor<f32>
+  return %s : tensor<f32>
+}

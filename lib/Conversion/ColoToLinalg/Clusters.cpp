@@ -180,7 +180,7 @@ void Clustering::collectReductions(Block &block) {
       anchors.insert(op.getResult(0));
 }
 
-void Clustering::walkLeaves(Value anchor, LeafCallback callback) const {
+void Clustering::walkLeaves(Value anchor, LeafCallback callback, TableCallback tableCallback) const {
   llvm::DenseMap<Value, llvm::SmallVector<Indices, 1>> seen;
   std::function<void(Value, llvm::ArrayRef<AffineExpr>, bool)> visit =
       [&](Value value, llvm::ArrayRef<AffineExpr> indices, bool root) {
@@ -190,6 +190,8 @@ void Clustering::walkLeaves(Value anchor, LeafCallback callback) const {
         known.emplace_back(indices);
         if (!root && isLeaf(value))
           return callback(value, indices);
+        if (auto embedding = value.getDefiningOp<EmbeddingOp>())
+          tableCallback(embedding.getTable());
         for (const Access &access : operandAccesses(value.getDefiningOp(), indices))
           visit(access.value, access.indices, false);
       };
@@ -317,15 +319,17 @@ void Clustering::buildGraph(Block &block) {
     nodes[node].anchors.push_back(value);
     nodes[node].column = loopNestOf(value).column;
     anchorNode[value] = node;
-    walkLeaves(value, [&](Value leaf, llvm::ArrayRef<AffineExpr> indices) {
+    auto addLeaf = [&](Value leaf, llvm::ArrayRef<AffineExpr> indices) {
       size_t same = 0;
       while (same < indices.size() && indices[same] == getAffineDimExpr(same, value.getContext()))
         ++same;
-      edges[value].push_back({leaf, same});
+      edges[value].push_back({leaf, same, /*isTable=*/false});
       addEdge(nodeOfValue(leaf), node);
+    };
+    walkLeaves(value, addLeaf, [&](Value table) {
+      edges[value].push_back({table, 0, /*isTable=*/true});
+      addEdge(nodeOfValue(table), node);
     });
-    if (auto embedding = dyn_cast<EmbeddingOp>(op))
-      addEdge(nodeOfValue(embedding.getTable()), node);
   }
   parent.resize(nodes.size());
   std::iota(parent.begin(), parent.end(), 0);
@@ -428,8 +432,8 @@ bool Clustering::tryMerge(int a, int b) {
   for (auto [reader, source] : {std::pair(a, b), std::pair(b, a)})
     for (Value anchor : nodes[reader].anchors)
       for (const Edge &edge : edges[anchor]) {
-        auto it = anchorNode.find(edge.leaf);
-        if (it != anchorNode.end() && find(it->second) == source && edge.sameRows < rows)
+        int made = nodeOfValue(edge.leaf);
+        if (made >= 0 && find(made) == source && (edge.isTable || edge.sameRows < rows))
           return false;
       }
   if (hasIndirectPath(a, b) || hasIndirectPath(b, a))
@@ -460,7 +464,8 @@ void Clustering::mergeSiblings() {
     for (const Edge &edge : edges[anchor]) {
       LoopNest nest = loopNestOf(anchor);
       int64_t points = std::accumulate(nest.sizes.begin(), nest.sizes.end(), int64_t(1), std::multiplies<>());
-      if (2 * elementsOf(edge.leaf) >= points && (nest.column || edge.sameRows >= std::min<size_t>(nest.rows, 1)))
+      if (!edge.isTable && 2 * elementsOf(edge.leaf) >= points &&
+          (nest.column || edge.sameRows >= std::min<size_t>(nest.rows, 1)))
         readers[edge.leaf].push_back(anchorNode[anchor]);
     }
   for (auto &[leaf, users] : readers)

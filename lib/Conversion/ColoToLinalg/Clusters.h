@@ -60,13 +60,16 @@ public:
   bool isHostView(mlir::Value value) const { return hostViews.contains(value); }
 
   using LeafCallback = llvm::function_ref<void(mlir::Value leaf, llvm::ArrayRef<mlir::AffineExpr> indices)>;
-  /// Calls back for every leaf that computing `anchor` reads, once for each way of indexing it.
-  void walkLeaves(mlir::Value anchor, LeafCallback callback) const;
+  using TableCallback = llvm::function_ref<void(mlir::Value table)>;
+  /// Calls back for every leaf that computing `anchor` reads, once for each way of indexing it, and for every table in
+  /// which it looks up rows.
+  void walkLeaves(mlir::Value anchor, LeafCallback callback, TableCallback tableCallback = [](mlir::Value) {}) const;
 
 private:
   struct Edge {
     mlir::Value leaf;
     size_t sameRows; ///< leading loops that index the leaf's leading dims unchanged
+    bool isTable;    ///< any of its rows may be read, so all must be made before
   };
   /// A host op or a set of anchors: what is executed as a unit.
   struct Node {
