@@ -149,6 +149,14 @@ MODELS = {
         sizes=dict(hidden=72),
         defines={},
     ),
+    "drawn": dict(
+        source=os.path.join(INPUTS, "drawn.colo"),
+        data="text",
+        layouts=layouts({"1d": [3, 4]}, sequence=24) + GRIDS,
+        sizes=dict(vocab=50, seq=24, hidden=72),
+        exempt=["shift"],
+        defines={},
+    ),
     "tokens": dict(
         source=os.path.join(INPUTS, "tokens.colo"),
         data="synthetic:97",

@@ -54,3 +54,21 @@ func.func @zeroAnyway(%z: tensor<2x10xf32>, %t: tensor<2xi32>, %lse: tensor<2xf3
   %s = colo.reduce %p {dims = array<i64: 0, 1>, kind = 0 : i32} : tensor<2x10xf32> -> tensor<f32>
   return
 }
+
+// An id that is computed may lie past the true rows, and then finds none; data are checked, positions are known.
+// CHECK-LABEL: @idsPastTheTable
+func.func @idsPastTheTable(%g: tensor<2x6xf32>, %drawn: tensor<2xi32>, %read: tensor<2xi32> {colo.classes = 10 : i64}) {
+  // CHECK: %[[ROWS:.*]] = colo.constant 1.000000e+01
+  // CHECK: %[[ISROW:.*]] = colo.compare lt, %[[DRAWN:.*]], %[[ROWS]]
+  // CHECK: %[[NONE:.*]] = colo.constant 1.200000e+01
+  // CHECK: %[[IDS:.*]] = colo.select %[[ISROW]], %[[DRAWN]], %[[NONE]]
+  // CHECK: colo.embedding_grad %{{.*}}, %[[IDS]]
+  %a = colo.embedding_grad %g, %drawn : tensor<2x6xf32>, tensor<2xi32> -> tensor<10x6xf32>
+  // CHECK-NOT: colo.compare
+  %b = colo.embedding_grad %g, %read : tensor<2x6xf32>, tensor<2xi32> -> tensor<10x6xf32>
+  %positions = colo.iota {dim = 0 : i64} : tensor<2xi32>
+  %mask = colo.constant 1.0 : tensor<2xi1>
+  %chosen = colo.select %mask, %read, %positions : tensor<2xi1>, tensor<2xi32>, tensor<2xi32> -> tensor<2xi32>
+  %c = colo.embedding_grad %g, %chosen : tensor<2x6xf32>, tensor<2xi32> -> tensor<10x6xf32>
+  return
+}

@@ -103,7 +103,11 @@ struct Classes {
       isClassCache = b.compare(Predicate::LT, column(), static_cast<double>(classes));
     return isClassCache;
   }
-  Value isTarget() { return b.compare(Predicate::EQ, column(), b.broadcastTrailing(targets, shape)); }
+  /// A target that is computed may lie past the classes: no column of padding is one.
+  Value isTarget() {
+    Value isEqual = b.compare(Predicate::EQ, column(), b.broadcastTrailing(targets, shape));
+    return classes < shape.back() ? b.both(isEqual, isClass()) : isEqual;
+  }
   Value isCounted() {
     if (!isCountedCache)
       isCountedCache = b.compare(Predicate::NE, targets, static_cast<double>(ignoreIndex));

@@ -131,7 +131,7 @@ private:
           cast<func::FuncOp>(arg.getOwner()->getParentOp()).getArgAttr(arg.getArgNumber(), kParamArgAttr));
     Operation *op = value.getDefiningOp();
     int64_t last = cast<RankedTensorType>(value.getType()).getRank() - 1;
-    // Classes are masked, and no id looks up a row of padding.
+    // Classes are masked, and so are ids that could look up a row of padding.
     if (isa<ParamRefOp>(op) || (isa<CrossEntropyGradOp>(op) && dim == last) || (isa<EmbeddingGradOp>(op) && dim == 0))
       return true;
     if (auto constant = dyn_cast<ConstantOp>(op))
@@ -213,12 +213,23 @@ public:
   /// parameters stay 0 there.
   bool mask() {
     SmallVector<Operation *> ops;
+    SmallVector<EmbeddingOp> lookups;
+    SmallVector<EmbeddingGradOp> scatters;
     module.walk([&](Operation *op) {
       if (isa<GradOp, colo::ReduceOp, EinsumOp, WeightedMeanOp>(op))
         ops.push_back(op);
+      else if (auto lookup = dyn_cast<EmbeddingOp>(op))
+        lookups.push_back(lookup);
+      else if (auto scatter = dyn_cast<EmbeddingGradOp>(op))
+        scatters.push_back(scatter);
     });
     Padding padding;
     bool changed = false;
+    for (EmbeddingGradOp op : scatters)
+      changed |= maskIds(op.getResult(), op.getIdsMutable());
+    for (EmbeddingOp op : lookups)
+      if (!padding.isZero(op.getTable(), 0))
+        changed |= maskIds(op.getTable(), op.getIdsMutable());
     for (Operation *op : ops)
       changed |= isa<GradOp>(op) ? maskGradient(cast<GradOp>(op), padding) : maskContraction(op, padding);
     return changed;
@@ -240,6 +251,37 @@ private:
     int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
     return llvm::any_of(llvm::seq<int64_t>(0, rank),
                         [&](int64_t dim) { return padded.contains(dims.leaderOf(value, dim)); });
+  }
+
+  /// Ids that are computed may lie past the true rows: such a one must not find a row of padding. Those of data are
+  /// checked when they are read.
+  bool maskIds(Value table, OpOperand &operand) {
+    auto it = padded.find(dims.leaderOf(table, 0));
+    int64_t rows = TensorBuilder::shapeOf(table).front();
+    Value ids = operand.get();
+    if (it == padded.end() || areBelow(ids, rows))
+      return false;
+    OpBuilder builder(operand.getOwner());
+    TensorBuilder b(builder, operand.getOwner()->getLoc());
+    Value isRow = b.compare(Predicate::LT, ids, static_cast<double>(rows));
+    operand.set(b.selectOr(isRow, ids, static_cast<double>(it->second)));
+    return true;
+  }
+
+  /// Whether ids are known to lie below `rows`: data, positions and numbers, and a choice of such.
+  static bool areBelow(Value ids, int64_t rows) {
+    if (auto arg = dyn_cast<BlockArgument>(ids)) {
+      auto func = cast<func::FuncOp>(arg.getOwner()->getParentOp());
+      auto classes = func.getArgAttrOfType<IntegerAttr>(arg.getArgNumber(), "colo.classes");
+      return classes && classes.getInt() <= rows;
+    }
+    Operation *op = ids.getDefiningOp();
+    if (auto iota = dyn_cast<IotaOp>(op))
+      return TensorBuilder::shapeOf(ids)[iota.getDim()] <= rows;
+    if (auto constant = dyn_cast<ConstantOp>(op))
+      return constant.getValue().convertToDouble() < static_cast<double>(rows);
+    auto select = dyn_cast<SelectOp>(op);
+    return select && areBelow(select.getLhs(), rows) && areBelow(select.getRhs(), rows);
   }
 
   bool maskGradient(GradOp op, Padding &padding) {
