@@ -15,7 +15,7 @@
 using namespace mlir;
 using namespace colo;
 
-/// As all kernels: reordering is allowed, NaN and infinity keep their meaning.
+/// Of sums, as in all kernels: reordering is allowed, NaN and infinity keep their meaning.
 static constexpr arith::FastMathFlags kFastMath = arith::FastMathFlags::reassoc | arith::FastMathFlags::nsz |
                                                   arith::FastMathFlags::arcp | arith::FastMathFlags::contract |
                                                   arith::FastMathFlags::afn;
@@ -36,18 +36,26 @@ static func::FuncOp createKernel(ModuleOp module, StringRef name, ArrayRef<Type>
 
 namespace {
 
-/// Arithmetic of one element.
+/// Arithmetic of one element. Updates take no liberties: where a vector ends depends on what stands around a parameter
+/// and on the threads, and copies of it on other ranks must stay equal bit by bit.
 struct Scalars {
   OpBuilder &b;
   Location loc;
   Type type;
+  bool exact = true;
 
   Value constant(double value) { return b.create<arith::ConstantOp>(loc, type, b.getFloatAttr(type, value)); }
-  Value add(Value x, Value y) { return b.create<arith::AddFOp>(loc, x, y, kFastMath); }
-  Value sub(Value x, Value y) { return b.create<arith::SubFOp>(loc, x, y, kFastMath); }
-  Value mul(Value x, Value y) { return b.create<arith::MulFOp>(loc, x, y, kFastMath); }
-  Value div(Value x, Value y) { return b.create<arith::DivFOp>(loc, x, y, kFastMath); }
-  Value sqrt(Value x) { return b.create<math::SqrtOp>(loc, x, kFastMath); }
+  Value add(Value x, Value y) { return make<arith::AddFOp>(x, y); }
+  Value sub(Value x, Value y) { return make<arith::SubFOp>(x, y); }
+  Value mul(Value x, Value y) { return make<arith::MulFOp>(x, y); }
+  Value div(Value x, Value y) { return make<arith::DivFOp>(x, y); }
+  Value sqrt(Value x) { return make<math::SqrtOp>(x); }
+  template <typename Op, typename... Operands> Value make(Operands... operands) {
+    auto op = b.create<Op>(loc, operands..., exact ? arith::FastMathFlags::none : kFastMath);
+    if (exact)
+      op->setAttr(rt::kExactAttr, b.getUnitAttr());
+    return op;
+  }
   Value load(Value memref, Value i) { return b.create<memref::LoadOp>(loc, memref, i); }
   void store(Value value, Value memref, Value i) { b.create<memref::StoreOp>(loc, value, memref, i); }
   /// An f64 argument in the element type.
@@ -77,7 +85,7 @@ func::FuncOp colo::createNormKernel(ModuleOp module, MemRefType flat, int64_t pa
   Value end = b.create<arith::MinSIOp>(loc, stop, b.create<arith::AddIOp>(loc, begin, block));
   auto sum = b.create<scf::ForOp>(loc, begin, end, one, ValueRange{zero},
                                   [&](OpBuilder &nested, Location at, Value i, ValueRange carried) {
-                                    Scalars s{nested, at, nested.getF64Type()};
+                                    Scalars s{nested, at, nested.getF64Type(), /*exact=*/false};
                                     Value x = s.load(gradients, i);
                                     if (!x.getType().isF64())
                                       x = nested.create<arith::ExtFOp>(at, nested.getF64Type(), x);
