@@ -19,3 +19,13 @@ func.func @classesJoined(%z: tensor<2x10xf32>, %t: tensor<2xi32>) {
   %p = colo.concat %z, %z {dim = 1 : i64} : (tensor<2x10xf32>, tensor<2x10xf32>) -> tensor<2x20xf32>
   return
 }
+
+// -----
+
+func.func @classesPartOfADim(%d: tensor<20x3xf32>, %t: tensor<2xi32>) {
+  // expected-error @+2 {{dim 0 of 'tensor<10x6xf32>' is a vocabulary that its shards do not divide, and cannot be padded here}}
+  // expected-note @+1 {{a multiple of 4, such as 12, needs no padding}}
+  %table = colo.reshape %d : tensor<20x3xf32> -> tensor<10x6xf32>
+  %x = colo.embedding %table, %t : tensor<10x6xf32>, tensor<2xi32> -> tensor<2x6xf32>
+  return
+}

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SmallSet.h"
 
 namespace colo::dist {
 #define GEN_PASS_DEF_PADPASS
@@ -358,12 +359,21 @@ private:
   }
 
   LogicalResult check(Operation *op, const FactorMap &map) {
+    // A dim that another tensor has as a part of a larger one cannot grow by itself.
+    llvm::SmallSet<int, 4> joined;
+    for (ArrayRef<TensorFactors> tensors :
+         {ArrayRef<TensorFactors>(map.operands), ArrayRef<TensorFactors>(map.results)})
+      for (const TensorFactors &tensor : tensors)
+        for (const DimFactors &factors : tensor)
+          if (factors.size() > 1)
+            joined.insert(factors.begin(), factors.end());
     auto checkTensor = [&](Value value, const TensorFactors &tensor) -> LogicalResult {
       for (auto [dim, factors] : llvm::enumerate(tensor)) {
         auto it = padded.find(dims.leaderOf(value, dim));
         if (it == padded.end())
           continue;
-        if (factors.size() == 1 && toleratesPadding(op, map.factors[factors.front()].kind))
+        if (factors.size() == 1 && !joined.contains(factors.front()) &&
+            toleratesPadding(op, map.factors[factors.front()].kind))
           continue;
         InFlightDiagnostic diagnostic = op->emitError("dim ")
                                         << dim << " of " << value.getType()
