@@ -128,6 +128,8 @@ static Status checkOutputs(const Options &options) {
     if (readsFile(options.data, Split::Train, *output) || readsFile(options.eval, Split::Eval, *output) ||
         (output != &options.exportFile && isSameFile(options.init, *output)))
       return Status::usage("%s is read by this run and would be overwritten", output->c_str());
+    if (isSameFile("/proc/self/exe", *output))
+      return Status::usage("%s is this program and would be overwritten", output->c_str());
     if (Status status = OutputFile::check(*output); status.failed())
       return status;
   }

@@ -72,7 +72,7 @@ static bool namesSameFile(llvm::StringRef a, llvm::StringRef b) {
 /// No file is written twice or over an input, and a binary goes to a regular file only.
 int Compilation::checkOutputs() const {
   if (!printsText() && request.output == "-")
-    return usageError("an executable cannot go to standard output; name a file with -o");
+    return usageError("what is not text cannot go to standard output; name a file with -o");
   for (const std::string &input : {request.modelFile, request.configFile})
     if (int code = input.empty() ? ExitDone : checkInput(input))
       return code;

@@ -133,6 +133,8 @@ int parseValues(const InputArgList &args, CompileRequest &request) {
   }
   if (int code = parseFormat(args, OPT_plan, OPT_plan_eq, request.plan))
     return code;
+  if (request.plan != CompileRequest::PlanFormat::None && args.hasArg(OPT_emit_eq))
+    return usageError("--plan prints no phase; leave out --plan or --emit");
   if (int code = parseFormat(args, OPT_compare_modes, OPT_compare_modes_eq, request.compareModes))
     return code;
   if (const Arg *arg = args.getLastArg(OPT_O))

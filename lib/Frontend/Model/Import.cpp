@@ -203,6 +203,11 @@ void Importer::emitMetric(StringRef name, const Value &value, SMLoc loc) {
   builder().create<MetricOp>(locate(loc), name, tensor->value);
 }
 
+/// Names that a record of EXE --log has beside those of metrics.
+static bool isNameOfLog(StringRef name) {
+  return name.starts_with("eval_") || is_contained({"step", "lr", "grad_norm", "tokens_per_s"}, name);
+}
+
 void Importer::returnMetrics(const Value &result, SMLoc loc) {
   auto *dictionary = result.get<std::shared_ptr<DictValue>>();
   if (!dictionary)
@@ -211,8 +216,12 @@ void Importer::returnMetrics(const Value &result, SMLoc loc) {
   auto isLoss = [](const auto &entry) { return entry.first == "loss"; };
   if (none_of(entries, isLoss))
     fail(loc, "the dict that forward returns has no 'loss'");
-  for (auto [i, entry] : enumerate(entries))
+  for (auto [i, entry] : enumerate(entries)) {
+    if (isNameOfLog(entry.first))
+      fail((*dictionary)->locs[i], "a metric cannot be called '" + Twine(entry.first) +
+                                       "': the log of a run has step, lr, grad_norm, tokens_per_s and eval_… itself");
     emitMetric(entry.first, entry.second, (*dictionary)->locs[i]);
+  }
 }
 
 void Importer::setInputAttributes() {

@@ -169,8 +169,9 @@ std::optional<StringRef> nearestName(StringRef name, ArrayRef<StringRef> candida
       distance = 1;
     if (distance > allowed || distance >= candidate.size())
       continue;
-    // More is left out by mistake than added.
-    if (distance < bestDistance || (distance == bestDistance && candidate.size() > best->size())) {
+    // More is left out by mistake than added, and case tells a class from a function.
+    auto rank = [&](StringRef near) { return std::make_pair(near.size(), near.front() == name.front()); };
+    if (distance < bestDistance || (distance == bestDistance && rank(candidate) > rank(*best))) {
       bestDistance = distance;
       best = candidate;
     }
