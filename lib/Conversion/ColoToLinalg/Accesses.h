@@ -5,11 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A tensor value is seen as a function from indices to scalars. For the ops that
-// kernels are made of, this says at which indices an element of the result reads
-// each operand, as affine expressions of a loop nest's dims. Clustering follows
-// the accesses to find out what fuses; kernel bodies are built along the same
-// accesses, so the two cannot disagree.
+// Clustering follows what ops say of the elements that an element reads to find
+// out what fuses; kernel bodies are built along the same accesses, so the two
+// cannot disagree. Views in memory and costs are followed likewise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,37 +15,19 @@
 #define COLO_LIB_CONVERSION_COLOTOLINALG_ACCESSES_H
 
 #include "colo/Dialect/Colo/ColoDialect.h"
-#include "mlir/IR/AffineExpr.h"
 #include <optional>
 
 namespace colo {
 
-using Indices = llvm::SmallVector<mlir::AffineExpr, 6>;
-
-/// The operand is read only where 0 <= index < size and index is a multiple of
-/// `stride`; elsewhere the result is made without it.
-struct Guard {
-  mlir::AffineExpr index;
-  int64_t size;
-  int64_t stride;
-};
-
-struct Access {
-  mlir::Value value;
-  Indices indices;
-  llvm::SmallVector<Guard, 2> guards;
-};
-
-/// True for ops whose elements kernels compute (embedding_grad, a scatter, is
-/// not among them).
+/// True for ops whose elements kernels compute: reductions, and those that say what an element reads (embedding_grad, a
+/// scatter, is not among them).
 bool isKernelOp(mlir::Operation *op);
 
-/// True for reshape, transpose and slice.
+/// True for kernel ops whose result can lie where their operand does.
 bool isViewOp(mlir::Operation *op);
 
-/// What the result of a kernel op other than `reduce` reads at `indices`, one
-/// access an operand. An embedding's table is not listed: its row is data.
-llvm::SmallVector<Access> operandAccesses(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
+/// What the result of a kernel op other than `reduce` reads at `indices`.
+llvm::SmallVector<ElementAccess> operandAccesses(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
 
 /// Strides of a value reached from `base`'s row-major elements through views, or
 /// nothing if its elements are not evenly strided. Stops at the first value for

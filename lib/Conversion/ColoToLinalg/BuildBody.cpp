@@ -130,15 +130,14 @@ Value BodyBuilder::compute(Operation *op, llvm::ArrayRef<AffineExpr> indices) {
     return embedding(embeddingOp, indices);
   if (auto count = dyn_cast<InverseCountOp>(op))
     return inverseCount(count);
-  llvm::SmallVector<Access> accesses = operandAccesses(op, indices);
-  if (isa<PadOp, ConcatOp>(op))
+  llvm::SmallVector<ElementAccess> accesses = operandAccesses(op, indices);
+  auto scalar = dyn_cast<ScalarBodyOpInterface>(op);
+  if (!scalar)
     return guarded(loc, accesses, type);
   llvm::SmallVector<Value> elements;
-  for (const Access &access : accesses)
+  for (const ElementAccess &access : accesses)
     elements.push_back(evaluate(access.value, access.indices));
-  if (auto scalar = dyn_cast<ScalarBodyOpInterface>(op))
-    return scalar.buildScalar(builder, elements);
-  return elements.front();
+  return scalar.buildScalar(builder, elements);
 }
 
 Value BodyBuilder::iota(IotaOp op, llvm::ArrayRef<AffineExpr> indices) {
@@ -213,7 +212,7 @@ Value BodyBuilder::dropout(DropoutOp op, llvm::ArrayRef<AffineExpr> indices) {
 
 Value BodyBuilder::embedding(EmbeddingOp op, llvm::ArrayRef<AffineExpr> indices) {
   Location loc = op.getLoc();
-  Access ids = operandAccesses(op, indices).front();
+  ElementAccess ids = operandAccesses(op, indices).front();
   Value table = signature.argument(op.getTable()), id = evaluate(op.getIds(), ids.indices);
   int64_t rows = shapeOf(op.getTable()).front();
   Value row = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), id);
@@ -234,12 +233,12 @@ Value BodyBuilder::embedding(EmbeddingOp op, llvm::ArrayRef<AffineExpr> indices)
 // Conditions
 //===----------------------------------------------------------------------===//
 
-Value BodyBuilder::condition(Location loc, llvm::ArrayRef<Guard> guards) {
+Value BodyBuilder::condition(Location loc, llvm::ArrayRef<ElementGuard> guards) {
   Value result;
   auto require = [&](Value holds) {
     result = result ? builder.create<arith::AndIOp>(loc, result, holds).getResult() : holds;
   };
-  for (const Guard &guard : guards) {
+  for (const ElementGuard &guard : guards) {
     Value at = index(loc, guard.index);
     // Unsigned: a negative index is too large as well.
     Value size = builder.create<arith::ConstantIndexOp>(loc, guard.size);
@@ -254,10 +253,10 @@ Value BodyBuilder::condition(Location loc, llvm::ArrayRef<Guard> guards) {
 }
 
 /// The first access whose guards hold; 0 if none does.
-Value BodyBuilder::guarded(Location loc, llvm::ArrayRef<Access> accesses, Type type) {
+Value BodyBuilder::guarded(Location loc, llvm::ArrayRef<ElementAccess> accesses, Type type) {
   if (accesses.empty())
     return builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(type));
-  const Access &access = accesses.front();
+  const ElementAccess &access = accesses.front();
   Value holds = condition(loc, access.guards);
   if (!holds)
     return evaluate(access.value, access.indices);

@@ -47,9 +47,9 @@ private:
   mlir::Value dropout(DropoutOp op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value embedding(EmbeddingOp op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value inverseCount(InverseCountOp op);
-  mlir::Value guarded(mlir::Location loc, llvm::ArrayRef<Access> accesses, mlir::Type type);
+  mlir::Value guarded(mlir::Location loc, llvm::ArrayRef<ElementAccess> accesses, mlir::Type type);
   /// A condition that holds where all guards do; null if they always do.
-  mlir::Value condition(mlir::Location loc, llvm::ArrayRef<Guard> guards);
+  mlir::Value condition(mlir::Location loc, llvm::ArrayRef<ElementGuard> guards);
 
   const PhasePlan &plan;
   const Phase &phase;

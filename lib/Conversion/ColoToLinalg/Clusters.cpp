@@ -181,7 +181,7 @@ void Clustering::collectReductions(Block &block) {
 }
 
 void Clustering::walkLeaves(Value anchor, LeafCallback callback, TableCallback tableCallback) const {
-  llvm::DenseMap<Value, llvm::SmallVector<Indices, 1>> seen;
+  llvm::DenseMap<Value, llvm::SmallVector<ElementIndices, 1>> seen;
   std::function<void(Value, llvm::ArrayRef<AffineExpr>, bool)> visit =
       [&](Value value, llvm::ArrayRef<AffineExpr> indices, bool root) {
         auto &known = seen[value];
@@ -190,9 +190,9 @@ void Clustering::walkLeaves(Value anchor, LeafCallback callback, TableCallback t
         known.emplace_back(indices);
         if (!root && isLeaf(value))
           return callback(value, indices);
-        if (auto embedding = value.getDefiningOp<EmbeddingOp>())
-          tableCallback(embedding.getTable());
-        for (const Access &access : operandAccesses(value.getDefiningOp(), indices))
+         if (auto embedding = value.getDefiningOp<EmbeddingOp>())
+           tableCallback(embedding.getTable());
+         for (const ElementAccess &access : operandAccesses(value.getDefiningOp(), indices))
           visit(access.value, access.indices, false);
       };
   LoopNest nest = loopNestOf(anchor);

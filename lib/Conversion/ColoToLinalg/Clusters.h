@@ -33,8 +33,8 @@ namespace colo {
 struct LoopNest {
   llvm::SmallVector<int64_t> sizes;
   llvm::SmallVector<bool> reduced; ///< one a loop
-  Indices result;                  ///< the anchor's element
-  Indices operand;                 ///< a reduction's operand element; empty for other anchors
+  ElementIndices result;           ///< the anchor's element
+  ElementIndices operand;          ///< a reduction's operand element; empty for other anchors
   bool column = false;
   size_t rows = 0; ///< leading loops over rows: exact for reductions, at most for other anchors
 };

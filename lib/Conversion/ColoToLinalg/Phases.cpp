@@ -55,7 +55,7 @@ bool PhasePlan::addRowBuffer() {
   llvm::SmallVector<int64_t> rowSizes(loopNestOf(kernel.anchors.front()).sizes);
   rowSizes.truncate(kernel.rows);
   for (auto &[item, level] : levels) {
-    llvm::DenseMap<Value, llvm::SmallVector<Indices, 1>> seen;
+    llvm::DenseMap<Value, llvm::SmallVector<ElementIndices, 1>> seen;
     std::function<void(Value, llvm::ArrayRef<AffineExpr>)> visit =
         [&, level = level](Value value, llvm::ArrayRef<AffineExpr> indices) {
           auto &known = seen[value];
@@ -68,14 +68,14 @@ bool PhasePlan::addRowBuffer() {
           usage.aligned &= shapeOf(value).take_front(kernel.rows) == llvm::ArrayRef(rowSizes);
           for (size_t d = 0; usage.aligned && d < kernel.rows; ++d)
             usage.aligned = indices[d] == getAffineDimExpr(d, value.getContext());
-          for (const Access &access : operandAccesses(value.getDefiningOp(), indices))
+          for (const ElementAccess &access : operandAccesses(value.getDefiningOp(), indices))
             visit(access.value, access.indices);
         };
     LoopNest nest = loopNestOf(item);
     if (auto reduce = item.getDefiningOp<ReduceOp>())
       visit(reduce.getInput(), nest.operand);
     else
-      for (const Access &access : operandAccesses(item.getDefiningOp(), nest.result))
+      for (const ElementAccess &access : operandAccesses(item.getDefiningOp(), nest.result))
         visit(access.value, access.indices);
   }
   Value best;

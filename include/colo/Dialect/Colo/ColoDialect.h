@@ -8,6 +8,7 @@
 #ifndef COLO_DIALECT_COLO_COLODIALECT_H
 #define COLO_DIALECT_COLO_COLODIALECT_H
 
+#include "colo/Dialect/Colo/ElementAccess.h"
 #include "colo/Dialect/Colo/FactorMap.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"

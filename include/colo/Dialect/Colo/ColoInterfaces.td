@@ -51,6 +51,23 @@ def ScalarBodyOpInterface : OpInterface<"ScalarBodyOpInterface"> {
   ];
 }
 
+def ElementOpInterface : OpInterface<"ElementOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    An op of whose result each element can be computed by itself: kernels compute it wherever it is read. With a scalar
+    body, it is that of the elements read; else the first of them whose guards hold, 0 if none do. Numbers that only a
+    kernel has (positions, random words, counts) make ops that need them cases of BodyBuilder::compute.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      What the element of the result at `indices` reads, one access an operand. An operand of which data say what is read,
+      as an embedding's table, is not listed.
+    }], "::llvm::SmallVector<::colo::ElementAccess>", "getElementAccesses",
+      (ins "::llvm::ArrayRef<::mlir::AffineExpr>":$indices), [{}],
+      [{ return ::colo::accessSameElements($_op.getOperation(), indices); }]>,
+  ];
+}
+
 def DecomposeOpInterface : OpInterface<"DecomposeOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{A high-level op that is a composition of primitive ones.}];
@@ -76,6 +93,10 @@ def ViewOpInterface : OpInterface<"ViewOpInterface"> {
   let methods = [
     InterfaceMethod<"Whether that holds for any strides of the operand.", "bool", "takesAnyStrides", (ins), [{}],
       [{ return true; }]>,
+    InterfaceMethod<[{
+      Strides of the result where the operand has these, in elements; nothing if its elements are not evenly strided.
+    }], "::std::optional<::llvm::SmallVector<int64_t>>", "getStridesOver", (ins "::llvm::ArrayRef<int64_t>":$strides), [{}],
+      [{ return ::llvm::SmallVector<int64_t>(strides); }]>,
   ];
 }
 

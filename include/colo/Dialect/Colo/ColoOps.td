@@ -152,7 +152,7 @@ def Colo_CountOp : Colo_Op<"count", [OutputOpInterface]> {
   let assemblyFormat = "$weights attr-dict `:` type($weights)";
 }
 
-def Colo_InverseCountOp : Colo_Op<"inverse_count", [Pure]> {
+def Colo_InverseCountOp : Colo_Op<"inverse_count", [Pure, ElementOpInterface]> {
   let summary = "1/N of denominator `term` over the global batch (0 if N is 0), a run-time number.";
   let arguments = (ins I64Attr:$term);
   let results = (outs AnyRankedTensor:$result);
@@ -164,7 +164,7 @@ def Colo_InverseCountOp : Colo_Op<"inverse_count", [Pure]> {
 //===----------------------------------------------------------------------===//
 
 class Colo_ElementwiseOp<string mnemonic, list<Trait> traits = []>
-    : Colo_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+    : Colo_Op<mnemonic, !listconcat([Pure, ElementOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<ScalarBodyOpInterface>], traits)>;
 
 /// `weight` as in ScalarBodyOpInterface.
@@ -240,14 +240,14 @@ def Colo_ConvertOp : Colo_ElementwiseOp<"convert", [DeclareOpInterfaceMethods<Di
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
 }
 
-def Colo_ConstantOp : Colo_Op<"constant", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>]> {
+def Colo_ConstantOp : Colo_Op<"constant", [Pure, ElementOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>]> {
   let summary = "The same number everywhere.";
   let arguments = (ins F64Attr:$value);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$value attr-dict `:` type($result)";
 }
 
-def Colo_IotaOp : Colo_Op<"iota", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_IotaOp : Colo_Op<"iota", [Pure, ElementOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface>]> {
   let summary = "The global position along `dim`.";
   let arguments = (ins I64Attr:$dim, OptionalAttr<ArrayAttr>:$positions);
@@ -255,8 +255,8 @@ def Colo_IotaOp : Colo_Op<"iota", [Pure, DeclareOpInterfaceMethods<ShardingRuleO
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Colo_RandomOp : Colo_Op<"random", [Pure, RandomOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
-    DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+def Colo_RandomOp : Colo_Op<"random", [Pure, ElementOpInterface, RandomOpInterface,
+    DeclareOpInterfaceMethods<ShardingRuleOpInterface>, DeclareOpInterfaceMethods<PositionalOpInterface>]> {
   let summary = "Uniform in [0, 1): a function of seed, step, `id`, layer and global element, as dropout is.";
   let description = [{The element's word as in `colo.dropout`, its upper 24 bits / 2^24. Dim 0 is the batch.}];
   let arguments = (ins I64Attr:$id, OptionalAttr<ArrayAttr>:$positions);
@@ -264,8 +264,9 @@ def Colo_RandomOp : Colo_Op<"random", [Pure, RandomOpInterface, DeclareOpInterfa
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Colo_DropoutOp : Colo_Op<"dropout", [Pure, SameOperandsAndResultType, RandomOpInterface,
-    DeclareOpInterfaceMethods<ShardingRuleOpInterface>, DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<PositionalOpInterface>]> {
+def Colo_DropoutOp : Colo_Op<"dropout", [Pure, SameOperandsAndResultType, ElementOpInterface, RandomOpInterface,
+    DeclareOpInterfaceMethods<ShardingRuleOpInterface>, DeclareOpInterfaceMethods<DifferentiableOpInterface>,
+    DeclareOpInterfaceMethods<PositionalOpInterface>]> {
   let summary = "x / (1 - rate) where kept, else 0: a function of seed, step, `id`, layer and global element.";
   let description = [{
     Philox4x32-10, key = seed, counter = (index / 4 low, index / 4 high, id << 16 | layer, step), word index mod 4; kept if
@@ -280,6 +281,11 @@ def Colo_DropoutOp : Colo_Op<"dropout", [Pure, SameOperandsAndResultType, Random
 // Shape, reduction, product
 //===----------------------------------------------------------------------===//
 
+/// An element reads elements of operands at other indices than its own.
+defvar Colo_ReadsElsewhere = DeclareOpInterfaceMethods<ElementOpInterface, ["getElementAccesses"]>;
+/// Elements in memory lie elsewhere than in row-major order.
+defvar Colo_View = DeclareOpInterfaceMethods<ViewOpInterface, ["getStridesOver"]>;
+
 class Colo_ShapeOp<string mnemonic, list<Trait> traits = []>
     : Colo_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<DifferentiableOpInterface>], traits)> {
@@ -289,7 +295,7 @@ class Colo_ShapeOp<string mnemonic, list<Trait> traits = []>
   let hasVerifier = 1;
 }
 
-def Colo_BroadcastOp : Colo_ShapeOp<"broadcast", [RearrangingOpInterface]> {
+def Colo_BroadcastOp : Colo_ShapeOp<"broadcast", [RearrangingOpInterface, Colo_ReadsElsewhere]> {
   let summary = "Operand dim i becomes result dim dims[i] (rising); all other result dims repeat.";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$dims);
 }
@@ -297,23 +303,23 @@ def Colo_ReduceOp : Colo_ShapeOp<"reduce"> {
   let summary = "Sum or maximum over `dims`, which disappear.";
   let arguments = (ins AnyRankedTensor:$input, Colo_ReduceKind:$kind, DenseI64ArrayAttr:$dims);
 }
-def Colo_TransposeOp : Colo_ShapeOp<"transpose", [RearrangingOpInterface, ViewOpInterface]> {
+def Colo_TransposeOp : Colo_ShapeOp<"transpose", [RearrangingOpInterface, Colo_ReadsElsewhere, Colo_View]> {
   let summary = "Result dim i is operand dim permutation[i].";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$permutation);
 }
-def Colo_ReshapeOp : Colo_ShapeOp<"reshape", [RearrangingOpInterface, ViewOpInterface]> {
+def Colo_ReshapeOp : Colo_ShapeOp<"reshape", [RearrangingOpInterface, Colo_ReadsElsewhere, Colo_View]> {
   let summary = "The same elements in row-major order under another shape.";
   let extraClassDeclaration = "bool takesAnyStrides() { return false; }";
 }
-def Colo_SliceOp : Colo_ShapeOp<"slice", [RearrangingOpInterface, ViewOpInterface]> {
+def Colo_SliceOp : Colo_ShapeOp<"slice", [RearrangingOpInterface, Colo_ReadsElsewhere, Colo_View]> {
   let summary = "Elements offsets[i] + j * strides[i] of each dim.";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
 }
-def Colo_PadOp : Colo_ShapeOp<"pad"> {
+def Colo_PadOp : Colo_ShapeOp<"pad", [Colo_ReadsElsewhere]> {
   let summary = "The adjoint of slice: zeros, with element j of the operand at offsets[i] + j * strides[i].";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
 }
-def Colo_ConcatOp : Colo_Op<"concat", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_ConcatOp : Colo_Op<"concat", [Pure, Colo_ReadsElsewhere, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
   let summary = "Operands one after the other along `dim`.";
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$dim);
@@ -418,7 +424,7 @@ def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandS
   let hasVerifier = 1;
 }
 
-def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, Colo_ReadsElsewhere, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<DifferentiableOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface, ["needsContiguousRows"]>]> {
   let summary = "Rows of a table: table [V, …], ids [b, …] give [b, …, …]. An id outside the rank's rows gives 0.";
