@@ -248,16 +248,19 @@ LogicalResult BatchAnalysis::visitWeightedMean(WeightedMeanOp op) {
   return success();
 }
 
-/// An op that reads a mean.
+/// An op that reads a mean: shares add up to its result where it is linear in every mean that it reads at once.
 LogicalResult BatchAnalysis::visitMean(Operation *op) {
   auto isMean = [&](Value v) { return states.lookup(v).kind == State::Mean; };
-  auto isConstant = [&](Value v) { return v.getDefiningOp<ConstantOp>() != nullptr; };
-  bool isLinear = isa<NegOp, StopGradientOp, ConvertOp>(op);
-  if (isa<AddOp, SubOp>(op))
-    isLinear = isMean(op->getOperand(0)) && isMean(op->getOperand(1));
-  if (isa<MulOp, DivOp>(op))
-    isLinear = (isMean(op->getOperand(0)) && isConstant(op->getOperand(1))) ||
-               (isa<MulOp>(op) && isConstant(op->getOperand(0)) && isMean(op->getOperand(1)));
+  auto rule = dyn_cast<ShardingRuleOpInterface>(op);
+  FactorMap map = rule ? rule.getFactorMap() : FactorMap();
+  bool isLinear = map.allPartialAlike || llvm::count_if(op->getOperands(), isMean) == 1;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    bool takesShares = map.linearOperands >> i & 1;
+    bool isConstant = operand.getDefiningOp<ConstantOp>() && !(takesShares && map.allPartialAlike);
+    isLinear &= isMean(operand) ? takesShares : isConstant;
+  }
+  // A random number is another one for each share.
+  isLinear &= !isa<PositionalOpInterface>(op);
   if (!isLinear)
     return emitSplitError(op) << "it reads a mean over the batch, of which each micro-batch and replica holds a share; "
                               << "means may be added, subtracted and multiplied by constants";
