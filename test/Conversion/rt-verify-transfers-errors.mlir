@@ -22,7 +22,7 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
+      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1>}
       case 0 { // receive
         rt.record {event = 4 : i64, stream = 0 : i64}
         rt.wait {event = 4 : i64, stream = 3 : i64}
@@ -35,18 +35,8 @@ module {
         scf.yield
       }
       case 2 { // reads
-        
         // expected-error @below {{of row 2 reads bytes 128 to 192, which are in flight}}
         func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
-      case 3 { // writes, and sends
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %out, %slot) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.send %slot to 2 {stream = 3 : i64} : memref<16xf32>
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
         scf.yield
       }
       default {
@@ -82,7 +72,7 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
+      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1>}
       case 0 { // receive
         rt.record {event = 4 : i64, stream = 0 : i64}
         rt.wait {event = 4 : i64, stream = 3 : i64}
@@ -98,15 +88,6 @@ module {
         rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
         // expected-error @below {{of row 4 reads bytes 192 to 256, which are in flight}}
         func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
-      case 3 { // writes, and sends
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %out, %slot) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.send %slot to 2 {stream = 3 : i64} : memref<16xf32>
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
         scf.yield
       }
       default {
@@ -142,22 +123,7 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
-      case 0 { // receive
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.receive %slot from 0 {stream = 3 : i64} : memref<16xf32>
-        scf.yield
-      }
-      case 1 { // the receive has ended
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
-        scf.yield
-      }
-      case 2 { // reads
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
+      scf.index_switch %case {rt.executions = array<i64: 1>}
       case 3 { // writes, and sends
         rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
         // expected-error @below {{of row 1 writes bytes 256 to 320, which are in flight}}
@@ -202,26 +168,10 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
-      case 0 { // receive
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.receive %slot from 0 {stream = 3 : i64} : memref<16xf32>
-        scf.yield
-      }
-      case 1 { // the receive has ended
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
-        scf.yield
-      }
-      case 2 { // reads
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
+      scf.index_switch %case {rt.executions = array<i64: 1>}
       case 3 { // writes, and sends
         rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
         func.call @use(%ws, %zero, %zero, %out, %slot) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        
         // expected-error @below {{of row 0 starts before the action that uses bytes 256 to 320 has ended}}
         rt.send %slot to 2 {stream = 3 : i64} : memref<16xf32>
         rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
@@ -260,10 +210,9 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
+      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1>}
       case 0 { // receive
         rt.record {event = 4 : i64, stream = 0 : i64}
-        
         // expected-error @below {{of row 3 starts before the action that uses bytes 128 to 192 has ended}}
         rt.receive %slot from 0 {stream = 3 : i64} : memref<16xf32>
         scf.yield
@@ -275,15 +224,6 @@ module {
       case 2 { // reads
         rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
         func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
-      case 3 { // writes, and sends
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %out, %slot) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.send %slot to 2 {stream = 3 : i64} : memref<16xf32>
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
         scf.yield
       }
       default {
@@ -319,7 +259,7 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
+      scf.index_switch %case {rt.executions = array<i64: 1, 1>}
       case 0 { // receive
         rt.record {event = 4 : i64, stream = 0 : i64}
         rt.wait {event = 4 : i64, stream = 3 : i64}
@@ -330,23 +270,10 @@ module {
         rt.group_end
         scf.yield
       }
-      case 1 { // the receive has ended
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
-        scf.yield
-      }
       case 2 { // reads
         rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
         // expected-error @below {{of row 1 reads bytes 128 to 192, which are in flight}}
         func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
-      case 3 { // writes, and sends
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %out, %slot) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.send %slot to 2 {stream = 3 : i64} : memref<16xf32>
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
         scf.yield
       }
       default {
@@ -382,22 +309,7 @@ module {
       %byte = arith.index_cast %b : i64 to index
       %event = arith.index_cast %c : i64 to index
       %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
-      scf.index_switch %case {rt.executions = array<i64: 1, 1, 1, 1>}
-      case 0 { // receive
-        rt.record {event = 4 : i64, stream = 0 : i64}
-        rt.wait {event = 4 : i64, stream = 3 : i64}
-        rt.receive %slot from 0 {stream = 3 : i64} : memref<16xf32>
-        scf.yield
-      }
-      case 1 { // the receive has ended
-        rt.record plus %event {event = 5 : i64, stream = 3 : i64, count = 4 : i64}
-        scf.yield
-      }
-      case 2 { // reads
-        rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
-        func.call @use(%ws, %zero, %zero, %slot, %out) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
-        scf.yield
-      }
+      scf.index_switch %case {rt.executions = array<i64: 1>}
       case 3 { // writes, and sends
         rt.wait plus %event {event = 5 : i64, stream = 0 : i64, count = 4 : i64}
         func.call @use(%ws, %zero, %zero, %out, %slot) : (memref<64xi8>, i64, i64, memref<16xf32>, memref<16xf32>) -> ()
@@ -412,7 +324,6 @@ module {
       }
     }
     rt.record {event = 4 : i64, stream = 3 : i64}
-    
     return
   }
 }

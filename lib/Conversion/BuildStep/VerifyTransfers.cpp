@@ -80,7 +80,7 @@ private:
     if (auto call = dyn_cast<func::CallOp>(op))
       return followCall(call);
     if (isa<rt::SendOp, rt::ReceiveOp>(op))
-      return followTransfer(op);
+      return followTransfer(cast<rt::CommunicationOpInterface>(op));
     if (auto record = dyn_cast<rt::RecordOp>(op))
       followRecord(eventOf(record), record.getStream());
     if (auto wait = dyn_cast<rt::WaitOp>(op))
@@ -128,7 +128,7 @@ private:
       std::optional<Place> place = placeOf(operand);
       if (!place)
         continue;
-      bool only = reads && number >= firstTensor && number < firstTensor + reads.size();
+      bool only = reads && number >= firstTensor && static_cast<int64_t>(number) < firstTensor + reads.size();
       for (const Flight &flight : flights)
         if (overlap(flight.place, *place) && (flight.receives || !only))
           return report(call, only ? "reads" : "writes", flight);
@@ -137,9 +137,9 @@ private:
     return success();
   }
 
-  LogicalResult followTransfer(Operation *op) {
-    auto stream = op->getAttrOfType<IntegerAttr>("stream").getInt();
-    std::optional<Place> place = placeOf(op->getOperand(0));
+  LogicalResult followTransfer(rt::CommunicationOpInterface op) {
+    auto stream = static_cast<int64_t>(op.getStream());
+    std::optional<Place> place = placeOf(op.getPayload());
     if (!place)
       return op->emitOpError("names no place of the workspace that the table says");
     for (auto &[other, when] : used)
@@ -147,7 +147,7 @@ private:
         return op->emitOpError("of row ") << row << " starts before the action that uses bytes " << place->first
                                           << " to " << place->second << " has ended";
     if (stream != rt::kComputeStream)
-      flights.push_back({op, row, stream, *place, isa<rt::ReceiveOp>(op), !inGroup, {}});
+      flights.push_back({op, row, stream, *place, !op.getWritten().empty(), !inGroup, {}});
     return success();
   }
 

@@ -75,8 +75,8 @@ struct Use {
 };
 
 int64_t streamOf(Operation *op) {
-  auto stream = op->getAttrOfType<IntegerAttr>("stream");
-  return isa<rt::RecordOp, rt::WaitOp>(op) || !stream ? rt::kComputeStream : stream.getInt();
+  auto communication = dyn_cast<rt::CommunicationOpInterface>(op);
+  return communication ? static_cast<int64_t>(communication.getStream()) : rt::kComputeStream;
 }
 
 /// Of an op that does not say, anything is to be feared.
