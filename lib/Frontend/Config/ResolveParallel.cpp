@@ -19,9 +19,6 @@ using colo::dist::ModeDescription;
 
 namespace colo::config {
 
-/// The most ranks a config may ask for.
-static constexpr int64_t maxWorldSize = int64_t(1) << 20;
-
 static const StringRef scheduleNames[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zbv"};
 static const StringRef partitionNames[] = {"uniform", "balanced"};
 
@@ -299,8 +296,8 @@ static void checkWorld(Resolver &resolver, SMRange where, int64_t worldSize) {
     if (__builtin_mul_overflow(replica, size, &replica))
       replica = INT64_MAX;
   bool overflows = __builtin_mul_overflow(replica, std::max<int64_t>(config.data, 1), &total);
-  if (overflows || total > maxWorldSize) {
-    resolver.error(where, "this config asks for more than " + Twine(maxWorldSize) + " ranks");
+  if (overflows || total > dist::kMostRanks) {
+    resolver.error(where, "this config asks for more than " + Twine(dist::kMostRanks) + " ranks");
     return;
   }
   if (worldSize <= 0)

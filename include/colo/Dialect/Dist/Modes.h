@@ -20,6 +20,9 @@
 
 namespace colo::dist {
 
+/// The most ranks that a config may ask for.
+inline constexpr int64_t kMostRanks = int64_t(1) << 20;
+
 /// Ranks of a group, times the depth if the mode has one.
 enum class GroupShape { One, Any, Square, Cube };
 

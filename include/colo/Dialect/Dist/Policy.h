@@ -173,7 +173,7 @@ std::string describe(const ShardingOptions &options);
 /// The tensor groups whose size divides `world`: by mode in the order of the registry, those with a sequence beside
 /// them last, then by size. A group of one rank is there once, without a mode.
 std::vector<ShardingOptions> tensorGroups(int64_t world);
-/// Rising.
+/// All of them, rising.
 std::vector<int64_t> divisorsOf(int64_t n);
 /// The tensor groups that differ from `options` in size alone, rising: one for each divisor of `dim`, which is the
 /// length of the axes that grow with the size. Other groups of the mode cut no dim of that size evenly.

@@ -22,6 +22,9 @@
 
 namespace colo::dist {
 
+/// The dim of a tensor that has a factor, or -1.
+int64_t dimOfFactor(const TensorFactors &dims, int factor);
+
 /// Axes as indices into a mesh; where order matters, major to minor.
 using Axes = llvm::SmallVector<int, 2>;
 

@@ -15,6 +15,13 @@ using namespace mlir;
 using namespace colo;
 using namespace colo::dist;
 
+int64_t dist::dimOfFactor(const TensorFactors &dims, int factor) {
+  for (auto [dim, factors] : llvm::enumerate(dims))
+    if (llvm::is_contained(factors, factor))
+      return static_cast<int64_t>(dim);
+  return -1;
+}
+
 //===----------------------------------------------------------------------===//
 // Mesh
 //===----------------------------------------------------------------------===//

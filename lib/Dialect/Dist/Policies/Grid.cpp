@@ -83,7 +83,7 @@ bool GridPolicy::weightStays(const ProductUse &use) const {
   const TensorFactors &other = use.map.operands[use.operand == 0 ? 1 : 0];
   for (auto [factor, info] : llvm::enumerate(use.map.factors)) {
     int index = static_cast<int>(factor);
-    bool isInOther = llvm::any_of(other, [&](const DimFactors &dim) { return llvm::is_contained(dim, index); });
+    bool isInOther = dimOfFactor(other, index) >= 0;
     (use.isInParameter(index) ? sides[isInOther] : rows) *= info.size;
   }
   return q > 1 && !use.isTable && rows / depth < std::min(sides[0], sides[1]);

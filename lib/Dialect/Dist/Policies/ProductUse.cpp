@@ -10,9 +10,7 @@
 using namespace colo;
 using namespace colo::dist;
 
-static bool has(const TensorFactors &dims, int factor) {
-  return llvm::any_of(dims, [&](const DimFactors &dim) { return llvm::is_contained(dim, factor); });
-}
+static bool has(const TensorFactors &dims, int factor) { return dimOfFactor(dims, factor) >= 0; }
 
 bool ProductUse::isInParameter(int factor) const { return has(parameter, factor); }
 

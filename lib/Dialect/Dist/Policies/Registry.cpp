@@ -166,9 +166,6 @@ std::vector<ShardingOptions> colo::dist::tensorGroups(int64_t world) {
   return all;
 }
 
-/// No config may ask for more ranks.
-static constexpr int64_t kLargestGroup = int64_t(1) << 20;
-
 std::vector<int64_t> colo::dist::divisorsOf(int64_t n) {
   std::vector<int64_t> small, large;
   for (int64_t i = 1; i <= n / i; ++i)
@@ -186,8 +183,8 @@ std::vector<ShardingOptions> colo::dist::resizedGroups(const ShardingOptions &op
   std::vector<ShardingOptions> groups;
   for (int64_t length : divisorsOf(dim)) {
     int64_t size = 0;
-    if (length > kLargestGroup || (mode.shape == GroupShape::One && length > 1) ||
-        __builtin_mul_overflow(options.depth, ranksOf(mode.shape, length), &size) || size > kLargestGroup)
+    if (length > kMostRanks || (mode.shape == GroupShape::One && length > 1) ||
+        __builtin_mul_overflow(options.depth, ranksOf(mode.shape, length), &size) || size > kMostRanks)
       break;
     groups.push_back(options);
     groups.back().size = size;
@@ -198,7 +195,7 @@ std::vector<ShardingOptions> colo::dist::resizedGroups(const ShardingOptions &op
 std::vector<ShardingOptions> colo::dist::resizedSequences(const ShardingOptions &options, int64_t dim) {
   std::vector<ShardingOptions> groups;
   for (int64_t parts : divisorsOf(dim)) {
-    if (parts > kLargestGroup / options.size)
+    if (parts > kMostRanks / options.size)
       break;
     groups.push_back(options);
     groups.back().sequenceSize = parts;

@@ -65,9 +65,7 @@ struct Blocks {
   }
   int64_t padded() const { return size * count; }
 };
-} // namespace
 
-namespace {
 /// What the loops of the two ops have in common: `blocks` rounds of `size` along `scoresDim` of the scores.
 class BlockLoop {
 public:

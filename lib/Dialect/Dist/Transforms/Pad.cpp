@@ -147,7 +147,7 @@ private:
       return false;
     bool any = false;
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
-      int64_t at = dimWith(map.operands[i], *factor);
+      int64_t at = dimOfFactor(map.operands[i], *factor);
       bool isLinear = map.linearOperands >> i & 1;
       bool isZeroHere = at >= 0 && isLinear && isZero(operand, at);
       any |= isZeroHere;
@@ -166,7 +166,7 @@ private:
     FactorMap map = rule.getFactorMap();
     std::optional<int> factor = factorOf(map, cast<OpResult>(value), dim);
     return factor && llvm::all_of(llvm::enumerate(op->getOperands()), [&](auto operand) {
-             int64_t at = dimWith(map.operands[operand.index()], *factor);
+             int64_t at = dimOfFactor(map.operands[operand.index()], *factor);
              return at < 0 || isUniform(operand.value(), at);
            });
   }
@@ -176,11 +176,6 @@ private:
     if (factors.size() != 1 || map.factors[factors.front()].kind != FactorKind::Parallel)
       return std::nullopt;
     return factors.front();
-  }
-
-  static int64_t dimWith(const TensorFactors &dims, int factor) {
-    const auto *it = llvm::find_if(dims, [&](const DimFactors &dim) { return llvm::is_contained(dim, factor); });
-    return it == dims.end() ? -1 : it - dims.begin();
   }
 
   Answers zero, uniform;

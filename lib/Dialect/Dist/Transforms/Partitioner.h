@@ -152,8 +152,6 @@ bool isProductOrLookup(mlir::Operation *op);
 bool isPinned(mlir::Operation *op);
 /// The parameter that a value is a view of, or null.
 mlir::Value parameterBehind(mlir::Value value);
-/// The dim of a tensor that has a factor, or -1.
-int64_t dimOfFactor(const TensorFactors &dims, int factor);
 
 } // namespace colo::dist
 

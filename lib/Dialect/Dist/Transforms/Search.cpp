@@ -302,13 +302,6 @@ InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int
   return diagnostic;
 }
 
-int64_t dist::dimOfFactor(const TensorFactors &dims, int factor) {
-  for (auto [dim, factors] : llvm::enumerate(dims))
-    if (llvm::is_contained(factors, factor))
-      return static_cast<int64_t>(dim);
-  return -1;
-}
-
 /// The factor of an open parameter that the mode cuts over an axis; `chosen` are those of the axes before it.
 FailureOr<int> Partitioner::chooseParameterFactor(Operation *op, const FactorMap &map, unsigned index, int axis,
                                                   const Options &chosen) {
