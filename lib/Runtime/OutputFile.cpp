@@ -92,6 +92,15 @@ Status OutputFile::check(const std::string &path) {
   return output.temporary.empty() ? Status::ok() : output.open();
 }
 
+Status OutputFile::writeText(const std::string &path, const std::string &text) {
+  OutputFile file(path);
+  if (Status status = file.open(); status.failed())
+    return status;
+  if (Status status = file.write(text.data(), text.size()); status.failed())
+    return status;
+  return file.commit();
+}
+
 Status OutputFile::write(const void *data, size_t bytes) {
   const char *at = static_cast<const char *>(data);
   while (bytes) {

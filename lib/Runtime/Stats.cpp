@@ -104,16 +104,7 @@ Status StatsWriter::finish(Rank &rank) {
       sum += entry[key].get<int64_t>();
     all["total"][key] = sum;
   }
-  return write(all.dump(1) + "\n");
-}
-
-Status StatsWriter::write(const std::string &text) const {
-  OutputFile file(run.options.stats);
-  if (Status status = file.open(); status.failed())
-    return status;
-  if (Status status = file.write(text.data(), text.size()); status.failed())
-    return status;
-  return file.commit();
+  return OutputFile::writeText(run.options.stats, all.dump(1) + "\n");
 }
 
 } // namespace colo::runtime

@@ -26,7 +26,6 @@ public:
   Status finish(Rank &rank);
 
 private:
-  Status write(const std::string &text) const;
   const Run &run;
 };
 

@@ -140,13 +140,7 @@ Status writeTrace(Rank &rank) {
   TraceWriter writer(rank.program());
   writer.addMeasured(run.world, all);
   writer.addPredicted();
-  std::string text = writer.text();
-  OutputFile file(run.options.trace);
-  if (Status status = file.open(); status.failed())
-    return status;
-  if (Status status = file.write(text.data(), text.size()); status.failed())
-    return status;
-  return file.commit();
+  return OutputFile::writeText(run.options.trace, writer.text());
 }
 
 } // namespace colo::runtime

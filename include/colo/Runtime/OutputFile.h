@@ -30,6 +30,8 @@ public:
 
   /// Finds out now what would go wrong later, and leaves nothing behind.
   static Status check(const std::string &path);
+  /// Opens, writes and commits.
+  static Status writeText(const std::string &path, const std::string &text);
   /// "cannot write PATH: " and what errno says.
   static Status problem(const std::string &path, int error);
 
