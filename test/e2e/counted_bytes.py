@@ -6,13 +6,13 @@ peak memory is within 1% of the plan."""
 import math
 import os
 import re
-import subprocess
 import sys
 import typing
 
 import closed_forms
 import options
 import planned
+from options import Failure
 
 SHAPES = [closed_forms.Shape(*sizes) for sizes in (  # rows, seq, hidden, heads, layers, vocab, micro-batches
     (12, 16, 48, 12, 1, 96, 1),
@@ -99,10 +99,6 @@ LAYOUTS = [
 ]
 
 
-class Failure(Exception):
-    pass
-
-
 def check(arguments, layout, index):
     shape = SHAPES[index]
     base = os.path.join(arguments.work, re.sub("[^a-z0-9]+", "-", f"{layout}-{index}"))
@@ -113,13 +109,7 @@ def check(arguments, layout, index):
         ranks *= size
     command = planned.compiler(arguments.examples, "gpt2", base + ".cfg", f"--world-size={ranks}")
     plan = planned.read_json([*command, "--plan=json"])
-    subprocess.run([*command, "-O1", "-o", base], check=True)
-    run = [base, "--data=synthetic:512", "--steps=1", f"--ranks={ranks}", "--quiet", f"--stats={base}.stats"]
-    subprocess.run(run, check=True)
-    stats = planned.read_json(["cat", base + ".stats"])
-    differences = planned.differences(plan, stats)
-    if differences:
-        raise Failure("\n".join(differences[:5]))
+    stats = planned.run(command, base, plan, ranks)
     costs = closed_forms.Costs(layout.mesh, layout.replicas)
     layout.form(costs, shape)
     counted = planned.counted_by_phase(plan, stats)

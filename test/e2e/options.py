@@ -23,6 +23,23 @@ def cells(parser):
     parser.add_argument("--cells", type=int, required=True, help="the number of cells that must have been equal")
 
 
+class Failure(Exception):
+    """What a comparison found to differ."""
+
+
+def compare(arguments, cells, check, outcome):
+    """Checks each cell, a tuple of which the first thing names it, and says how many hold; the exit code."""
+    equal = 0
+    for cell in cells:
+        try:
+            check(arguments, *cell)
+            equal += 1
+        except Failure as failure:
+            print(f"{cell[0]}: {failure}", flush=True)
+    print(f"{equal} of {len(cells)} {outcome}")
+    return 0 if equal == len(cells) == arguments.cells else 1
+
+
 def parse():
     """What a script without options of its own gets."""
     return Parser().parse_args()

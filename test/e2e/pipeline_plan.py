@@ -15,6 +15,7 @@ import options
 import planned
 from equality import Layout, SP
 from equality_pipeline import Pipeline
+from options import Failure
 
 VOCAB, SEQ, HIDDEN, HEADS, LAYERS, ELEMENT = 60, 24, 72, 12, 4, 4
 SIZES = f"model = dict(vocab={VOCAB}, seq={SEQ}, hidden={HIDDEN}, heads={HEADS}, layers={LAYERS})\n"
@@ -31,10 +32,6 @@ CELLS = [
     (Pipeline(3, "zb-h2", 6, tensor=Layout("sequence", 2)), 1, 2),
     (Pipeline(2, "zbv", 4, chunks=2), 2, 1),
 ]
-
-
-class Failure(Exception):
-    pass
 
 
 def rank_of(pipeline, stage):
@@ -74,13 +71,7 @@ def check(arguments, pipeline, replicas, shards):
     base = os.path.join(arguments.work, re.sub("[^a-z0-9]+", "-", str(pipeline)))
     ranks = pipeline.ranks * replicas
     command, plan = compiled(arguments, base, pipeline, ranks, pipeline.config())
-    subprocess.run([*command, "-O1", "-o", base], check=True)
-    run = [base, "--data=synthetic:512", "--steps=1", f"--ranks={ranks}", "--quiet", f"--stats={base}.stats"]
-    subprocess.run(run, check=True)
-    stats = planned.read_json(["cat", base + ".stats"])
-    differences = planned.differences(plan, stats)
-    if differences:
-        raise Failure("\n".join(differences[:5]))
+    stats = planned.run(command, base, plan, ranks)
     sent = [planned.Traffic(row["transfer_bytes"], row["transfer_messages"]) for row in plan["pipeline"]]
     if sent != transfers(pipeline, shards):
         raise Failure(f"{sent} planned, the form gives {transfers(pipeline, shards)}")
@@ -125,16 +116,7 @@ def check_saved(arguments, base, pipeline, plan, stats):
 def main():
     parser = options.Parser()
     options.cells(parser)
-    arguments = parser.parse_args()
-    equal = 0
-    for cell in CELLS:
-        try:
-            check(arguments, *cell)
-            equal += 1
-        except Failure as failure:
-            print(f"{cell[0]}: {failure}", flush=True)
-    print(f"{equal} of {len(CELLS)} cells equal")
-    return 0 if equal == len(CELLS) == arguments.cells else 1
+    return options.compare(parser.parse_args(), CELLS, check, "cells equal")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import options
 import planned
 from equality import Layout
 from equality_pipeline import Pipeline
+from options import Failure
 
 SIZES = "model = dict(vocab=60, seq=24, hidden=72, heads=12, layers=4)\n"
 CELLS = [
@@ -20,10 +21,6 @@ CELLS = [
     (Pipeline(2, "zbv", 4, chunks=2), 2),
     (Pipeline(3, "zb-h1", 6), 1),
 ]
-
-
-class Failure(Exception):
-    pass
 
 
 def schedule_of(command):
@@ -115,16 +112,7 @@ def check(arguments, pipeline, replicas):
 def main():
     parser = options.Parser()
     options.cells(parser)
-    arguments = parser.parse_args()
-    equal = 0
-    for cell in CELLS:
-        try:
-            check(arguments, *cell)
-            equal += 1
-        except Failure as failure:
-            print(f"{cell[0]}: {failure}", flush=True)
-    print(f"{equal} of {len(CELLS)} traces are right")
-    return 0 if equal == len(CELLS) == arguments.cells else 1
+    return options.compare(parser.parse_args(), CELLS, check, "traces are right")
 
 
 if __name__ == "__main__":

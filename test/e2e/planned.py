@@ -5,6 +5,8 @@ import os
 import subprocess
 import typing
 
+from options import Failure
+
 
 class Traffic(typing.NamedTuple):
     bytes: int = 0
@@ -95,6 +97,18 @@ def differences(plan, stats):
                 found.append(f"rank {rank['rank']} {planned['kind']} over {planned['axes']} for {planned['source']}: "
                              f"counted {tuple(counted)}, planned {tuple(wanted)} a step")
     return found
+
+
+def run(command, base, plan, ranks):
+    """Compiles to `base` and runs one step; what was counted, which is what was planned."""
+    subprocess.run([*command, "-O1", "-o", base], check=True)
+    counters = base + ".stats"
+    subprocess.run([base, "--data=synthetic:512", "--steps=1", f"--ranks={ranks}", "--quiet", f"--stats={counters}"], check=True)
+    with open(counters) as file:
+        stats = json.load(file)
+    if found := differences(plan, stats):
+        raise Failure("\n".join(found[:5]))
+    return stats
 
 
 def counted_by_phase(plan, stats):
