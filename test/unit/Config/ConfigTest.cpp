@@ -57,12 +57,6 @@ TEST(Config, ChunksSelectTheInterleavedSchedule) {
   EXPECT_EQ(loaded.config->model.size(), 1u);
 }
 
-TEST(Config, InterleavingNeedsWholeRounds) {
-  EXPECT_EQ(Loaded("parallel = dict(pipeline=dict(size=4, chunks=2))\nBATCH_SIZE = 6\nNUM_MICRO_BATCHES = 6").errors(),
-            "3:21: interleaved runs micro-batches in turns of one for each of the 4 stages, and there are 6; legal: a "
-            "multiple of 4, as 4 or 8\n");
-}
-
 TEST(Config, EveryModeTakesTheSizesOfItsShape) {
   struct {
     const char *mode;
