@@ -49,20 +49,19 @@ public:
   OptionTable() : GenericOptTable(optionInfos) {}
 };
 
-int usageError(const Twine &message) {
+int say(const Twine &message, ExitCode code) {
   WithColor::error(errs(), "colo-compile") << message << '\n';
-  return ExitUsage;
+  return code;
 }
+
+int usageError(const Twine &message) { return say(message, ExitUsage); }
 
 /// What --help and --version end with.
 int endOfOutput() {
   outs().flush();
   std::error_code error = outs().error();
   outs().clear_error();
-  if (!error)
-    return ExitDone;
-  usageError("cannot write standard output: " + error.message());
-  return ExitInput;
+  return error ? say("cannot write standard output: " + error.message(), ExitInput) : ExitDone;
 }
 
 /// Errors that the table itself can see: unknown flags and missing values.

@@ -112,8 +112,8 @@ private:
   /// Runs the actions of a pipeline rank, once for each run of the schedule's micro-batches.
   void buildActions(const RankProgram &program);
   /// Marks where the action of a case starts or ends; actions of evaluation are not marked.
-  void markAction(const RankProgram &program, size_t index, llvm::ArrayRef<mlir::Value> row, bool ends);
-  void buildCase(const RankProgram &program, size_t index, llvm::ArrayRef<mlir::Value> row);
+  void markAction(const RankProgram &program, size_t number, llvm::ArrayRef<mlir::Value> row, bool ends);
+  void buildCase(const RankProgram &program, size_t number, llvm::ArrayRef<mlir::Value> row);
   void buildTask(const RankProgram &program, mlir::func::FuncOp func, llvm::ArrayRef<mlir::Value> row);
   /// Records or awaits the event of the slot that a row names of a transferred pool.
   template <typename Op>

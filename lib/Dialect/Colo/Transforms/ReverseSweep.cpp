@@ -118,8 +118,7 @@ LogicalResult ReverseSweep::visit(Operation *op) {
                                 << ", but the loss depends on parameters through it";
       diag.attachNote(differentiator.getLossMetric()->getLoc())
           << "the loss is here; what is only measured is a metric beside it, dict(loss=…, accuracy=…), and "
-             "stop_gradient() "
-             "says that no gradient is wanted";
+             "stop_gradient() says that no gradient is wanted";
       return failure();
     }
   SmallVector<Value> operandGrads(op->getNumOperands());
