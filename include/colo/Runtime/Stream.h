@@ -61,7 +61,7 @@ public:
     static_assert(sizeof(T) <= payloadBytes && std::is_trivially_copyable<T>::value, "payload does not fit");
     Task task;
     task.run = [](void *queued) { run(static_cast<T *>(queued)); };
-    std::memcpy(task.payload, &payload, sizeof(T));
+    std::memcpy(task.payload, static_cast<const void *>(&payload), sizeof(T));
     push(task);
   }
   /// Returns when everything submitted so far is done.

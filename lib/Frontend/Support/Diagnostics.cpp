@@ -200,9 +200,10 @@ ErrorOr<std::unique_ptr<MemoryBuffer>> readSource(StringRef path) {
   Expected<fs::file_t> file = isStandard ? Expected<fs::file_t>(fs::getStdinHandle()) : fs::openNativeFileForRead(path);
   if (!file)
     return errorToErrorCode(file.takeError());
+  // What has been read stays so, whatever closing says.
   auto close = make_scope_exit([&] {
     if (!isStandard)
-      fs::closeFile(*file);
+      (void)fs::closeFile(*file);
   });
   constexpr size_t limit = SourceLimits::maxFileBytes + 1, step = size_t(64) << 10;
   SmallVector<char, 0> text;
