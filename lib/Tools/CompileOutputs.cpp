@@ -62,8 +62,9 @@ static bool namesSameFile(llvm::StringRef a, llvm::StringRef b) {
   if (llvm::sys::fs::exists(a) && !llvm::sys::fs::is_regular_file(a))
     return false;
   llvm::SmallString<128> first(a), second(b);
-  llvm::sys::fs::make_absolute(first);
-  llvm::sys::fs::make_absolute(second);
+  // Both stay relative if the current folder is gone, and compare as well.
+  (void)llvm::sys::fs::make_absolute(first);
+  (void)llvm::sys::fs::make_absolute(second);
   llvm::sys::path::remove_dots(first);
   llvm::sys::path::remove_dots(second);
   return first == second || llvm::sys::fs::equivalent(first, second);
