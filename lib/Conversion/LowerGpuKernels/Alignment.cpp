@@ -79,9 +79,8 @@ int64_t Alignment::factorOf(Value index) {
       result = ofArgument(argument, [&](Value value) { return factorOf(value); });
   } else {
     Operation *op = index.getDefiningOp();
-    IntegerAttr number;
-    if (auto constant = dyn_cast<arith::ConstantOp>(op);
-        constant && (number = dyn_cast<IntegerAttr>(constant.getValue())))
+    auto constant = dyn_cast<arith::ConstantOp>(op);
+    if (auto number = constant ? dyn_cast<IntegerAttr>(constant.getValue()) : IntegerAttr())
       result = lowestBit(number.getInt());
     else if (isa<arith::MulIOp>(op))
       result = std::min(kBufferAlignment, factorOf(op->getOperand(0)) * factorOf(op->getOperand(1)));
