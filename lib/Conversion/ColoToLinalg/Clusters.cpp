@@ -190,9 +190,9 @@ void Clustering::walkLeaves(Value anchor, LeafCallback callback, TableCallback t
         known.emplace_back(indices);
         if (!root && isLeaf(value))
           return callback(value, indices);
-         if (auto embedding = value.getDefiningOp<EmbeddingOp>())
-           tableCallback(embedding.getTable());
-         for (const ElementAccess &access : operandAccesses(value.getDefiningOp(), indices))
+        if (auto embedding = value.getDefiningOp<EmbeddingOp>())
+          tableCallback(embedding.getTable());
+        for (const ElementAccess &access : operandAccesses(value.getDefiningOp(), indices))
           visit(access.value, access.indices, false);
       };
   LoopNest nest = loopNestOf(anchor);
