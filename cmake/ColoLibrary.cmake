@@ -35,3 +35,17 @@ function(colo_tablegen target td)
   endwhile()
   add_public_tablegen_target(${target})
 endfunction()
+
+# build/docs/NAME.md: what TableGen writes of the descriptions in a .td file. Part of the build, target `colo-docs`.
+function(colo_reference name td)
+  set(LLVM_TARGET_DEFINITIONS ${td})
+  tablegen(MLIR ${name}.md ${ARGN})
+  set(page ${CMAKE_BINARY_DIR}/docs/${name}.md)
+  add_custom_command(OUTPUT ${page} DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/${name}.md
+    COMMAND ${CMAKE_COMMAND} -E copy ${CMAKE_CURRENT_BINARY_DIR}/${name}.md ${page})
+  add_custom_target(colo-docs-${name} ALL DEPENDS ${page})
+  if(NOT TARGET colo-docs)
+    add_custom_target(colo-docs)
+  endif()
+  add_dependencies(colo-docs colo-docs-${name})
+endfunction()

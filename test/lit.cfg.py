@@ -23,6 +23,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"):
     config.environment.pop(name, None)
 
 config.substitutions.append(("%examples", os.path.join(config.colo_src_root, "examples")))
+config.substitutions.append(("%docs", os.path.join(config.colo_obj_root, "docs")))
 config.substitutions.append(("%src", config.colo_src_root))
 config.substitutions.append(("%unit", unit))
 # The system's Python, where Debian installs torch.
