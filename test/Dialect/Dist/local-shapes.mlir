@@ -1,6 +1,5 @@
 // What one rank holds of each parameter of a GPT-2, and in braces the axes over which its gradient is summed once a step.
-// Sizes: 72 features, 288 hidden, 12 heads of 6, 50 words, 24 positions, a batch of 4. A plane of 2.5d has 48 tokens, fewer than
-// features: weights stay, and row and col change places between the products of a block.
+// Sizes: 72 features, 288 hidden, 12 heads of 6, 50 words, 24 positions, a batch of 8: more tokens than features in a plane of 2.5d too.
 
 // RUN: %python %S/Inputs/local_shapes.py %S/Inputs/gpt2.mlir "mode=1d size=4" "mode=1d size=4 sequence-parallel" "mode=2d size=4" \
 // RUN:   "mode=2.5d size=8 depth=2" "mode=3d size=8" | FileCheck %s --check-prefix=DENSE --match-full-lines
@@ -14,13 +13,13 @@
 // DENSE-NEXT:h.#.ln_1.weight      72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
 // DENSE-NEXT:h.#.ln_1.bias        72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
 // DENSE-NEXT:h.#.attn.qkv.weight  3x3x6x72{}  3x3x6x72{}  3x6x6x36{}      3x6x6x36{dep}      3x6x6x18{}
-// DENSE-NEXT:h.#.attn.qkv.bias    3x3x6{}     3x3x6{}     3x6x6{row}      3x6x6{dep,col}     3x6x6{out,wt}
+// DENSE-NEXT:h.#.attn.qkv.bias    3x3x6{}     3x3x6{}     3x6x6{row}      3x6x6{dep,row}     3x6x6{out,wt}
 // DENSE-NEXT:h.#.attn.proj.weight 72x3x6{}    72x3x6{}    36x6x6{}        36x6x6{dep}        36x3x6{}
 // DENSE-NEXT:h.#.attn.proj.bias   72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
 // DENSE-NEXT:h.#.ln_2.weight      72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
 // DENSE-NEXT:h.#.ln_2.bias        72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
 // DENSE-NEXT:h.#.mlp.fc.weight    72x72{}     72x72{}     144x36{}        144x36{dep}        144x18{}
-// DENSE-NEXT:h.#.mlp.fc.bias      72{}        72{}        144{row}        144{dep,col}       144{out,wt}
+// DENSE-NEXT:h.#.mlp.fc.bias      72{}        72{}        144{row}        144{dep,row}       144{out,wt}
 // DENSE-NEXT:h.#.mlp.proj.weight  72x72{}     72x72{}     36x144{}        36x144{dep}        36x72{}
 // DENSE-NEXT:h.#.mlp.proj.bias    72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
 // DENSE-NEXT:ln_f.weight          72{}        72{tp}      36{row}         36{dep,row}        36{in,wt}
