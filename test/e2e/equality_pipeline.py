@@ -15,6 +15,17 @@ from equality import Failure, Layout, ONE_RANK, SP
 
 RECOMPUTING = ("full", "selective")  # models that compute attention again: with its block, or alone
 
+# What may divide each stage.
+TENSORS = [
+    Layout("1d", 2),
+    Layout("1d", 2, SP),
+    Layout("2d", 4, rows=24),
+    Layout("2.5d", 8, ", depth=2", 24),
+    Layout("3d", 8, rows=24),
+    Layout("sequence", 2),
+    Layout("ulysses", 2),
+]
+
 
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
@@ -101,16 +112,7 @@ def quick():
 
 def hybrids():
     """1f1b and interleaved with every tensor mode inside the stages."""
-    tensors = [
-        Layout("1d", 2),
-        Layout("1d", 2, SP),
-        Layout("2d", 4, rows=24),
-        Layout("2.5d", 8, ", depth=2", 24),
-        Layout("3d", 8, rows=24),
-        Layout("sequence", 2),
-        Layout("ulysses", 2),
-        Layout("1d", 2, parts=2),
-    ]
+    tensors = [*TENSORS, Layout("1d", 2, parts=2)]
     cells = [("gpt2", Pipeline(2, micro_batches=4, tensor=tensor, rows=4 * tensor.rows // 2), "sgd", 1) for tensor in tensors]
     cells.append(("gpt2", Pipeline(2, micro_batches=4, tensor=Layout("1d", 2)), "adamw", 2))
     cells.append(("gpt2", Pipeline(2, "interleaved", 4, chunks=2), "adamw", 2))
@@ -152,19 +154,10 @@ def schedules():
 
 def modes():
     """Each schedule with each tensor mode inside the stages; four stages of a cube are 32 ranks."""
-    tensors = [
-        Layout("1d", 2),
-        Layout("1d", 2, SP),
-        Layout("2d", 4, rows=24),
-        Layout("2.5d", 8, ", depth=2", 24),
-        Layout("3d", 8, rows=24),
-        Layout("sequence", 2),
-        Layout("ulysses", 2),
-    ]
     cells = [
         ("gpt2", Pipeline(2, name, 4, chunks, tensor=tensor, rows=4 * tensor.rows // 2), "sgd", 1)
         for name, chunks in CHUNKS.items()
-        for tensor in tensors
+        for tensor in TENSORS
     ]
     return [*cells, ("gpt2", Pipeline(4, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "adamw", 1)]
 
