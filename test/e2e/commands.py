@@ -19,7 +19,7 @@ def code_of(text):
 
 
 def is_command(line):
-    return re.match(r"(build/|bash scripts/|FULL=1 )\S* ?", line) and "…" not in line
+    return re.match(r"(build/bin/|bash scripts/|FULL=1 )\S* ?", line) and "…" not in line
 
 
 def main():
