@@ -34,7 +34,9 @@ importLine
 importNames : NAME ('as' NAME)? (',' NAME ('as' NAME)?)* ;
 dottedName : NAME ('.' NAME)* ;
 
-classDef : 'class' NAME '(' parameters? ')' ':' block ;
+// A base with a dot is none; the message says so.
+classDef : 'class' NAME '(' (packaged=dottedBase (',' parameters?)? | parameters?) ')' ':' block ;
+dottedBase : NAME ('.' NAME)+ ;
 functionDef : 'def' NAME '(' parameters? ')' ':' block ;
 parameters : parameter (',' parameter)* ','? ;
 parameter : NAME (':' annotation=expression)? ('=' value=expression)? ;

@@ -120,7 +120,7 @@ static Status checkOutputs(const Options &options) {
   const std::string *outputs[] = {&options.exportFile, &options.dumpGrads, &options.stats, &options.trace,
                                   &options.log};
   for (const std::string *&output : outputs) {
-    if (output->empty())
+    if (output->empty() || (output == &options.log && *output == "-"))
       continue;
     for (const std::string **other = outputs; other != &output; ++other)
       if (**other == *output || isSameFile(**other, *output))

@@ -146,6 +146,14 @@ Status FileBytes::unpack(const std::string &path) {
     produced += room - stream.avail_out;
     if (produced > limit)
       result = Z_MEM_ERROR;
+    // A gzip file is one member or several, one after the other (RFC 1952).
+    const unsigned char *rest = bytes + fed - stream.avail_in;
+    if (result == Z_STREAM_END && rest != bytes + length) {
+      bool isMember = bytes + length - rest >= 2 && rest[0] == 0x1f && rest[1] == 0x8b;
+      result = isMember ? inflateReset(&stream) : Z_DATA_ERROR;
+      if (!isMember)
+        stream.msg = const_cast<char *>("other bytes follow its end");
+    }
   }
   const char *detail = result == Z_BUF_ERROR   ? "the data ends early"
                        : result == Z_MEM_ERROR ? "unpacks to more than 4 GiB"

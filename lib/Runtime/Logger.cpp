@@ -36,7 +36,14 @@ Status Logger::open(const ColoProgram &p, const std::string &logPath, bool isQui
       loss = i;
   if (path.empty())
     return Status::ok();
-  file = fopen(path.c_str(), "we");
+  if (path == "-") {
+    // Records take the place of the lines for people.
+    quiet = true;
+    int copy = dup(STDOUT_FILENO);
+    file = copy < 0 ? nullptr : fdopen(copy, "w");
+  } else {
+    file = fopen(path.c_str(), "we");
+  }
   if (!file)
     return OutputFile::problem(path, errno);
   buffer.resize(1 << 16);

@@ -64,7 +64,7 @@ static const std::vector<Flag> &flags() {
         textFlag("init", "FILE", &Options::init, "initial parameters, a safetensors file of the whole model"),
         textFlag("export", "FILE", &Options::exportFile, "write the whole model as safetensors after the last step"),
         textFlag("dump-grads", "FILE", &Options::dumpGrads, "write the last step's summed gradients likewise"),
-        textFlag("log", "FILE", &Options::log, "one JSON object per step"),
+        textFlag("log", "FILE", &Options::log, "one JSON object per step; - is standard output"),
         textFlag("stats", "FILE", &Options::stats, "bytes, flops and memory per rank, as JSON, after the run"),
         textFlag("trace", "FILE", &Options::trace,
                  "the last step's actions of all pipeline ranks beside the predicted ones, as a Chrome trace"),

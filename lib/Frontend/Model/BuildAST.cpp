@@ -256,6 +256,9 @@ StmtPtr Builder::build(P::ClassDefContext *context) {
   auto result = std::make_unique<ClassStmt>(start(context->getStart()));
   result->name = context->NAME()->getText();
   result->nameLoc = result->baseLoc = start(context->NAME()->getSymbol());
+  if (context->packaged)
+    fail(context->packaged,
+         "class " + result->name + " must begin with its kind: Model, or Module for a part, without a package");
   if (P::ParametersContext *list = context->parameters()) {
     for (P::ParameterContext *parameter : list->parameter())
       if (parameter->annotation)

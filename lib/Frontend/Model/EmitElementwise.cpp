@@ -25,7 +25,8 @@ mlir::RankedTensorType Emitter::typeOf(ArrayRef<Size> dims, mlir::Type elementTy
     fail("a tensor has at most 8 dims, this would have " + Twine(dims.size()));
   for (const Size &dim : dims) {
     if (dim.value < 1)
-      fail("every size must be at least 1, but this would be " + describeShape(dims));
+      importer.fail(at, "every size must be at least 1, but this would be " + describeShape(dims),
+                    importer.whereSet(dim));
     if (MulOverflow(count, dim.value, count) || count > maxElements)
       fail("a tensor " + describeShape(dims) + " is too large");
     shape.push_back(dim.value);

@@ -180,6 +180,9 @@ Value Importer::callExpr(const CallExpr &expr, Scope &scope) {
 }
 
 Value Importer::attribute(const AttributeExpr &expr, Scope &scope) {
+  auto *package = dyn_cast<NameExpr>(expr.base.get());
+  if (package && !scope.find(package->name) && standard.names.count(expr.name))
+    fail(package->loc, "unknown name '" + package->name + "'; '" + expr.name + "' is known without it");
   Value base = eval(*expr.base, scope);
   if (base.isTensorLike()) {
     auto *param = base.param();

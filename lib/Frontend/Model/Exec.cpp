@@ -50,8 +50,11 @@ std::optional<Value> Importer::exec(const Stmt &stmt, Scope &scope, Module *memb
     return std::nullopt;
   case Stmt::Kind::Expression: {
     const auto &expression = cast<ExpressionStmt>(stmt);
-    if (!isa<StringExpr>(expression.value.get()))
+    if (!isa<StringExpr>(expression.value.get())) {
+      // What is wrong inside it says more: print is no function here.
+      eval(*expression.value, scope);
       fail(stmt.loc, "the value of this expression is not used; assign it or return it");
+    }
     return std::nullopt;
   }
   case Stmt::Kind::If: {
@@ -96,10 +99,34 @@ void Importer::unpack(ArrayRef<Target> targets, bool unpacks, const Value &value
 }
 
 void Importer::bind(const Target &target, Value value, Scope &scope, Module *member) {
-  if (member)
+  if (member) {
+    checkNewNames(*member, target.name, value, target.loc);
     adopt(*member, target.name, value);
+  }
   // The name lives in the syntax tree of its first assignment.
   scope.names[target.name] = std::move(value);
+}
+
+/// Two modules or parameters of one name would be one in files.
+void Importer::checkNewNames(const Module &owner, const std::string &name, const Value &value, SMLoc loc) {
+  StringMap<SMLoc> taken;
+  for (const Module *child : owner.children)
+    taken[child->name] = child->loc;
+  for (const std::shared_ptr<Param> &param : owner.params)
+    taken[param->name] = param->loc;
+  auto check = [&](const Value &part, const std::string &partName) {
+    Module *module = part.module();
+    Param *param = part.param();
+    bool isNew = (module && !module->parent && module != &owner) || (param && !param->owner);
+    if (auto first = taken.find(partName); isNew && first != taken.end())
+      fail(loc, "there is already a '" + Twine(partName) + "' with parameters in this class",
+           {{userLoc(first->second), "it is made here"}});
+  };
+  if (ListValue *list = value.list())
+    for (auto [i, element] : enumerate(list->elements))
+      check(element, name + "." + std::to_string(i));
+  else
+    check(value, name);
 }
 
 /// Names modules and parameters by where the class body puts them. What has an

@@ -189,6 +189,9 @@ void Importer::buildEntry() {
   returnMetrics(result, returnLoc);
   storage.builder.create<mlir::func::ReturnOp>(location);
   function->setAttr(kRoleAttr, entryBuilder.getStringAttr("entry"));
+  for (auto [argument, parameter] : zip(block->getArguments(), definition.parameters))
+    if (argument.use_empty())
+      diagnostics.warning(parameter.loc, "input '" + parameter.name + "' is never read");
   setInputAttributes();
   emitParams(*model, 1);
   exemptFromDecay();

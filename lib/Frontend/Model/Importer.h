@@ -168,6 +168,7 @@ private:
   std::optional<Value> exec(const Stmt &stmt, Scope &scope, Module *member);
   void assign(const AssignStmt &stmt, Scope &scope, Module *member);
   void bind(const Target &target, Value value, Scope &scope, Module *member);
+  void checkNewNames(const Module &owner, const std::string &name, const Value &value, llvm::SMLoc loc);
   void adopt(Module &owner, const std::string &name, const Value &value);
   void check(const AssertStmt &stmt, Scope &scope);
   void describeNames(const Expr &expr, Scope &scope, std::string &message, std::vector<DiagnosticNote> &notes);

@@ -40,7 +40,8 @@ Value range(Intrinsic &call) {
   constexpr size_t maxElements = 100000;
   for (int64_t at = start; step > 0 ? at < stop : at > stop;) {
     if (list->elements.size() >= maxElements)
-      call.fail(0, "range() has more than " + Twine(maxElements) + " elements");
+      call.fail(0, "range() has more than " + Twine(maxElements) + " elements",
+                call.importer.whereSet(*call.value(call.isNone(1) ? 0 : 1).get<Size>()));
     list->elements.push_back(Size{at});
     if (AddOverflow(at, step, at))
       break;

@@ -74,8 +74,8 @@ public:
       error.end = error.begin;
     auto &parser = static_cast<antlr4::Parser &>(*recognizer);
     std::vector<ssize_t> expected = parser.getExpectedTokens().toList();
-    // A long list says nothing that the reader does not know.
-    if (expected.size() <= 3)
+    // A long list says nothing that the reader does not know, nor does one beside a character that stands nowhere.
+    if (expected.size() <= 3 && token->getType() != ColoModelParser::UNKNOWN)
       for (size_t i = 0; i < expected.size(); ++i)
         error.message += (i ? " or " : "; expected ") + kindName(*recognizer, expected[i]);
     throw error;

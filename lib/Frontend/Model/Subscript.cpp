@@ -36,7 +36,8 @@ Value Importer::subscriptType(const TypeValue &type, const SubscriptExpr &expr, 
       fail(expr.loc, "the sizes of a type are integers");
     Value value = eval(*entry.index, scope);
     if (integer(value, entry.index->loc, "a size") < 1)
-      fail(entry.index->loc, "a size must be at least 1, but this is " + value.get<Size>()->describe());
+      fail(entry.index->loc, "a size must be at least 1, but this is " + value.get<Size>()->describe(),
+           whereSet(*value.get<Size>()));
     result.dims.push_back(*value.get<Size>());
   }
   return result;

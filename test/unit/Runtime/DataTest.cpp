@@ -162,6 +162,12 @@ TEST(Text, gzipIsUnpacked) {
   EXPECT_EQ(data->size(), (100000 - 1) / 4);
   std::string packed = gzip(text);
   expectUserError(folder.write("cut.gz", packed.substr(0, packed.size() / 2)), model.program, "ends early");
+  // Files of several members are one text, as gzip itself reads them.
+  std::string members = packed + gzip("xyz") + packed;
+  ASSERT_FALSE(openDataset(folder.write("members.gz", members), Split::Train, model.program, 1, data).failed());
+  EXPECT_EQ(data->size(), (200003 - 1) / 4);
+  expectUserError(folder.write("more.gz", packed + "more"), model.program, "other bytes follow its end");
+  expectUserError(folder.write("cut-member.gz", packed + gzip("xyz").substr(0, 15)), model.program, "ends early");
   packed[packed.size() - 8] ^= 0x55; // its check sum
   expectUserError(folder.write("bad.gz", packed), model.program, "broken gzip file");
 }
