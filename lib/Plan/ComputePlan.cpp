@@ -104,8 +104,8 @@ PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh
       op->getName().stripDialect().str(), describe(op->getLoc()), phaseOf(op->getLoc()), {}, {}, std::move(executions),
       rt::bytesOf(op.getPayload())};
   ArrayAttr axes = op.getAxes();
-  auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
-  if (stages)
+  ArrayRef<int64_t> stages = op.getStages();
+  if (!stages.empty())
     use.axes.push_back(nameOfStages(stages, pipeline));
   for (StringAttr axis : axes.getAsRange<StringAttr>())
     use.axes.push_back(axis.getValue().str());
@@ -115,7 +115,7 @@ PlannedCollective describeCollective(rt::CommunicationOpInterface op, const Mesh
   use.rounds = rt::roundsOf(op);
   if (overReplicas && !replicas)
     return use;
-  int64_t members = groupSize(mesh, axes) * (stages ? stages.size() : 1) * (overReplicas ? replicas : 1);
+  int64_t members = groupSize(mesh, axes) * std::max<int64_t>(stages.size(), 1) * (overReplicas ? replicas : 1);
   use.sent = rt::trafficOf(op, members, use.rounds);
   use.most = rt::trafficOf(op, members).most().bytes;
   return use;

@@ -217,9 +217,7 @@ int32_t TableCollector::commFor(ArrayAttr axes, bool dataParallel, int64_t strea
 
 void TableCollector::collectSites(const Plan &plan) {
   for (auto [op, use] : llvm::zip(collectivesOf(module), plan.collectives)) {
-    auto stages = op->getAttrOfType<DenseI64ArrayAttr>(rt::kStagesAttr);
-    int32_t comm = commFor(op.getAxes(), op.getDataParallel(), static_cast<int64_t>(op.getStream()),
-                           stages ? stages.asArrayRef() : ArrayRef<int64_t>());
+    int32_t comm = commFor(op.getAxes(), op.getDataParallel(), static_cast<int64_t>(op.getStream()), op.getStages());
     op.setCommAttr(builder.getI64IntegerAttr(comm));
     op.setSiteAttr(builder.getI64IntegerAttr(tables.sites.size()));
     tables.sites.push_back({use.kind, use.source, nameOf(use.phase).str(), comm, use.most, use.perStep()});

@@ -37,6 +37,9 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
     }], "void", "buildAdjoint",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands, "::mlir::ValueRange":$results,
            "::llvm::ArrayRef<::mlir::Value>":$resultGrads, "::llvm::SmallVectorImpl<::mlir::Value> &":$operandGrads)>,
+    InterfaceMethod<[{
+      Whether a gradient may flow into a result. The others are statistics, which only adjoints and counts read.
+    }], "bool", "hasGradient", (ins "unsigned":$result), [{}], [{ return result == 0; }]>,
   ];
 }
 

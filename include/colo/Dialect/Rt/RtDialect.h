@@ -32,6 +32,9 @@ struct NcclCall {
   std::optional<int64_t> root = std::nullopt;
 };
 
+/// On a collective or transfer: the pipeline ranks among which it takes place, besides its axes (array of i64, rising).
+inline constexpr llvm::StringLiteral kStagesAttr = "rt.stages";
+
 } // namespace colo::rt
 
 #include "colo/Dialect/Rt/RtInterfaces.h.inc"
@@ -73,8 +76,6 @@ inline constexpr llvm::StringLiteral kValueAttr = "rt.value";
 /// On the loop over micro-batches: how many were compiled for. On a branch taken in the last one only (unit).
 inline constexpr llvm::StringLiteral kMicroBatchesAttr = "rt.micro_batches";
 inline constexpr llvm::StringLiteral kLastMicroBatchAttr = "rt.last_micro_batch";
-/// On a collective or transfer: the pipeline ranks among which it takes place, besides its axes (array of i64, rising).
-inline constexpr llvm::StringLiteral kStagesAttr = "rt.stages";
 /// On that loop where one round of it runs several: how many (i64).
 inline constexpr llvm::StringLiteral kRoundAttr = "rt.round_micro_batches";
 /// On a switch over the pipeline rank (unit). On a switch over rows of a table: how often each case runs (array of

@@ -28,6 +28,11 @@ def CommunicationOpInterface : OpInterface<"CommunicationOpInterface", [BufferOp
   let methods = [
     InterfaceMethod<"The tensor axes over which the members differ, major to minor.", "::mlir::ArrayAttr", "getAxes">,
     InterfaceMethod<"Whether the members differ in their replica too.", "bool", "getDataParallel">,
+    InterfaceMethod<"The pipeline stages among which the members stand; empty where all members are of one stage.",
+      "::llvm::ArrayRef<int64_t>", "getStages", (ins), [{}], [{
+        auto stages = $_op->template getAttrOfType<::mlir::DenseI64ArrayAttr>(::colo::rt::kStagesAttr);
+        return stages ? stages.asArrayRef() : ::llvm::ArrayRef<int64_t>();
+      }]>,
     InterfaceMethod<"The stream it runs on.", "uint64_t", "getStream">,
     InterfaceMethod<"Its communicator in the program's table, once that exists.", "std::optional<uint64_t>", "getComm">,
     InterfaceMethod<"Its place in the program's table, once that exists.", "std::optional<uint64_t>", "getSite">,

@@ -89,11 +89,6 @@ LogicalResult ReverseSweep::run() {
   return success();
 }
 
-/// Statistics, log-sum-exp and weights, which only adjoints and counts read.
-static bool isAuxiliary(OpResult result) {
-  return result.getResultNumber() > 0 && isa<LayerNormOp, AttentionOp, CrossEntropyOp, CorrectOp>(result.getOwner());
-}
-
 /// The op as the model language calls it.
 static StringRef languageName(Operation *op) {
   return isa<CorrectOp>(op) ? StringRef("accuracy") : op->getName().stripDialect();
@@ -112,7 +107,8 @@ LogicalResult ReverseSweep::visit(Operation *op) {
 
   auto differentiable = dyn_cast<DifferentiableOpInterface>(op);
   for (OpResult result : op->getResults())
-    if (resultGrads[result.getResultNumber()] && (!differentiable || isAuxiliary(result))) {
+    if (resultGrads[result.getResultNumber()] &&
+        (!differentiable || !differentiable.hasGradient(result.getResultNumber()))) {
       InFlightDiagnostic diag = op->emitError()
                                 << languageName(op) << "() has no gradient" << (differentiable ? " of this result" : "")
                                 << ", but the loss depends on parameters through it";

@@ -214,7 +214,7 @@ LogicalResult Stager::partitionLayers() {
     return emitSizeError("the model has " + Twine(layers) + " layer" + (layers == 1 ? "" : "s") + ", too few for " +
                          Twine(numStages()) + (options.chunks > 1 ? " virtual" : "") +
                          " pipeline stages: each needs at least one; layers are the elements of module lists that a "
-                         "loop runs through, or the submodules that forward calls");
+                         "loop runs through, or the modules of the file's own classes that the Model's forward calls");
   flops = layerCosts();
   schedule::Diagnostic error;
   std::optional<schedule::Partition> result;
