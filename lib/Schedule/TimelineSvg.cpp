@@ -38,8 +38,8 @@ static StringRef colourOf(const Action &action) {
 }
 
 static void printLegend(llvm::raw_ostream &os, const Timeline &timeline) {
-  os << format("<text x=\"%g\" y=\"16\">makespan %g s, %.1f %% idle</text>\n", leftMargin, timeline.makespan,
-               100 * timeline.bubbleFraction());
+  os << format("<text x=\"%g\" y=\"16\">makespan %g mean forwards, %.1f %% idle</text>\n", leftMargin,
+               timeline.makespan, 100 * timeline.bubbleFraction());
   double x = leftMargin + 260;
   const std::pair<ActionKind, StringRef> kinds[] = {{ActionKind::Forward, "forward"},
                                                     {ActionKind::Backward, "backward"},
@@ -67,7 +67,7 @@ public:
 
   void bubble(double start, double end) {
     if (end > start)
-      rectangle(start, end, "url(#bubble)", "class=\"bubble\"", format("bubble, %g s", end - start));
+      rectangle(start, end, "url(#bubble)", "class=\"bubble\"", format("bubble, %g", end - start));
   }
 
   template <typename Title>
@@ -80,7 +80,7 @@ public:
   void action(const Action &action, const Interval &interval) {
     std::string text = action.text();
     rectangle(interval.start, interval.end, colourOf(action), "stroke=\"#ffffff\"",
-              text + ", " + number(interval.start) + " to " + number(interval.end) + " s");
+              text + ", " + number(interval.start) + " to " + number(interval.end));
     if (interval.length() * scale >= pixelsPerLetter * static_cast<double>(text.size()))
       os << format("<text x=\"%.2f\" y=\"%g\" text-anchor=\"middle\">",
                    leftMargin + (interval.start + interval.end) / 2 * scale, top + laneHeight - 8)
@@ -131,6 +131,7 @@ void colo::schedule::printTimelineSvg(const ScheduleProblem &problem, const Sche
   os << format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" font-family=\"sans-serif\" "
                "font-size=\"11\">\n",
                leftMargin + width + rightMargin, topMargin + lanePitch * static_cast<double>(schedule.ranks.size()))
+     << "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
      << "<defs><pattern id=\"bubble\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">"
         "<rect width=\"6\" height=\"6\" fill=\"#fde3e1\"/><path d=\"M0 6L6 0\" stroke=\"#e06055\"/></pattern></defs>\n";
   printLegend(os, timeline);

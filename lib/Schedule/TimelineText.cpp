@@ -22,12 +22,12 @@ namespace {
 
 /// What the columns of one drawing share.
 struct Scale {
-  double secondsPerColumn = 1;
+  double timePerColumn = 1;
   size_t columns = 1;
 
   size_t columnOf(double time) const {
     // Whole columns must not fall one short by rounding.
-    double column = std::floor(time / secondsPerColumn + 1e-6);
+    double column = std::floor(time / timePerColumn + 1e-6);
     return std::min(columns, static_cast<size_t>(std::max(column, 0.0)));
   }
 };
@@ -53,8 +53,8 @@ static Scale chooseScale(const Schedule &schedule, const Timeline &timeline, uns
   // As many columns for the shortest action as its label and a blank need, or a
   // smaller whole number if the width asks for it.
   double perShortest = std::min(static_cast<double>(widest + 1), std::floor(columns * shortest / timeline.makespan));
-  scale.secondsPerColumn = perShortest >= 1 ? shortest / perShortest : timeline.makespan / columns;
-  scale.columns = static_cast<size_t>(std::ceil(timeline.makespan / scale.secondsPerColumn - 1e-6));
+  scale.timePerColumn = perShortest >= 1 ? shortest / perShortest : timeline.makespan / columns;
+  scale.columns = static_cast<size_t>(std::ceil(timeline.makespan / scale.timePerColumn - 1e-6));
   return scale;
 }
 
@@ -83,12 +83,12 @@ void colo::schedule::printTimelineText(const ScheduleProblem &problem, const Sch
   for (size_t rank = 0; rank < schedule.ranks.size(); ++rank)
     os << "rank " << llvm::format_decimal(rank, rankWidth) << " |"
        << drawRank(schedule.ranks[rank], timeline.ranks[rank], scale) << "|\n";
-  os << llvm::format("makespan %g s, %.1f %% idle, one column %g s\n", timeline.makespan,
-                     100 * timeline.bubbleFraction(), scale.secondsPerColumn);
+  os << llvm::format("makespan %g mean forwards, %.1f %% idle, one column %g\n", timeline.makespan,
+                     100 * timeline.bubbleFraction(), scale.timePerColumn);
   for (size_t rank = 0; rank < schedule.ranks.size(); ++rank) {
     const RankTimeline &row = timeline.ranks[rank];
     os << "rank " << llvm::format_decimal(rank, rankWidth)
-       << llvm::format(": busy %g s, idle %g s, at most %lld activations alive", row.busy, row.bubble,
+       << llvm::format(": busy %g, idle %g, at most %lld activations alive", row.busy, row.bubble,
                        static_cast<long long>(row.peakLive));
     if (row.peakBytes > 0)
       os << llvm::format(" (%.0f bytes)", row.peakBytes);

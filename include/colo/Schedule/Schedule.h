@@ -23,7 +23,7 @@
 //     cannot deadlock either;
 //  5. the activations alive at once on a rank stay within `liveBounds`.
 //
-// Times are in seconds, sizes in bytes; tests use small whole numbers of both.
+// Times are in forwards of a mean stage (any one unit will do), sizes in bytes; tests use small whole numbers of both.
 // Nothing here throws or aborts: wrong input is a `Diagnostic`.
 //
 //===----------------------------------------------------------------------===//
@@ -138,7 +138,7 @@ enum class Placement {
   Vee   ///< rank v, then 2p-1-v: the second chunk runs back (2405.15362)
 };
 
-/// What one virtual stage costs for one micro-batch, in seconds where nothing else is said. A full backward takes
+/// What one virtual stage costs for one micro-batch. A full backward takes
 /// inputGradient + weightGradient.
 struct StageCost {
   double forward = 1, inputGradient = 1, weightGradient = 1;
@@ -157,7 +157,7 @@ struct ScheduleProblem {
   Placement placement = Placement::Loop;
   /// One per virtual stage in the order of the model; empty: unit costs.
   std::vector<StageCost> costs;
-  /// Seconds that an activation, or its gradient, takes between virtual stages
+  /// Time that an activation, or its gradient, takes between virtual stages
   /// i and i+1 of different ranks: one less than there are virtual stages;
   /// empty: none.
   std::vector<double> transferTimes;

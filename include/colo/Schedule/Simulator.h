@@ -32,7 +32,7 @@ struct RankTimeline {
   std::vector<Interval> actions;
   /// Seconds of compute.
   double busy = 0;
-  /// Seconds idle within the whole step: makespan - busy.
+  /// Idle time within the whole step: makespan - busy.
   double bubble = 0;
   /// Seconds idle between the rank's first start and last end: what is left of
   /// the bubble when steps follow each other without a barrier.
@@ -44,7 +44,7 @@ struct RankTimeline {
 
 /// One step of all ranks.
 struct Timeline {
-  double makespan = 0; ///< seconds until the last rank has done
+  double makespan = 0; ///< time until the last rank has done
   std::vector<RankTimeline> ranks;
   /// Per virtual stage, the most of its activations alive at once.
   std::vector<int64_t> peakLiveOfStage;

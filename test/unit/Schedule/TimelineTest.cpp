@@ -45,9 +45,9 @@ TEST(Timeline, Text) {
   Schedule schedule = mustGenerate("1f1b", problem);
   EXPECT_EQ(draw(printText, problem, schedule), "rank 0 |F0 F1 ......B0    ...B1    |\n"
                                                 "rank 1 |...F0 B0    F1 B1    ......|\n"
-                                                "makespan 9 s, 33.3 % idle, one column 0.333333 s\n"
-                                                "rank 0: busy 6 s, idle 3 s, at most 2 activations alive\n"
-                                                "rank 1: busy 6 s, idle 3 s, at most 1 activations alive\n");
+                                                "makespan 9 mean forwards, 33.3 % idle, one column 0.333333\n"
+                                                "rank 0: busy 6, idle 3, at most 2 activations alive\n"
+                                                "rank 1: busy 6, idle 3, at most 1 activations alive\n");
 }
 
 TEST(Timeline, NarrowTextKeepsKindsOnly) {
@@ -68,7 +68,7 @@ TEST(Timeline, SvgHasEveryActionAndEveryBubble) {
   std::string svg = draw(printTimelineSvg, problem, schedule);
   EXPECT_TRUE(llvm::StringRef(svg).starts_with("<svg xmlns="));
   EXPECT_TRUE(llvm::StringRef(svg).ends_with("</svg>\n"));
-  EXPECT_EQ(count(svg, " s</title></rect>") - count(svg, "<title>bubble"), schedule.numActions());
+  EXPECT_EQ(count(svg, "</title></rect>") - count(svg, "<title>bubble"), schedule.numActions());
   size_t gaps = 0;
   Timeline timeline = simulate(problem, schedule);
   for (const RankTimeline &rank : timeline.ranks) {
