@@ -226,6 +226,10 @@ MODELS["odd"] = dict(
     exempt=["*bias", "*norm*"],
     defines=dict(ignore=7),
 )
+# Layers that compute attention, or all, again train as those that keep their activations.
+CHECKPOINTS = {"gpt2-selective": "selective", "gpt2-full": True}
+for name, value in CHECKPOINTS.items():
+    MODELS[name] = dict(MODELS["gpt2"], example="gpt2", plain="gpt2", sizes=dict(MODELS["gpt2"]["sizes"], checkpoint=value))
 MODELS["odd-short"] = dict(MODELS["odd"], layouts=GRIDS, sizes=dict(MODELS["odd"]["sizes"], seq=4))
 OPTIMIZERS = {
     "sgd": "optimizer = dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=0.01)",
@@ -295,7 +299,7 @@ class Suite:
             file.write(f"NUM_MICRO_BATCHES = {tensor.micro_batches * replicas}\n")
             file.write(f"gradient_accumulation = {tensor.accumulation}\nclip_grad_norm = 0.01\n")
             file.write(OPTIMIZERS[optimizer].format(exempt=spec.get("exempt", ["*bias"])) + "\n")
-            sizes = ", ".join(f"{k}={v}" for k, v in {**spec["sizes"], **adapted}.items())
+            sizes = ", ".join(f"{k}={v!r}" for k, v in {**spec["sizes"], **adapted}.items())
             file.write(f"model = dict({sizes})\n")
         executable = os.path.join(self.directory, name)
         defines = [flag for k, v in spec["defines"].items() for flag in ("-D", f"{k}={v}")]
@@ -338,7 +342,10 @@ class Suite:
         key = (model, optimizer, replicas, rows, str(adapted))
         if key not in self.references:
             executable = self.build(model, ONE_RANK._replace(rows=rows), optimizer, replicas, adapted)
-            self.references[key] = self.launch(executable, model, 1, "reference", self.initial(model, adapted))
+            result = self.launch(executable, model, 1, "reference", self.initial(model, adapted))
+            if plain := MODELS[model].get("plain"):
+                self.check_recomputes(result, self.reference(plain, optimizer, replicas, rows, adapted), f"{model} {optimizer}")
+            self.references[key] = result
         return self.references[key]
 
     def compare(self, got, want, cell):
@@ -364,6 +371,13 @@ class Suite:
                 self.check(got["params"][name].ravel()[keep], reference.ravel()[keep], bound, f"{cell}: {name} without keys")
                 continue
             self.check(got["params"][name], reference, bound, f"{cell}: parameter {name}")
+
+    def check_recomputes(self, got, kept, what):
+        """The same training with more work."""
+        self.compare(got, kept, f"{what} on one rank, which keeps activations")
+        ours, theirs = (sum(rank["flops"] for rank in result["stats"]["per_rank"]) for result in (got, kept))
+        if ours <= theirs:
+            raise Failure(f"{what}: {ours} flops, no more than the {theirs} without a checkpoint")
 
     def check(self, ours, theirs, bound, what):
         difference = numpy.abs(ours - theirs).max()

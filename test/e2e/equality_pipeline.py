@@ -13,7 +13,7 @@ import equality
 import options
 from equality import Failure, Layout, ONE_RANK, SP
 
-RECOMPUTING = ("full", "selective")  # models that compute attention again: with its block, or alone
+RECOMPUTING = ("full", "selective")  # models that compute attention again, by a call: with its block, or alone
 
 # What may divide each stage.
 TENSORS = [
@@ -60,7 +60,7 @@ class Pipeline:
 def shared_scores(model, rows):
     """Flops that attention computed again saves where it and its gradient take all samples at once: they share their scores."""
     sizes = equality.MODELS[model]["sizes"]
-    return 2 * rows * sizes["seq"] ** 2 * sizes["hidden"] * sizes["layers"] if model in RECOMPUTING else 0
+    return 2 * rows * sizes["seq"] ** 2 * sizes["hidden"] * sizes["layers"] if model in (*RECOMPUTING, *equality.CHECKPOINTS) else 0
 
 
 class PipelineSuite(equality.Suite):
@@ -163,14 +163,14 @@ def modes():
 
 
 def recompute():
-    """Activations of attention, or of whole blocks, computed again in the backward."""
+    """Activations of attention, or of whole blocks, computed again in the backward: by calls, and by what the Model is given."""
     return [
-        ("full", Pipeline(2), "sgd", 1),
         ("full", Pipeline(2, "zb-h1", tensor=Layout("1d", 2)), "adamw", 1),
-        ("full", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2, SP)), "sgd", 1),
-        ("selective", Pipeline(3, "gpipe", 3), "adamw", 1),
+        ("gpt2-full", Pipeline(2), "sgd", 1),
+        ("gpt2-full", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2, SP)), "sgd", 1),
         ("selective", Pipeline(2, "zbv", 4, chunks=2), "sgd", 2),
-        ("selective", Pipeline(2, "zb-h2", 4, tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
+        ("gpt2-selective", Pipeline(3, "gpipe", 3), "sgd", 1),
+        ("gpt2-selective", Pipeline(2, "zb-h2", 4, tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
     ]
 
 
@@ -189,7 +189,8 @@ def main():
     )
     equality.MODELS["deeper"] = dict(equality.MODELS["deep"], sizes=dict(hidden=72, layers=10))
     gpt2 = equality.MODELS["gpt2"]
-    gpt2["sizes"]["layers"] = 4
+    for name in ("gpt2", *equality.CHECKPOINTS):
+        equality.MODELS[name]["sizes"]["layers"] = 4
     for name, selective in zip(RECOMPUTING, (False, True)):
         sizes = dict(gpt2["sizes"], selective=selective)
         equality.MODELS[name] = dict(gpt2, sizes=sizes, source=os.path.join(here, "Inputs", "recompute.colo"))

@@ -130,6 +130,7 @@ Value Importer::instantiate(const ClassValue &callee, Arguments arguments, SMLoc
   else if (definition.base == "Model")
     fail(loc, definition.name + " is a Model; the parts of a model are Modules");
 
+  takeCheckpoint(*module, arguments);
   std::vector<BoundArgument> bound = bindArguments(definition.parameters, std::move(arguments), module->scope, loc,
                                                    definition.name, definition.nameLoc, !module->isStandard);
   module->key = std::to_string(reinterpret_cast<uintptr_t>(&definition)) + ":";
@@ -138,6 +139,8 @@ Value Importer::instantiate(const ClassValue &callee, Arguments arguments, SMLoc
       module->key.clear();
       break;
     }
+  if (module->checkpoint && !module->key.empty())
+    module->key += "checkpoint" + std::to_string(static_cast<int>(module->checkpoint->recompute));
   making.push_back(&definition);
   frames.push_back({loc, module.get(), false});
   auto leave = make_scope_exit([&] {

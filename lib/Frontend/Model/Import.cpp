@@ -33,6 +33,7 @@ void Importer::declare(const File &file, Scope &scope) {
           notes.push_back({other->definition->nameLoc, "it is defined here"});
         fail(definition->nameLoc, "there is already a '" + definition->name + "' in this file", notes);
       }
+      checkNoParameterIsReserved(*definition);
       scope.names[definition->name] = ClassValue{definition, &scope};
       continue;
     }
@@ -81,17 +82,21 @@ static StringRef kindOf(const Value &value) {
                               : "text";
 }
 
-Value Importer::defineValue(const ClassStmt &model, const Parameter &parameter, const Sourced<ModelValue> &given,
-                            const Value &byDefault) {
-  Value value = std::visit(
+Value Importer::valueOf(const ModelValue &given, StringRef name) {
+  return std::visit(
       [&](const auto &held) -> Value {
         using T = std::decay_t<decltype(held)>;
         if constexpr (std::is_same_v<T, int64_t>)
-          return Size{held, parameter.name};
+          return Size{held, name.str()};
         else
           return held;
       },
-      given.value);
+      given);
+}
+
+Value Importer::defineValue(const ClassStmt &model, const Parameter &parameter, const Sourced<ModelValue> &given,
+                            const Value &byDefault) {
+  Value value = valueOf(given.value, parameter.name);
   bool fits = byDefault.isNone() || byDefault.data.index() == value.data.index() ||
               (byDefault.is<double>() && value.is<Size>());
   if (!fits)
@@ -107,7 +112,7 @@ std::shared_ptr<Module> Importer::makeModel(const ClassStmt &definition) {
   for (const Parameter &parameter : definition.parameters)
     names.push_back(parameter.name);
   for (const auto &[name, given] : options.defines)
-    if (!is_contained(names, name))
+    if (!is_contained(names, name) && name != kCheckpointArgument)
       fail(given.nameLoc,
            "Model " + definition.name + " has no parameter '" + name + "'" + didYouMean(name, names) +
                (names.empty() ? "; it has none" : "; it has " + joinNames(names)),
@@ -127,6 +132,8 @@ std::shared_ptr<Module> Importer::makeModel(const ClassStmt &definition) {
     Value value = defineValue(definition, parameter, given->second, byDefault);
     arguments.given.push_back({parameter.name, {value, given->second.loc}});
   }
+  if (auto given = options.defines.find(kCheckpointArgument.str()); given != options.defines.end())
+    arguments.given.push_back({given->first, {valueOf(given->second.value, ""), given->second.loc}});
   Value made = instantiate(ClassValue{&definition, &globals}, std::move(arguments), definition.nameLoc);
   return *made.get<std::shared_ptr<Module>>();
 }
@@ -195,6 +202,7 @@ void Importer::buildEntry() {
   setInputAttributes();
   emitParams(*model, 1);
   exemptFromDecay();
+  reportUnusedCheckpoints();
 }
 
 void Importer::emitMetric(StringRef name, const Value &value, SMLoc loc) {

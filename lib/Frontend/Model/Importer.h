@@ -24,8 +24,12 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/SetVector.h"
+#include <map>
 
 namespace colo::model {
+
+/// The argument that every module has.
+inline constexpr llvm::StringLiteral kCheckpointArgument = "checkpoint";
 
 struct ImportAborted {};
 
@@ -54,6 +58,7 @@ struct ModuleFunction {
   std::vector<mlir::Value> captures;
   Value result; // as the template call returned it, with the callee's values
   int64_t calls = 0;
+  bool marks = false; // whether anything is computed again in the backward pass
 };
 
 /// What one call gives a callee.
@@ -129,6 +134,7 @@ private:
 
   // Set-up (Import.cpp).
   void declare(const File &file, Scope &scope);
+  Value valueOf(const ModelValue &given, llvm::StringRef name);
   const ClassStmt *chooseModel(const File &file, unsigned fileId);
   std::shared_ptr<Module> makeModel(const ClassStmt &definition);
   Value defineValue(const ClassStmt &model, const Parameter &parameter, const Sourced<ModelValue> &given,
@@ -188,11 +194,29 @@ private:
   std::unique_ptr<Body> startFunction(Module &root, llvm::ArrayRef<Tensor> inputs);
   void finishFunction(Body &done, llvm::ArrayRef<Tensor> results);
   void discard(Body &failed);
-  Value callModule(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc, bool recompute = false);
-  Value callCheckpoint(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc);
+  Value callModule(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc,
+                   Recompute asked = Recompute::Nothing);
+  Value inlineModule(const FunctionValue &forward, std::vector<BoundArgument> arguments, Recompute recompute,
+                     llvm::SMLoc loc, bool &marks);
   Value callModuleFunction(ModuleFunction &callee, Module &module, llvm::ArrayRef<Tensor> inputs, llvm::SMLoc loc);
   ModuleFunction buildModuleFunction(Module &module, const FunctionValue &forward, std::vector<BoundArgument> arguments,
                                      llvm::ArrayRef<Tensor> inputs, llvm::SMLoc loc);
+
+  // Checkpoints (Checkpoint.cpp).
+  std::optional<Recompute> readCheckpoint(const Value &value, llvm::SMLoc loc);
+  void checkNoParameterIsReserved(const ClassStmt &definition);
+  Checkpoint *noteCheckpoint(Recompute recompute, const Module &module, llvm::SMLoc loc);
+  /// Takes the argument that every module has out of those of its class.
+  void takeCheckpoint(Module &module, Arguments &arguments);
+  /// What calls of `module` follow: its own, that of a module around it or the Model's; null for none.
+  Checkpoint *checkpointOf(const Module &module) const;
+  Value callCheckpoint(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc);
+  /// Marks what is computed again of the ops of [first, end), and says whether there was any. What these give as
+  /// results is kept as it would be, unless it is attention's own.
+  static bool markRecomputed(Recompute recompute, mlir::Block::iterator first, mlir::Block::iterator end,
+                             llvm::ArrayRef<Tensor> results);
+  /// Errors and warnings for what the user gave without effect.
+  void reportUnusedCheckpoints();
 
   // Calls.
   std::vector<BoundArgument> bindArguments(llvm::ArrayRef<Parameter> parameters, Arguments arguments, Scope &scope,
@@ -217,9 +241,10 @@ private:
   Scope standard, globals;
   std::shared_ptr<Module> model;
   llvm::SMLoc modelLoc;
-  llvm::SMLoc returnLoc;                        // of the value that the last `return` gave
-  std::vector<std::shared_ptr<Module>> modules; // keeps all alive
-  std::vector<const ClassStmt *> making;        // classes whose bodies run, for recursion
+  llvm::SMLoc returnLoc;                                                // of the value that the last `return` gave
+  std::vector<std::shared_ptr<Module>> modules;                         // keeps all alive
+  std::map<std::pair<const char *, Recompute>, Checkpoint> checkpoints; // by their places
+  std::vector<const ClassStmt *> making;                                // classes whose bodies run, for recursion
 
   Body *body = nullptr; // null while class bodies run
   Body *entry = nullptr;

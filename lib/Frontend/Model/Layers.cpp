@@ -11,7 +11,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Importer.h"
-#include "colo/Dialect/Colo/Hints.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
 
@@ -263,34 +262,31 @@ Value Importer::callModuleFunction(ModuleFunction &callee, Module &module, Array
   return replaceTensors(callee.result, next);
 }
 
-/// Asks that the ops of [first, end) be computed again in the backward pass; what they give is kept as it would be.
-static void markRecomputed(mlir::Block::iterator first, mlir::Block::iterator end, ArrayRef<Tensor> results) {
-  auto isResult = [&](mlir::Operation &op) {
-    return any_of(results, [&](const Tensor &result) { return result.value.getDefiningOp() == &op; });
-  };
-  for (mlir::Operation &op : make_range(first, end))
-    if (!isResult(op))
-      op.setAttr(kRecomputeAttr, mlir::UnitAttr::get(op.getContext()));
-}
-
-Value Importer::callCheckpoint(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc) {
-  if (!body)
-    fail(loc, "modules are called in forward, not in the class body");
-  if (body == entry)
-    return callModule(module, std::move(given), loc, /*recompute=*/true);
-  // Part of a function of layers or of a module: what follows here is the module's.
+/// Interprets a module's forward as part of the function under construction.
+Value Importer::inlineModule(const FunctionValue &forward, std::vector<BoundArgument> arguments, Recompute recompute,
+                             SMLoc loc, bool &marks) {
+  // What follows here is the module's.
   mlir::Block &block = *body->builder.getInsertionBlock();
   mlir::Operation *last = block.empty() ? nullptr : &block.back();
-  Value result = callModule(module, std::move(given), loc);
+  Value result = runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+  if (recompute == Recompute::Nothing)
+    return result;
   SmallVector<Tensor> results;
   collectTensors(*this, result, loc, results);
-  markRecomputed(last ? std::next(last->getIterator()) : block.begin(), block.end(), results);
+  mlir::Block::iterator first = last ? std::next(last->getIterator()) : block.begin();
+  marks |= markRecomputed(recompute, first, block.end(), results);
   return result;
 }
 
-Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc, bool recompute) {
+Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc, Recompute asked) {
   if (!body)
     fail(loc, "modules are called in forward, not in the class body");
+  Checkpoint unsaid{asked, loc, module.get()};
+  Checkpoint *said = checkpointOf(*module);
+  Checkpoint &checkpoint = said && said->recompute >= asked ? *said : unsaid;
+  checkpoint.isCalled = true;
+  if (said && &checkpoint != said)
+    said->isCalled = said->marks = true; // more than it says is done here
   FunctionValue forward = forwardOf(*module, loc);
   Scope scope(forward.closure);
   std::vector<BoundArgument> arguments =
@@ -298,18 +294,22 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
                     module->definition->name + ".forward()", forward.definition->nameLoc, false);
   if (body == entry)
     useAlone(*module, loc);
-  if (body != entry || (module->isStandard && !recompute))
-    return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
+  bool isRecomputed = checkpoint.recompute != Recompute::Nothing;
+  if (body != entry || (module->isStandard && !isRecomputed))
+    return inlineModule(forward, std::move(arguments), checkpoint.recompute, loc, checkpoint.marks);
   auto inlined = [&] {
-    if (recompute)
-      fail(loc, "checkpoint() needs a module of tensors and sizes alone that computes no mean over the batch");
+    SmallVector<DiagnosticNote, 1> note;
+    if (&checkpoint == said)
+      note.push_back({said->loc, "the checkpoint is asked for here"});
+    if (isRecomputed)
+      fail(loc, "a checkpoint needs a module of tensors and sizes alone that computes no mean over the batch", note);
     return runFunction(forward, std::move(arguments), loc, /*isModule=*/true);
   };
 
   SmallVector<Tensor> inputs;
   std::string key = module->key.empty() ? "#" + std::to_string(reinterpret_cast<uintptr_t>(module.get())) : module->key;
-  if (recompute)
-    key += "|checkpoint";
+  if (isRecomputed)
+    key += "|checkpoint" + std::to_string(static_cast<int>(checkpoint.recompute));
   for (const BoundArgument &argument : arguments) {
     size_t before = inputs.size();
     bool isPlain = collectTensors(*this, argument.value, argument.loc, inputs);
@@ -330,14 +330,15 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
   if (found == functions.end()) {
     ModuleFunction made = buildModuleFunction(*module, forward, arguments, inputs, loc);
     SmallVector<Tensor> results;
-    if (made.function && recompute && collectTensors(*this, made.result, loc, results)) {
+    if (made.function && isRecomputed && collectTensors(*this, made.result, loc, results)) {
       mlir::Block &block = made.function.getBody().front();
-      markRecomputed(block.begin(), std::prev(block.end()), results);
+      made.marks = markRecomputed(checkpoint.recompute, block.begin(), std::prev(block.end()), results);
     }
     found = functions.emplace(key, std::move(made)).first;
   }
   if (!found->second.function)
     return inlined();
+  checkpoint.marks |= found->second.marks;
   return callModuleFunction(found->second, *module, inputs, loc);
 }
 

@@ -91,7 +91,7 @@ struct ClassValue {
   const ClassStmt *definition;
   Scope *closure;
 };
-/// checkpoint(module): a module whose activations are computed again in the backward pass.
+/// checkpoint(module): a module that is called as if it had been made with checkpoint=True.
 struct CheckpointValue {
   std::shared_ptr<Module> module;
 };
@@ -155,6 +155,18 @@ struct Scope {
   Value *find(llvm::StringRef name);
 };
 
+/// What a module's calls compute again in the backward pass, from less to more.
+enum class Recompute { Nothing, Attention, All };
+
+/// A `checkpoint=` of the user's text, the config or the command line.
+struct Checkpoint {
+  Recompute recompute;
+  llvm::SMLoc loc;
+  const Module *module;  // the first that was made with it
+  bool isCalled = false; // whether a call followed it
+  bool marks = false;    // whether one of these had anything to compute again
+};
+
 /// One instance of a class.
 struct Module {
   const ClassStmt *definition = nullptr;
@@ -165,7 +177,8 @@ struct Module {
   ListValue *run = nullptr; // the list that it is an element of
   Scope scope;
   std::vector<std::shared_ptr<Param>> params;
-  std::vector<Module *> children; // in order of definition
+  std::vector<Module *> children;   // in order of definition
+  Checkpoint *checkpoint = nullptr; // its own; null if it says nothing
   /// Class and compile-time arguments; empty if it cannot be compared.
   std::string key;
 
