@@ -338,13 +338,17 @@ class Suite:
             safetensors_io.save(path, start)
         return path
 
-    def reference(self, model, optimizer, replicas, rows, adapted):
-        key = (model, optimizer, replicas, rows, str(adapted))
+    def one_rank(self, layout, dp):
+        """The one-rank layout with the same global batch, and how many replicas' rows it folds into one."""
+        return ONE_RANK._replace(rows=layout.rows * layout.accumulation // ONE_RANK.accumulation), dp
+
+    def reference(self, model, optimizer, layout, replicas, adapted):
+        key = (model, optimizer, layout, replicas, str(adapted))
         if key not in self.references:
-            executable = self.build(model, ONE_RANK._replace(rows=rows), optimizer, replicas, adapted)
+            executable = self.build(model, layout, optimizer, replicas, adapted)
             result = self.launch(executable, model, 1, "reference", self.initial(model, adapted))
             if plain := MODELS[model].get("plain"):
-                self.check_recomputes(result, self.reference(plain, optimizer, replicas, rows, adapted), f"{model} {optimizer}")
+                self.check_recomputes(result, self.reference(plain, optimizer, layout, replicas, adapted), f"{model} {optimizer}")
             self.references[key] = result
         return self.references[key]
 
@@ -408,8 +412,7 @@ class Suite:
         name = f"{model} dp={dp} {tensor} {optimizer}"
         adapted = MODELS[model].get("adapt", lambda layout: {})(tensor)
         try:
-            rows = tensor.rows * tensor.accumulation // ONE_RANK.accumulation
-            want = self.reference(model, optimizer, dp, rows, adapted)
+            want = self.reference(model, optimizer, *self.one_rank(tensor, dp), adapted)
             executable = self.build(model, tensor, optimizer, 1, adapted)
             got = self.launch(executable, model, ranks, "cell", self.initial(model, adapted))
             self.compare(got, want, name)

@@ -6,8 +6,13 @@ how layers go to stages, with a tensor layout inside each stage.
 """
 
 import dataclasses
+import glob
+import itertools
 import os
 import sys
+import time
+
+import numpy
 
 import equality
 import options
@@ -25,6 +30,7 @@ TENSORS = [
     Layout("sequence", 2),
     Layout("ulysses", 2),
 ]
+FLAT = Layout("2.5d", 4, ", depth=1", 24)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +93,38 @@ class PipelineSuite(equality.Suite):
         if sum(per_rank) != total - self.shared and not total <= sum(per_rank) <= total * self.arguments.flop_slack:
             raise Failure(f"{cell}: {sum(per_rank)} flops on all ranks, one rank does {total}, {self.shared} of them twice")
 
+    def one_rank(self, layout, dp):
+        """Without accumulation a batch of replicas is one batch: pipelines with as many rows in all share it."""
+        if layout.accumulation > 1:
+            return super().one_rank(layout, dp)
+        return ONE_RANK._replace(rows=layout.rows * dp, accumulation=1), 1
+
+    def data_of(self, model):
+        return self.sparse if equality.MODELS[model]["data"] == "sparse" else super().data_of(model)
+
+    def write_text(self):
+        """Beside it ids of which from the first row on a share that grows is ignored, so that all counts differ."""
+        super().write_text()
+        self.sparse = os.path.join(self.directory, "sparse.bin")
+        generator = numpy.random.default_rng(7)
+        ids = generator.integers(0, 50, 24 * 400)
+        ids[generator.random(ids.size) < numpy.linspace(0.1, 0.6, ids.size)] = 7
+        with open(self.sparse, "wb") as file:
+            file.write(ids.astype(numpy.uint8).tobytes())
+
     def run_cells(self, cells):
-        for model, layout, optimizer, dp in cells:
-            self.cell(model, layout, optimizer, dp)
+        """Neighbours that differ in replicas alone share an executable, which goes after the last of them."""
+        start = time.monotonic()
+        total = len(cells)
+        for (model, layout, optimizer), group in itertools.groupby(cells, key=lambda cell: cell[:3]):
+            failed = len(self.failures)
+            for *_, dp in group:
+                self.cell(model, layout, optimizer, dp)
+            print(f"{self.cells + len(self.failures)} of {total} cells, {time.monotonic() - start:.0f} s", flush=True)
+            executable = self.built.pop((model, layout, optimizer, 1, str({})), None)
+            if executable and len(self.failures) == failed:
+                for path in glob.glob(glob.escape(executable) + "*"):
+                    os.remove(path)
 
 
 def quick():
@@ -110,56 +145,49 @@ def quick():
     ]
 
 
-def hybrids():
-    """1f1b and interleaved with every tensor mode inside the stages."""
-    tensors = [*TENSORS, Layout("1d", 2, parts=2)]
-    cells = [("gpt2", Pipeline(2, micro_batches=4, tensor=tensor, rows=4 * tensor.rows // 2), "sgd", 1) for tensor in tensors]
-    cells.append(("gpt2", Pipeline(2, micro_batches=4, tensor=Layout("1d", 2)), "adamw", 2))
-    cells.append(("gpt2", Pipeline(2, "interleaved", 4, chunks=2), "adamw", 2))
-    cells.append(("gpt2", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2)), "sgd", 1))
-    cells.append(("deep", Pipeline(2, "interleaved", 6, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1))
+# Of every schedule, how many chunks it may have.
+CHUNKS = {"gpipe": [1], "1f1b": [1], "interleaved": [1, 2], "zb-h1": [1], "zb-h2": [1], "zbv": [2]}
+LARGEST_WORLD = 32
+
+
+def matrix(schedule):
+    """A schedule on two to four stages with as many micro-batches, twice as many and a number that they do not divide, with
+    every tensor mode inside the stages and on one and two replicas, as far as it is legal and on no more than 32 ranks. Ten
+    layers are an uneven number for all stages but two without chunks. A micro-batch has four rows: what grids need."""
+    cells = []
+    for chunks, stages in itertools.product(CHUNKS[schedule], (2, 3, 4)):
+        for micro_batches in (stages, 2 * stages, 3 * stages + 1):
+            if schedule == "interleaved" and micro_batches % stages:
+                continue
+            common = dict(chunks=chunks, rows=4 * micro_batches, accumulation=1)
+            for tensor in (ONE_RANK, *TENSORS, FLAT):
+                replicas = [dp for dp in (1, 2) if stages * tensor.ranks * dp <= LARGEST_WORLD]
+                if tensor == FLAT:  # stands for 2.5d where that has too many ranks with a depth
+                    replicas = [dp for dp in replicas if stages * 8 * dp > LARGEST_WORLD]
+                pipeline = Pipeline(stages, schedule, micro_batches, tensor=tensor, **common)
+                cells += [("layers10", pipeline, "sgd", dp) for dp in replicas]
     return cells
 
 
-def zero_bubble():
-    """Input and weight gradients apart, in loops and in a V."""
+def apart():
+    """What the matrix has not: AdamW, accumulation, partitions of the user's, a sequence cut beside 1d."""
+    tall = Layout("1d", 2, parts=2)
     return [
+        ("gpt2", Pipeline(2, micro_batches=4, tensor=tall, rows=24), "sgd", 1),
+        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=tall, rows=24), "adamw", 1),
+        ("gpt2", Pipeline(2, "zbv", 4, chunks=2, tensor=tall, rows=24), "sgd", 2),
+        ("gpt2", Pipeline(2, micro_batches=4, tensor=Layout("1d", 2)), "adamw", 2),
+        ("gpt2", Pipeline(2, "interleaved", 4, chunks=2), "adamw", 2),
+        ("gpt2", Pipeline(2, "interleaved", 4, chunks=2, tensor=Layout("1d", 2, SP)), "adamw", 1),
+        ("gpt2", Pipeline(2, "zb-h1"), "adamw", 1),
+        ("gpt2", Pipeline(2, "zb-h2", 4, tensor=Layout("2d", 4, rows=24), rows=48), "adamw", 1),
+        ("gpt2", Pipeline(4, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "adamw", 1),
         ("deep", Pipeline(2, "zb-h1"), "sgd", 1),
         ("deep", Pipeline(3, "zb-h2", 6), "adamw", 2),
+        ("deep", Pipeline(2, "interleaved", 6, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1),
         ("deep", Pipeline(2, "zbv", 4, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1),
-        ("gpt2", Pipeline(2, "zb-h1"), "adamw", 1),
-        ("gpt2", Pipeline(2, "zbv", 4, chunks=2), "sgd", 2),
-        ("gpt2", Pipeline(2, "zb-h2", 4, tensor=Layout("1d", 2)), "sgd", 1),
-        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("1d", 2, SP)), "sgd", 1),
-        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("2d", 4, rows=24), rows=48), "sgd", 1),
-        ("gpt2", Pipeline(2, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "sgd", 1),
+        ("deep", Pipeline(4, "gpipe", 8, partition="balanced"), "adamw", 2),
     ]
-
-
-CHUNKS = {"gpipe": 1, "1f1b": 1, "interleaved": 2, "zb-h1": 1, "zb-h2": 1, "zbv": 2}
-
-
-def schedules():
-    """Each schedule on two to four stages with as many micro-batches, twice as many, and a number that they do not divide."""
-    cells = []
-    for name, chunks in CHUNKS.items():
-        for stages in (2, 3, 4):
-            for micro_batches in (stages, 2 * stages, 3 * stages + 1):
-                if name == "interleaved" and micro_batches % stages:
-                    continue
-                dp = 2 if stages == 2 else 1
-                cells.append(("deeper", Pipeline(stages, name, micro_batches, chunks, rows=2 * micro_batches), "sgd", dp))
-    return cells
-
-
-def modes():
-    """Each schedule with each tensor mode inside the stages; four stages of a cube are 32 ranks."""
-    cells = [
-        ("gpt2", Pipeline(2, name, 4, chunks, tensor=tensor, rows=4 * tensor.rows // 2), "sgd", 1)
-        for name, chunks in CHUNKS.items()
-        for tensor in TENSORS
-    ]
-    return [*cells, ("gpt2", Pipeline(4, "zb-h1", 4, tensor=Layout("3d", 8, rows=24), rows=48), "adamw", 1)]
 
 
 def recompute():
@@ -174,9 +202,12 @@ def recompute():
     ]
 
 
+SETS = {"quick": quick, "recompute": recompute, "apart": apart}
+
+
 def main():
     parser = options.Parser()
-    parser.add_argument("--set", choices=["quick", "hybrids", "zero_bubble", "recompute", "schedules", "modes"], default="quick")
+    parser.add_argument("--set", choices=[*SETS, *CHUNKS], default="quick", help="cells by hand, or the matrix of a schedule")
     parser.add_argument("--only", default="", help="cells whose name holds this")
     parser.add_argument("--dtype", default="f64")
     parser.add_argument("--algorithm", default="loop")
@@ -187,15 +218,17 @@ def main():
     equality.MODELS["deep"] = dict(
         data="synthetic:97", sizes=dict(hidden=72, layers=5), defines={}, source=os.path.join(here, "Inputs", "deep.colo")
     )
-    equality.MODELS["deeper"] = dict(equality.MODELS["deep"], sizes=dict(hidden=72, layers=10))
     gpt2 = equality.MODELS["gpt2"]
+    small = dict(gpt2["sizes"], hidden=24, heads=4, layers=10)
+    equality.MODELS["layers10"] = dict(gpt2, example="gpt2", data="sparse", sizes=small)
     for name in ("gpt2", *equality.CHECKPOINTS):
         equality.MODELS[name]["sizes"]["layers"] = 4
     for name, selective in zip(RECOMPUTING, (False, True)):
         sizes = dict(gpt2["sizes"], selective=selective)
         equality.MODELS[name] = dict(gpt2, sizes=sizes, source=os.path.join(here, "Inputs", "recompute.colo"))
     suite = PipelineSuite(arguments)
-    suite.run_cells(cell for cell in globals()[arguments.set]() if arguments.only in f"{cell[0]} dp={cell[3]} {cell[1]} {cell[2]}")
+    cells = SETS[arguments.set]() if arguments.set in SETS else matrix(arguments.set)
+    suite.run_cells([cell for cell in cells if arguments.only in f"{cell[0]} dp={cell[3]} {cell[1]} {cell[2]}"])
     print(f"{suite.cells} cells equal, {len(suite.failures)} failed")
     return 0 if not suite.failures and suite.cells == arguments.cells else 1
 
