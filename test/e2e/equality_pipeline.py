@@ -186,7 +186,7 @@ def apart():
         ("deep", Pipeline(3, "zb-h2", 6), "adamw", 2),
         ("deep", Pipeline(2, "interleaved", 6, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1),
         ("deep", Pipeline(2, "zbv", 4, chunks=2, partition=(1, 1, 2, 1)), "sgd", 1),
-        ("deep", Pipeline(4, "gpipe", 8, partition="balanced"), "adamw", 2),
+        ("deep", Pipeline(4, "gpipe", 8, partition="balanced", rows=24), "adamw", 2),
     ]
 
 
