@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+import shared_cores
+
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 COMPILER = os.path.join(ROOT, "build", "bin", "colo-compile")
 GPT2 = os.path.join(ROOT, "examples", "gpt2", "gpt2.colo")
@@ -237,25 +239,36 @@ def section_pipeline(work):
     pipeline_steps(work)
 
 
+def cpu_of_step(command):
+    """Seconds of all cores that a step takes, start-up apart."""
+    used = []
+    for steps in (4, 20):
+        before = os.times()
+        subprocess.run([*command, f"--steps={steps}", "--quiet"], check=True, capture_output=True)
+        after = os.times()
+        used.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return (used[1] - used[0]) / 16
+
+
 def pipeline_steps(work):
     shape = f"BATCH_SIZE = {FIXED_ROWS}\nNUM_MICRO_BATCHES = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
-    tokens, command = FIXED_ROWS * FIXED["seq"], ["--data=synthetic:512", "--steps=16"]
-    alone, _ = compile_model(work, "one", shape)
+    tokens, cores = FIXED_ROWS * FIXED["seq"], min(4, os.cpu_count())
+    # The work of all stages is one rank's step of the same micro-batches on one core.
+    alone = [compile_model(work, "one", shape)[0], "--data=synthetic:512", "--ranks=1", "--threads=1"]
+    trace, used = os.path.join(work, "trace.json"), cpu_of_step(alone)
     for schedule in ("gpipe", "1f1b", "zb-h1"):
-        config = pipeline(4, f", schedule='{schedule}', partition='balanced'") + shape
-        said, _, _ = compile_verbosely(work, config)
-        idle = float(re.search(r"idle for ([0-9.]+) %", said).group(1)) / 100
-        # The work of all stages is one rank's step of the same micro-batches on one core. No more than two of four stages run at once here.
-        cores = min(4, os.cpu_count())
-        share = max(1 / (4 * (1 - idle)), 1 / cores)
+        staged, _ = compile_model(work, "staged", pipeline(4, f", schedule='{schedule}', partition='balanced'") + shape)
+        command = [staged, "--data=synthetic:512", "--ranks=4", "--threads=1"]
         pairs = []
         for _ in range(3):
-            one, _ = median_rate([alone, *command, "--ranks=1", "--threads=1"])
-            four, _ = median_rate([os.path.join(work, "verbose"), *command, "--ranks=4", "--threads=1"])
+            one, _ = median_rate([*alone, "--steps=16"])
+            four, _ = median_rate([*command, "--steps=16", f"--trace={trace}"])
             pairs.append((one, four))
-        one, four = max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
-        print(f"4 stages {schedule} on {cores} cores: {1e3 * tokens / four:.1f} ms a step, work {1e3 * tokens / one:.1f} ms, "
-              f"{one / four:.3f} of it, the simulation's share {share:.3f}, ratio {one / four / share:.2f}")  # fmt: skip
+        one, four = (tokens / max(rates) for rates in zip(*pairs))
+        simulated = shared_cores.share(trace, cores)
+        print(f"4 stages {schedule} on {cores} cores: {1e3 * four:.1f} ms a step, work {1e3 * one:.1f} ms, {four / one:.3f} of it; "
+              f"simulated on these cores {simulated:.3f}, ratio {four / one / simulated:.2f}, over 1 / cores {four / one * cores:.2f}; "
+              f"CPU time {1e3 * cpu_of_step(command):.0f} ms a step, of one rank {1e3 * used:.0f} ms")  # fmt: skip
 
 
 def main():
