@@ -26,6 +26,9 @@ config.substitutions.append(("%examples", os.path.join(config.colo_src_root, "ex
 config.substitutions.append(("%docs", os.path.join(config.colo_obj_root, "docs")))
 config.substitutions.append(("%src", config.colo_src_root))
 config.substitutions.append(("%unit", unit))
+config.substitutions.append(("%double", os.path.join(config.test_exec_root, "double")))
+# What colo-compile links with.
+config.substitutions.append(("%cxx", next(filter(shutil.which, ("clang++-19", "g++", "c++")), "c++")))
 # The system's Python, where Debian installs torch.
 config.substitutions.append(("%python", "/usr/bin/python3"))
 

@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// See Actions.h. A mark on another stream is a task there, so that it is made
-// when the work before it is done.
+// See Actions.h. A mark is made when the work before it on its stream is done.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,16 +13,8 @@
 #include "Rank.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace colo::runtime {
-
-static int64_t now() {
-  auto time = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
-}
-
-static void noteTime(int64_t **place) { **place = now(); }
 
 void ActionLog::prepare(const ColoProgram &program, const ColoStage &stage, int64_t microBatches, bool traces) {
   actions = program.actions;
@@ -43,23 +34,23 @@ void ActionLog::count(const ColoAction &action) {
   peakOfStage[action.stage] = std::max(peakOfStage[action.stage], keptOfStage[action.stage]);
 }
 
-void ActionLog::start(int64_t action, int64_t microBatch, Stream &stream) {
+void ActionLog::start(int64_t action, int64_t microBatch, Device &device) {
   if (actions[action].kept > 0)
     count(actions[action]);
   if (used == trace.size())
     return;
   ActionSpan &span = trace[used++];
   span = {action, microBatch, 0, 0};
-  stream.submit<noteTime>(&span.begin);
+  device.noteTime(actions[action].stream, &span.begin);
 }
 
-void ActionLog::end(int64_t action, int64_t microBatch, Stream &stream) {
+void ActionLog::end(int64_t action, int64_t microBatch, Device &device) {
   if (actions[action].kept < 0)
     count(actions[action]);
   // Few actions are under way at once, so the one that ends is among the last that started.
   for (size_t i = used; i-- > 0;)
     if (trace[i].action == action && trace[i].microBatch == microBatch) {
-      stream.submit<noteTime>(&trace[i].end);
+      device.noteTime(actions[action].stream, &trace[i].end);
       return;
     }
 }
@@ -69,9 +60,8 @@ void ActionLog::end(int64_t action, int64_t microBatch, Stream &stream) {
 extern "C" void colo_action(ColoFrame *frame, int64_t action, int64_t microBatch, int64_t ends) {
   using namespace colo::runtime;
   auto &rank = *static_cast<Rank *>(frame->runtime);
-  auto &stream = *static_cast<Stream *>(frame->streams[rank.program().actions[action].stream]);
   if (ends)
-    rank.actionLog.end(action, microBatch, stream);
+    rank.actionLog.end(action, microBatch, rank.device());
   else
-    rank.actionLog.start(action, microBatch, stream);
+    rank.actionLog.start(action, microBatch, rank.device());
 }

@@ -15,8 +15,7 @@
 #ifndef COLO_LIB_RUNTIME_ACTIONS_H
 #define COLO_LIB_RUNTIME_ACTIONS_H
 
-#include "colo/Runtime/Program.h"
-#include "colo/Runtime/Stream.h"
+#include "colo/Runtime/Device.h"
 
 #include <memory>
 #include <vector>
@@ -35,8 +34,8 @@ public:
 
   /// Forgets the spans of the step before.
   void startStep() { used = 0; }
-  void start(int64_t action, int64_t microBatch, Stream &stream);
-  void end(int64_t action, int64_t microBatch, Stream &stream);
+  void start(int64_t action, int64_t microBatch, Device &device);
+  void end(int64_t action, int64_t microBatch, Device &device);
 
   /// The most activations kept at once: of all virtual stages of the rank together, and of each virtual stage of the
   /// model, 0 for those of other ranks.

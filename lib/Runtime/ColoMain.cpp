@@ -56,11 +56,11 @@ static void failComm(ncclResult_t, const char *message) { failProcess(Status::in
 static Status chooseProvider(const Options &options, World &world) {
   static const char *const known[] = {"auto", "threads", "mpi", "nccl", "loopback", "trace"};
   if (std::find(std::begin(known), std::end(known), options.comm) == std::end(known))
-    return Status::usage("--comm=%s: expected auto, threads or mpi", options.comm.c_str());
-  if (options.comm == "nccl" || options.comm == "loopback" || options.comm == "trace")
+    return Status::usage("--comm=%s: expected auto, threads, mpi, nccl or loopback", options.comm.c_str());
+  if (options.comm == "trace")
     return Status::usage("--comm=%s is not part of this build; --comm=threads runs ranks as threads of one process",
                          options.comm.c_str());
-  if (options.comm == "mpi" || (options.comm == "auto" && options.ranks == 0))
+  if (options.comm == "mpi" || (options.comm != "threads" && options.ranks == 0))
     if (Status status = detectLauncher(world); status.failed())
       return status;
   if (options.comm == "mpi" && !world.launched)
@@ -191,6 +191,19 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   return Status::ok();
 }
 
+/// Whether this machine has what the ranks of this process compute on.
+static Status probeDevice(const Run &run) {
+  std::unique_ptr<Device> device(static_cast<Device *>(run.program->device()));
+  if (!device->sharesMemory() && (run.options.profile || run.options.timeProducts))
+    return Status::usage("--profile and --time-products go by the host's clock, which does not see a GPU's work");
+  DeviceSetup setup;
+  setup.program = run.program;
+  setup.ranks = run.world.ranks;
+  setup.ranksInProcess = run.world.launched ? 1 : run.world.ranks;
+  setup.comm = run.options.comm;
+  return device->probe(setup);
+}
+
 /// Runs all ranks to their end, then writes the statistics while all are alive.
 static void runRanks(Run &run) {
   commProvider().getUniqueId(&run.id);
@@ -244,6 +257,8 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   Logger logger;
   if (!status.failed())
     status = openFiles(run);
+  if (!status.failed())
+    status = probeDevice(run);
   if (!status.failed())
     status = startProvider(run.world);
   if (!status.failed() && speaks(run))

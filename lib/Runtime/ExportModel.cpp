@@ -60,8 +60,12 @@ static Status gatherTensor(Rank &rank, const Tensor &tensor, const char *buffer,
   const ColoProgram &program = rank.program();
   const World &world = rank.shared().world;
   ncclDataType_t type = program.dtype == COLO_F64 ? ncclFloat64 : ncclFloat32;
-  const char *own = rank.shard(tensor, buffer);
   int64_t elements = tensor.localElements();
+  bool isOurs = rank.holds(tensor) && ownsShard(program, *tensor.param, rank.coordinates().axes.data()) &&
+                rank.coordinates().replica == 0;
+  HostView view(rank.device(), rank.shard(tensor, buffer), isOurs ? elements * typeSize(program.dtype) : 0,
+                HostView::Reads);
+  const char *own = view.data();
   int64_t first = tensor.param->stage * world.tensor;
   for (int64_t r = first; r < first + world.tensor; ++r) { // the first replica
     Coordinates from = coordinatesOf(program, world, r);

@@ -40,24 +40,6 @@ struct GemmSet::Prepared {
 GemmSet::GemmSet() = default;
 GemmSet::~GemmSet() = default;
 
-static int64_t batchSize(const ColoGemm &g) {
-  int64_t size = 1;
-  for (int i = 0; i < g.batchRank; ++i)
-    size *= g.batch[i];
-  return size;
-}
-
-int64_t GemmSet::flops(const ColoGemm &g) { return 2 * batchSize(g) * g.m * g.n * g.k; }
-
-/// Leading strides of dims of size 1 mean nothing; give them what a dense
-/// matrix would have, which is what the libraries check.
-static void denseWhereFree(int64_t rows, int64_t cols, int64_t &rowStride, int64_t &colStride) {
-  if (cols == 1)
-    colStride = rowStride != 1 || rows == 1 ? 1 : std::max(colStride, rows);
-  if (rows == 1 && colStride == 1)
-    rowStride = std::max(rowStride, cols);
-}
-
 static dnnl::memory::desc describe(const ColoGemm &g, const int64_t *batchStrides, int64_t rows, int64_t cols,
                                    int64_t rowStride, int64_t colStride, bool withBatch, bool isResult = false) {
   dnnl::memory::dims dims, strides;
@@ -87,15 +69,6 @@ static dnnl::matmul::primitive_desc makePrimitive(const ColoGemm &g, const dnnl:
                           describe(g, g.bBatch, g.k, g.n, g.bk, g.bn, withBatch),
                           describe(g, g.cBatch, g.m, g.n, g.cm, g.cn, withBatch, true));
   return dnnl::matmul::primitive_desc(desc, attributes, engine);
-}
-
-static Status check(const ColoGemm &g) {
-  bool ok = (g.am == 1 || g.ak == 1) && (g.bk == 1 || g.bn == 1) && g.cn == 1 && (g.beta == 0 || g.beta == 1) &&
-            (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 &&
-            g.n > 0 && g.k > 0;
-  if (!ok)
-    return Status::internal("matrix product of %s has strides, sizes or a type outside its contract", g.source);
-  return Status::ok();
 }
 
 Status GemmSet::prepare(const ColoGemm *gemms, int64_t count) {
@@ -167,10 +140,9 @@ static void runDouble(const ColoGemm &g, const double *a, const double *b, doubl
   });
 }
 
-void GemmSet::run(int64_t index, const void *a, const void *b, void *c) {
+void GemmSet::execute(int64_t index, const void *a, const void *b, void *c) {
   const ColoGemm &g = descriptors[index];
   Prepared &p = *prepared[index];
-  callCounts[index] += counting;
   if (p.isDouble)
     return runDouble(g, static_cast<const double *>(a), static_cast<const double *>(b), static_cast<double *>(c));
   const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, p.a.get()},

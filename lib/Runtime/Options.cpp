@@ -68,7 +68,7 @@ static const std::vector<Flag> &flags() {
         textFlag("stats", "FILE", &Options::stats, "bytes, flops and memory per rank, as JSON, after the run"),
         textFlag("trace", "FILE", &Options::trace,
                  "the last step's actions of all pipeline ranks beside the predicted ones, as a Chrome trace"),
-        textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi"),
+        textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi; of ranks on GPUs nccl or loopback"),
         numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
         textFlag("overlap", "WHEN", &Options::overlap,
                  "run collectives beside work: on, off or auto (if there are more cores than threads)"),

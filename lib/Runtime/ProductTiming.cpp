@@ -23,7 +23,7 @@ static int64_t extent(const ColoGemm &gemm, const int64_t *batchStrides, int64_t
 }
 
 /// The least of a few repetitions of `executions` runs of a product, in seconds.
-static double timeProduct(GemmSet &products, const ColoGemm &gemm, int64_t index, int64_t executions) {
+static double timeProduct(Products &products, const ColoGemm &gemm, int64_t index, int64_t executions) {
   size_t bytes = static_cast<size_t>(typeSize(gemm.dtype));
   std::vector<char> a(bytes * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak));
   std::vector<char> b(bytes * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn));
@@ -43,7 +43,7 @@ void printProductTiming(Rank &rank, std::vector<double> stepSeconds) {
   if (stepSeconds.empty())
     return;
   const ColoProgram &program = rank.program();
-  GemmSet &products = rank.gemms();
+  Products &products = rank.products();
   products.counting = false;
   double alone = 0;
   for (int64_t i = 0; i < program.gemmCount; ++i)

@@ -11,7 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Profile.h"
-#include "colo/Runtime/Gemm.h"
+#include "colo/Runtime/Products.h"
 #include "colo/Runtime/Status.h"
 
 #include <algorithm>
@@ -104,12 +104,12 @@ static std::map<uintptr_t, std::string> readSymbols() {
 }
 
 static std::string describeProduct(const ColoGemm &g, int64_t calls, double seconds) {
-  int64_t batch = GemmSet::flops(g) / (2 * g.m * g.n * g.k);
+  int64_t batch = Products::flops(g) / (2 * g.m * g.n * g.k);
   return formatString(
       "product %lld x [%lld, %lld, %lld] %s%s, %.0f GFLOP/s, %s", static_cast<long long>(batch),
       static_cast<long long>(g.m), static_cast<long long>(g.n), static_cast<long long>(g.k), g.ak == 1 ? "n" : "t",
       g.bn == 1 ? "n" : "t",
-      1e-9 * static_cast<double>(calls) * static_cast<double>(GemmSet::flops(g)) / std::max(seconds, 1e-9), g.source);
+      1e-9 * static_cast<double>(calls) * static_cast<double>(Products::flops(g)) / std::max(seconds, 1e-9), g.source);
 }
 
 void Profile::print(int64_t steps, double seconds) const {

@@ -10,16 +10,19 @@
 //===----------------------------------------------------------------------===//
 
 #include "Rank.h"
-#include "Profile.h"
 #include "Threads.h"
 #include "colo/Runtime/Safetensors.h"
 
+#include <algorithm>
+
 namespace colo::runtime {
 
-Status commStatus(ncclResult_t result) {
+Status commStatus(ncclResult_t result) { return commStatus(commProvider(), result); }
+
+Status commStatus(const CommProvider &provider, ncclResult_t result) {
   if (result == ncclSuccess)
     return Status::ok();
-  return Status::internal("%s", commProvider().lastError(nullptr));
+  return Status::internal("%s", provider.lastError(nullptr));
 }
 
 Rank::Rank(Run &run, int64_t rank)
@@ -27,25 +30,37 @@ Rank::Rank(Run &run, int64_t rank)
 
 Rank::~Rank() {
   setCommCaller(nullptr);
-  for (ncclComm_t comm : comms)
-    commProvider().destroy(comm);
+  if (owned) {
+    for (ncclComm_t comm : comms)
+      owned->comms().destroy(comm);
+    if (deviceWorld && deviceWorld != world)
+      owned->comms().destroy(deviceWorld);
+  }
   if (world)
     commProvider().destroy(world);
 }
 
 Status Rank::setUp() {
   setRankThreads(run.threads);
+  owned.reset(static_cast<Device *>(run.program->device()));
+  int64_t place = run.world.launched ? rank % std::max<int64_t>(1, run.world.ranksOnHost) : rank;
+  DeviceSetup setup{run.program,          place,           run.overlap, run.options.overlap != "off", run.world.ranks,
+                    /*ranksInProcess=*/1, run.options.comm};
+  if (Status status = owned->open(setup); status.failed())
+    return status;
   if (Status status = setUpComms(); status.failed())
     return status;
   if (Status status = setUpMemory(); status.failed())
     return status;
-  if (Status status = products.prepare(run.program->gemms, run.program->gemmCount); status.failed())
+  if (Status status = setUpFrame(); status.failed())
     return status;
-  setUpFrame();
   actionLog.prepare(*run.program, stage(), run.world.microBatches, !run.options.trace.empty());
   for (const Tensor &tensor : tensorList)
-    if (holds(tensor))
-      initialize(*run.program, tensor, run.seed, at.axes.data(), shard(tensor, colo.params));
+    if (holds(tensor)) {
+      HostView view(*owned, shard(tensor, colo.params), tensor.localElements() * typeSize(run.program->dtype),
+                    HostView::Writes);
+      initialize(*run.program, tensor, run.seed, at.axes.data(), view.data());
+    }
   if (run.init)
     return run.init->load(*this);
   return Status::ok();
@@ -56,25 +71,17 @@ Status Rank::setUpComms() {
   const CommProvider &provider = commProvider();
   if (Status status = commStatus(provider.initRank(&world, run.world.ranks, run.id, rank, nullptr)); status.failed())
     return status;
+  auto index = static_cast<int>(rank), ranks = static_cast<int>(run.world.ranks);
+  if (Status status = owned->connect(world, index, ranks, deviceWorld); status.failed())
+    return status;
+  const CommProvider &own = owned->comms();
   comms.resize(p.commCount);
   for (int64_t i = 0; i < p.commCount; ++i) {
     SplitKey split = splitKey(p, p.comms[i], at, run.world);
-    if (Status status = commStatus(provider.split(world, split.color, split.key, &comms[i], nullptr)); status.failed())
+    if (Status status = commStatus(own, own.split(deviceWorld, split.color, split.key, &comms[i], nullptr));
+        status.failed())
       return status;
   }
-  // A transfer between stages waits more than it works, so its thread needs no core of its own.
-  auto isInOrder = [&](int64_t stream) {
-    return stream == COLO_STREAM_COMPUTE || (stream == COLO_STREAM_TRANSFERS && !run.overlap) ||
-           (stream == COLO_STREAM_PIPELINE && run.options.overlap == "off");
-  };
-  for (int64_t i = 0; i < std::max<int64_t>(1, p.streamCount); ++i)
-    streams.push_back(std::make_unique<Stream>(isInOrder(i)));
-  for (int64_t i = 0; i < p.eventCount; ++i)
-    events.push_back(std::make_unique<Event>());
-  for (auto &stream : streams)
-    streamHandles.push_back(stream.get());
-  for (auto &event : events)
-    eventHandles.push_back(event.get());
   commCounters.resize(p.siteCount + 1);
   evalSums.resize(p.metricCount);
   return Status::ok();
@@ -90,18 +97,19 @@ Status Rank::setUpMemory() {
   int64_t flat = stage().paramElements * typeSize(p.dtype), inputs = 0;
   for (int64_t i = 0; i < p.inputCount; ++i)
     inputs += roundTo64(rowElements(p.inputs[i]) * typeSize(p.inputs[i].dtype) * run.world.rowsPerReplica);
-  int64_t small = roundTo64(p.termCount * 8) * 2 + roundTo64(p.metricCount * 8);
-  int64_t sizes[Arena::RegionCount] = {flat,   flat, roundTo64(flat) * p.stateBuffers, stage().workspaceBytes,
-                                       inputs, small};
-  if (Status status = memory.allocate(sizes); status.failed())
+  int64_t small = roundTo64(p.termCount * 8) * 2 + roundTo64(p.metricCount * 8) + roundTo64(8);
+  int64_t sizes[Arena::RegionCount] = {
+      flat, flat, roundTo64(flat) * p.stateBuffers, stage().workspaceBytes, inputs, small, owned->scratchBytes()};
+  if (Status status = memory.allocate(*owned, sizes); status.failed())
     return status;
+  owned->useScratch(memory.begin(Arena::Scratch));
   painted = !run.options.stats.empty();
   if (painted)
     memory.paintWorkspace();
   return Status::ok();
 }
 
-void Rank::setUpFrame() {
+Status Rank::setUpFrame() {
   const ColoProgram &p = *run.program;
   colo.params = memory.begin(Arena::Params);
   colo.grads = memory.begin(Arena::Grads);
@@ -114,10 +122,20 @@ void Rank::setUpFrame() {
     input += roundTo64(rowElements(p.inputs[i]) * typeSize(p.inputs[i].dtype) * run.world.rowsPerReplica);
   }
   colo.inputs = inputPointers.data();
-  char *small = memory.begin(Arena::Frame);
+  char *small = memory.begin(Arena::Frame), *host = nullptr;
+  if (Status status = owned->makeTwin(memory.begin(Arena::Inputs), memory.bytes(Arena::Inputs), inputs);
+      status.failed())
+    return status;
+  if (Status status = owned->makeTwin(small, memory.bytes(Arena::Frame), host); status.failed())
+    return status;
+  int64_t inverse = roundTo64(p.termCount * 8), metrics = 2 * inverse, norm = metrics + roundTo64(p.metricCount * 8);
   colo.counts = reinterpret_cast<int64_t *>(small);
-  colo.inverseCounts = reinterpret_cast<double *>(small + roundTo64(p.termCount * 8));
-  colo.metrics = reinterpret_cast<double *>(small + 2 * roundTo64(p.termCount * 8));
+  colo.metrics = reinterpret_cast<double *>(small + metrics);
+  colo.gradNorm = reinterpret_cast<double *>(small + norm);
+  colo.inverseCounts = reinterpret_cast<double *>(host + inverse);
+  colo.hostCounts = reinterpret_cast<int64_t *>(host);
+  colo.hostMetrics = reinterpret_cast<double *>(host + metrics);
+  colo.hostGradNorm = reinterpret_cast<double *>(host + norm);
   colo.microBatches = run.world.microBatches;
   colo.seed = static_cast<int64_t>(run.seed);
   colo.firstRow = at.replica * run.world.rowsPerReplica;
@@ -126,25 +144,20 @@ void Rank::setUpFrame() {
   colo.stage = at.stage;
   colo.coords = at.axes.data();
   colo.comms = reinterpret_cast<void **>(comms.data());
-  colo.streams = streamHandles.data();
-  colo.events = eventHandles.data();
+  colo.streams = owned->streamHandles();
   colo.site = -1;
   colo.runtime = this;
-  caller = {&colo.site, p.sites, p.siteCount, commCounters.data(), true};
+  caller = {&colo.site, p.sites, p.siteCount, commCounters.data(), true, &owned->comms()};
   setCommCaller(&caller);
+  return Status::ok();
 }
 
 int64_t Rank::highWater() const {
   int64_t bytes = painted ? memory.paintedHighWater() : memory.bytes(Arena::Workspace);
   for (int i = 0; i < Arena::RegionCount; ++i)
-    if (i != Arena::Workspace)
+    if (i != Arena::Workspace && i != Arena::Scratch)
       bytes += memory.bytes(i);
   return bytes;
 }
 
 } // namespace colo::runtime
-
-extern "C" void colo_gemm(ColoFrame *frame, int64_t gemm, const void *a, const void *b, void *c) {
-  colo::runtime::ProfileScope scope(colo::runtime::Profile::Product, gemm);
-  static_cast<colo::runtime::Rank *>(frame->runtime)->gemms().run(gemm, a, b, c);
-}

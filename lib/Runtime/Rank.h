@@ -17,11 +17,10 @@
 #include "colo/Runtime/Arena.h"
 #include "colo/Runtime/Comm.h"
 #include "colo/Runtime/Data.h"
-#include "colo/Runtime/Gemm.h"
+#include "colo/Runtime/Device.h"
 #include "colo/Runtime/Options.h"
 #include "colo/Runtime/Parameters.h"
 #include "colo/Runtime/Program.h"
-#include "colo/Runtime/Stream.h"
 #include "colo/Runtime/World.h"
 
 #include <memory>
@@ -58,7 +57,9 @@ public:
   const Coordinates &coordinates() const { return at; }
   int64_t index() const { return rank; }
   Run &shared() const { return run; }
+  /// Of all ranks, on memory of the host.
   ncclComm_t worldComm() const { return world; }
+  Device &device() const { return *owned; }
   const std::vector<Tensor> &tensors() const { return tensorList; }
   /// Whether the tensor lies on this pipeline rank.
   bool holds(const Tensor &tensor) const { return tensor.param->stage == at.stage; }
@@ -67,8 +68,7 @@ public:
   }
   const ColoFrame &frame() const { return colo; }
   const Arena &arena() const { return memory; }
-  const GemmSet &gemms() const { return products; }
-  GemmSet &gemms() { return products; }
+  Products &products() const { return owned->products(); }
   const std::vector<CommCounter> &counters() const { return commCounters; }
   int64_t highWater() const;
 
@@ -79,26 +79,24 @@ public:
 private:
   Status setUpComms();
   Status setUpMemory();
-  void setUpFrame();
+  Status setUpFrame();
   ColoStage stage() const;
   Status loadRows(const Dataset &data, int64_t position, bool shuffled);
   Status trainStep(int64_t step);
   Status evaluate(int64_t step);
-  void drainStreams();
   void setCounting(bool on);
 
   Run &run;
   int64_t rank;
   Coordinates at;
   ColoFrame colo = {};
+  std::unique_ptr<Device> owned;
   Arena memory;
-  GemmSet products;
+  char *inputs = nullptr; ///< the host's twin of the region
   std::vector<Tensor> tensorList;
-  ncclComm_t world = nullptr;
+  ncclComm_t world = nullptr, deviceWorld = nullptr;
   std::vector<ncclComm_t> comms;
-  std::vector<std::unique_ptr<Stream>> streams;
-  std::vector<std::unique_ptr<Event>> events;
-  std::vector<void *> streamHandles, eventHandles, inputPointers;
+  std::vector<void *> inputPointers;
   std::vector<CommCounter> commCounters;
   CommCaller caller;
   std::vector<double> evalSums;
@@ -108,6 +106,7 @@ private:
 
 /// Turns an nccl result into a Status with the provider's message.
 Status commStatus(ncclResult_t result);
+Status commStatus(const CommProvider &provider, ncclResult_t result);
 
 } // namespace colo::runtime
 

@@ -74,8 +74,10 @@ Status ReplicaCheck::compare(int64_t step) {
     if (!rank.holds(tensors[i]))
       continue;
     int64_t bytes = tensors[i].localElements() * typeSize(rank.program().dtype);
-    own[2 * i] = hashBytes(rank.shard(tensors[i], rank.frame().params), bytes);
-    own[2 * i + 1] = hashBytes(rank.shard(tensors[i], rank.frame().grads), bytes);
+    HostView params(rank.device(), rank.shard(tensors[i], rank.frame().params), bytes, HostView::Reads);
+    HostView grads(rank.device(), rank.shard(tensors[i], rank.frame().grads), bytes, HostView::Reads);
+    own[2 * i] = hashBytes(params.data(), bytes);
+    own[2 * i + 1] = hashBytes(grads.data(), bytes);
   }
   Status status =
       commStatus(commProvider().allGather(own.data(), all.data(), own.size(), ncclUint64, rank.worldComm(), nullptr));

@@ -179,7 +179,9 @@ Status SafetensorsFile::load(Rank &rank) const {
     if (!rank.holds(tensor))
       continue;
     const FileTensor &from = entries.at(tensor.name);
-    char *shard = rank.shard(tensor, rank.frame().params);
+    HostView view(rank.device(), rank.shard(tensor, rank.frame().params),
+                  tensor.localElements() * typeSize(program.dtype), HostView::Writes);
+    char *shard = view.data();
     auto copyRow = [&](int64_t local, int64_t logical, int64_t valid, int64_t length) {
       for (int64_t i = 0; i < length; ++i)
         storeNumber(program.dtype, shard, local + i, i < valid ? readElement(from, logical + i) : 0);

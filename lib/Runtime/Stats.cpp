@@ -59,10 +59,10 @@ static std::string entryOf(const Rank &rank) {
   int64_t flops = 0;
   Json products = Json::array();
   for (int64_t i = 0; i < program.gemmCount; ++i) {
-    int64_t calls = rank.gemms().calls()[i], each = GemmSet::flops(program.gemms[i]);
+    int64_t calls = rank.products().calls()[i], each = Products::flops(program.gemms[i]);
     flops += calls * each;
     products.push_back({{"source", program.gemms[i].source},
-                        {"implementation", rank.gemms().implementation(i)},
+                        {"implementation", rank.products().implementation(i)},
                         {"calls", calls},
                         {"flops", calls * each}});
   }
@@ -75,7 +75,7 @@ static std::string entryOf(const Rank &rank) {
   for (int region = 0; region < Arena::RegionCount; ++region)
     arena[Arena::name(region)] = rank.arena().bytes(region);
   entry["arena_bytes"] = std::move(arena);
-  entry["gemm_scratch_bytes"] = rank.gemms().scratchBytes();
+  entry["gemm_scratch_bytes"] = rank.products().scratchBytes();
   entry["high_water_bytes"] = rank.highWater();
   entry["sites"] = std::move(sites);
   entry["products"] = std::move(products);

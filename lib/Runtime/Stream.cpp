@@ -11,8 +11,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Stream.h"
-#include "Profile.h"
-#include "colo/Runtime/Program.h"
 
 #include <climits>
 #include <ctime>
@@ -127,16 +125,3 @@ void Event::record(Stream &stream) { stream.submit<completeEvent>(EventTask{&com
 void Event::wait(Stream &stream) { stream.submit<awaitEvent>(EventTask{&completed, issued}); }
 
 } // namespace colo::runtime
-
-using colo::runtime::Event;
-using colo::runtime::Stream;
-
-extern "C" void colo_event_record(ColoFrame *frame, int64_t event, int64_t stream) {
-  static_cast<Event *>(frame->events[event])->record(*static_cast<Stream *>(frame->streams[stream]));
-}
-
-extern "C" void colo_stream_wait(ColoFrame *frame, int64_t stream, int64_t event) {
-  // Only the rank's own thread has a profile, and only on its own stream does it wait here.
-  colo::runtime::ProfileScope scope(colo::runtime::Profile::Waiting, 0);
-  static_cast<Event *>(frame->events[event])->wait(*static_cast<Stream *>(frame->streams[stream]));
-}

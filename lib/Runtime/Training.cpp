@@ -47,23 +47,20 @@ Status Rank::loadRows(const Dataset &data, int64_t position, bool shuffled) {
       int64_t record = static_cast<int64_t>(shuffled ? order(place) : place);
       for (int64_t i = 0; i < program().inputCount; ++i) {
         const ColoInput &input = program().inputs[i];
-        char *to = static_cast<char *>(colo.inputs[i]) + row * rowElements(input) * typeSize(input.dtype);
+        char *to = inputs + (static_cast<char *>(colo.inputs[i]) - memory.begin(Arena::Inputs)) +
+                   row * rowElements(input) * typeSize(input.dtype);
         if (Status status = data.read(record, i, to); status.failed())
           return status;
       }
     }
   }
+  owned->upload(memory.begin(Arena::Inputs), inputs, memory.bytes(Arena::Inputs));
   return Status::ok();
-}
-
-void Rank::drainStreams() {
-  for (auto &stream : streams)
-    stream->synchronize();
 }
 
 void Rank::setCounting(bool on) {
   caller.counting = on;
-  products.counting = on;
+  owned->products().counting = on;
 }
 
 Status Rank::trainStep(int64_t step) {
@@ -77,7 +74,7 @@ Status Rank::trainStep(int64_t step) {
   colo.biasCorrection2 = 1 - std::pow(optimizer.beta2, static_cast<double>(step + 1));
   actionLog.startStep();
   program().step(&colo);
-  drainStreams();
+  owned->synchronize();
   double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   profiledSeconds += seconds;
   if (run.options.timeProducts)
@@ -85,14 +82,14 @@ Status Rank::trainStep(int64_t step) {
   if (rank != 0)
     return Status::ok();
   double tokens = static_cast<double>(run.world.globalRows * tokensPerRow(program()));
-  StepRecord record{step + 1, run.options.steps, colo.lr, colo.gradNorm, tokens / seconds, colo.metrics};
+  StepRecord record{step + 1, run.options.steps, colo.lr, *colo.hostGradNorm, tokens / seconds, colo.hostMetrics};
   if (Status status = run.logger->step(record); status.failed())
     return status;
-  double loss = program().metricCount ? colo.metrics[run.logger->lossIndex()] : 0;
+  double loss = program().metricCount ? colo.hostMetrics[run.logger->lossIndex()] : 0;
   if (!std::isfinite(loss))
     return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
                         "warm-up or clip_grad_norm may help",
-                        loss, static_cast<long long>(step) + 1, colo.lr, colo.gradNorm);
+                        loss, static_cast<long long>(step) + 1, colo.lr, *colo.hostGradNorm);
   return Status::ok();
 }
 
@@ -108,9 +105,9 @@ Status Rank::evaluate(int64_t step) {
       return status;
     colo.step = evaluationStep + batch;
     program().evaluate(&colo);
-    drainStreams();
+    owned->synchronize();
     for (size_t i = 0; i < evalSums.size(); ++i)
-      evalSums[i] += colo.metrics[i] / static_cast<double>(batches);
+      evalSums[i] += colo.hostMetrics[i] / static_cast<double>(batches);
   }
   setCounting(true);
   return rank == 0 ? run.logger->evaluation(step, evalSums.data(), batches) : Status::ok();

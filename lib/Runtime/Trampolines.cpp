@@ -18,14 +18,17 @@
 
 namespace colo::runtime {
 
-static const CommProvider *provider = nullptr;
+static const CommProvider *process = nullptr;
 static CommFailureHandler failureHandler = nullptr;
 static thread_local CommCaller *caller = nullptr;
 
-void setCommProvider(const CommProvider *chosen) { provider = chosen; }
-const CommProvider &commProvider() { return *provider; }
+void setCommProvider(const CommProvider *chosen) { process = chosen; }
+const CommProvider &commProvider() { return *process; }
 void setCommFailureHandler(CommFailureHandler handler) { failureHandler = handler; }
 void setCommCaller(CommCaller *chosen) { caller = chosen; }
+
+/// Of the calling thread.
+static const CommProvider *own() { return caller && caller->provider ? caller->provider : process; }
 
 void reportCommFailure(ncclResult_t result, const char *message) {
   if (failureHandler)
@@ -42,8 +45,8 @@ namespace {
 struct Place {
   int ranks = 1, rank = 0;
   explicit Place(ncclComm_t comm) {
-    provider->count(comm, &ranks);
-    provider->userRank(comm, &rank);
+    own()->count(comm, &ranks);
+    own()->userRank(comm, &rank);
   }
 };
 } // namespace
@@ -68,7 +71,7 @@ struct TimedCall : ProfileScope {
 /// Inside a group an error surfaces at its end, with the provider's message.
 static ncclResult_t checked(ncclResult_t result, ncclComm_t comm) {
   if (result != ncclSuccess && result != ncclInProgress)
-    reportCommFailure(result, provider->lastError(comm));
+    reportCommFailure(result, own()->lastError(comm));
   return result;
 }
 
@@ -78,28 +81,26 @@ using namespace colo::runtime;
 
 extern "C" {
 
-ncclResult_t ncclGetVersion(int *version) { return provider->getVersion(version); }
-ncclResult_t ncclGetUniqueId(ncclUniqueId *id) { return provider->getUniqueId(id); }
+ncclResult_t ncclGetVersion(int *version) { return own()->getVersion(version); }
+ncclResult_t ncclGetUniqueId(ncclUniqueId *id) { return own()->getUniqueId(id); }
 
 ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *config) {
-  return checked(provider->initRank(comm, ranks, id, rank, config), nullptr);
+  return checked(own()->initRank(comm, ranks, id, rank, config), nullptr);
 }
 ncclResult_t ncclCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank) {
   return ncclCommInitRankConfig(comm, ranks, id, rank, nullptr);
 }
 ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t *child, ncclConfig_t *config) {
-  return checked(provider->split(comm, color, key, child, config), comm);
+  return checked(own()->split(comm, color, key, child, config), comm);
 }
-ncclResult_t ncclCommFinalize(ncclComm_t comm) { return checked(provider->finalize(comm), comm); }
-ncclResult_t ncclCommDestroy(ncclComm_t comm) { return provider->destroy(comm); }
-ncclResult_t ncclCommAbort(ncclComm_t comm) { return provider->abort(comm); }
-ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
-  return provider->getAsyncError(comm, error);
-}
-ncclResult_t ncclCommCount(ncclComm_t comm, int *count) { return provider->count(comm, count); }
-ncclResult_t ncclCommUserRank(ncclComm_t comm, int *rank) { return provider->userRank(comm, rank); }
-ncclResult_t ncclCommCuDevice(ncclComm_t comm, int *device) { return provider->device(comm, device); }
-const char *ncclGetLastError(ncclComm_t comm) { return provider->lastError(comm); }
+ncclResult_t ncclCommFinalize(ncclComm_t comm) { return checked(own()->finalize(comm), comm); }
+ncclResult_t ncclCommDestroy(ncclComm_t comm) { return own()->destroy(comm); }
+ncclResult_t ncclCommAbort(ncclComm_t comm) { return own()->abort(comm); }
+ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) { return own()->getAsyncError(comm, error); }
+ncclResult_t ncclCommCount(ncclComm_t comm, int *count) { return own()->count(comm, count); }
+ncclResult_t ncclCommUserRank(ncclComm_t comm, int *rank) { return own()->userRank(comm, rank); }
+ncclResult_t ncclCommCuDevice(ncclComm_t comm, int *device) { return own()->device(comm, device); }
+const char *ncclGetLastError(ncclComm_t comm) { return own()->lastError(comm); }
 
 const char *ncclGetErrorString(ncclResult_t result) {
   static const char *const names[ncclNumResults] = {
@@ -108,10 +109,10 @@ const char *ncclGetErrorString(ncclResult_t result) {
   return result < ncclNumResults ? names[result] : "unknown result";
 }
 
-ncclResult_t ncclGroupStart(void) { return provider->groupStart(); }
+ncclResult_t ncclGroupStart(void) { return own()->groupStart(); }
 ncclResult_t ncclGroupEnd(void) {
   TimedCall timed;
-  return checked(provider->groupEnd(), nullptr);
+  return checked(own()->groupEnd(), nullptr);
 }
 
 ncclResult_t ncclAllReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
@@ -119,7 +120,7 @@ ncclResult_t ncclAllReduce(const void *send, void *recv, size_t count, ncclDataT
   TimedCall timed;
   Place place(comm);
   tally(place, ringAllReduceSent(count, place.ranks, place.rank), type, 2 * (place.ranks - 1));
-  return checked(provider->allReduce(send, recv, count, type, op, comm, stream), comm);
+  return checked(own()->allReduce(send, recv, count, type, op, comm, stream), comm);
 }
 
 ncclResult_t ncclAllGather(const void *send, void *recv, size_t sendCount, ncclDataType_t type, ncclComm_t comm,
@@ -127,7 +128,7 @@ ncclResult_t ncclAllGather(const void *send, void *recv, size_t sendCount, ncclD
   TimedCall timed;
   Place place(comm);
   tally(place, (place.ranks - 1) * sendCount, type, place.ranks - 1);
-  return checked(provider->allGather(send, recv, sendCount, type, comm, stream), comm);
+  return checked(own()->allGather(send, recv, sendCount, type, comm, stream), comm);
 }
 
 ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t recvCount, ncclDataType_t type, ncclRedOp_t op,
@@ -135,7 +136,7 @@ ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t recvCount, n
   TimedCall timed;
   Place place(comm);
   tally(place, (place.ranks - 1) * recvCount, type, place.ranks - 1);
-  return checked(provider->reduceScatter(send, recv, recvCount, type, op, comm, stream), comm);
+  return checked(own()->reduceScatter(send, recv, recvCount, type, op, comm, stream), comm);
 }
 
 ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
@@ -144,7 +145,7 @@ ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataT
   Place place(comm);
   int64_t targets = place.rank == root ? place.ranks - 1 : 0;
   tally(place, targets * count, type, targets);
-  return checked(provider->broadcast(send, recv, count, type, root, comm, stream), comm);
+  return checked(own()->broadcast(send, recv, count, type, root, comm, stream), comm);
 }
 
 ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
@@ -153,7 +154,7 @@ ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType
   Place place(comm);
   int64_t targets = place.rank == root ? 0 : 1;
   tally(place, targets * count, type, targets);
-  return checked(provider->reduce(send, recv, count, type, op, root, comm, stream), comm);
+  return checked(own()->reduce(send, recv, count, type, op, root, comm, stream), comm);
 }
 
 ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
@@ -161,7 +162,7 @@ ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataTy
   TimedCall timed;
   Place place(comm);
   tally(place, (place.ranks - 1) * count, type, place.ranks - 1);
-  return checked(provider->allToAll(send, recv, count, type, comm, stream), comm);
+  return checked(own()->allToAll(send, recv, count, type, comm, stream), comm);
 }
 
 ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
@@ -170,15 +171,15 @@ ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int p
   Place place(comm);
   int64_t leaving = peer == place.rank ? 0 : 1;
   tally(place, leaving * count, type, leaving);
-  return checked(provider->send(send, count, type, peer, comm, stream), comm);
+  return checked(own()->send(send, count, type, peer, comm, stream), comm);
 }
 
 ncclResult_t ncclRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, cudaStream_t stream) {
   TimedCall timed;
   tally(Place(comm), 0, type, 0);
-  return checked(provider->recv(recv, count, type, peer, comm, stream), comm);
+  return checked(own()->recv(recv, count, type, peer, comm, stream), comm);
 }
 
-ncclResult_t ncclMemAlloc(void **pointer, size_t bytes) { return provider->memAlloc(pointer, bytes); }
-ncclResult_t ncclMemFree(void *pointer) { return provider->memFree(pointer); }
+ncclResult_t ncclMemAlloc(void **pointer, size_t bytes) { return own()->memAlloc(pointer, bytes); }
+ncclResult_t ncclMemFree(void *pointer) { return own()->memFree(pointer); }
 }

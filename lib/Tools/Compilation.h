@@ -68,6 +68,7 @@ private:
   int compareModes();
   int printPlan();
   int printPtx();
+  int embedKernels();
   int emitExecutable();
 
   // Outputs.

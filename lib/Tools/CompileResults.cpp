@@ -102,6 +102,16 @@ int Compilation::printPtx() {
   return writeText([&](llvm::raw_ostream &os) { os << ptx; });
 }
 
+int Compilation::embedKernels() {
+  std::string image, remark, message;
+  if (failed(emitImage(*module, request.optLevel, image, remark, message)))
+    return usageError(message);
+  if (request.verbose)
+    llvm::WithColor::remark(llvm::errs(), "colo-compile") << remark << '\n';
+  embedImage(*module, image);
+  return ExitDone;
+}
+
 int Compilation::emitExecutable() {
   TargetOptions options;
   options.cpu = request.cpu;
@@ -117,6 +127,9 @@ int Compilation::emitExecutable() {
       return fileError("cannot create a temporary file: " + error.message());
   llvm::FileRemover remover(object, isTemporary);
   std::string message;
+  if (request.target == Target::Cuda)
+    if (int code = embedKernels())
+      return code;
   if (failed(emitObject(*module, options, object, message)))
     return usageError(message);
   if (wants(Phase::Object))

@@ -109,7 +109,15 @@ Training colo::trainingSettings(const ParallelConfig &config) {
 }
 
 static KernelPipelines kernelPipelines(Target target) {
-  return target == Target::CPU ? cpuKernelPipelines() : emulatedGpuKernelPipelines();
+  switch (target) {
+  case Target::CPU:
+    return cpuKernelPipelines();
+  case Target::Cuda:
+    return cudaKernelPipelines();
+  case Target::EmulatedCuda:
+    break;
+  }
+  return emulatedGpuKernelPipelines();
 }
 
 void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm,

@@ -16,9 +16,11 @@ module attributes {
     %c16 = arith.constant 16 : index
     %n = rt.inverse_count {term = 0 : i64} : f64
     %l = rt.slot %ws at 0 : memref<64xi8> to memref<f32>
-    // The sum of denominators over replicas is waited for where the first is read.
-    // CHECK: rt.metric
+    // The sum of denominators over replicas is waited for where the first is read, by the host too.
+    // CHECK: rt.sum %{{.*}} to %{{.*}} at 0 : memref<1xf32>, memref<1xf64>
     // CHECK: rt.wait {event = 3 : i64, stream = 0 : i64}
+    // CHECK: rt.host_wait {event = 3 : i64}
+    // CHECK: rt.buffer "host_counts"
     // CHECK: memref.store
     // CHECK: %[[N:.*]] = rt.inverse_count
     // CHECK-NEXT: arith.mulf %[[N]], %[[N]]
@@ -38,9 +40,7 @@ module attributes {
   }
   // CHECK-LABEL: func.func @M.count
   func.func @M.count(%ws: memref<64xi8>, %layer: i64, %row: i64, %x: memref<4x8xf32>, %p: memref<64xf32>, %g: memref<64xf32>, %last: i1) attributes {colo.role = "count"} {
-    // CHECK: %[[SUM:.*]] = scf.for
-    // CHECK: %[[ADDED:.*]] = arith.fptosi %[[SUM]]
-    // CHECK: arith.addi %{{.*}}, %[[ADDED]]
+    // CHECK: rt.sum %{{.*}} to %{{.*}} at 0 : memref<8xf32>, memref<1xi64>
     %w = rt.slot %ws at 0 : memref<64xi8> to memref<2x4xf32>
     rt.count %w {term = 0 : i64} : memref<2x4xf32>
     return
@@ -50,6 +50,9 @@ module attributes {
   // CHECK: func.call @M.count
   // CHECK: %[[COUNTS:.*]] = rt.buffer "counts"
   // CHECK: rt.all_reduce %[[COUNTS]], %[[COUNTS]] over [] {data_parallel, stream = 2 : i64}
+  // CHECK: %[[SUMMED:.*]] = rt.buffer "counts"
+  // CHECK: %[[READ:.*]] = rt.buffer "host_counts"
+  // CHECK: rt.fetch %[[SUMMED]] to %[[READ]] {stream = 2 : i64}
   // CHECK: rt.record {event = 3 : i64, stream = 2 : i64}
   // CHECK: scf.for
   // CHECK: func.call @M(
@@ -61,8 +64,13 @@ module attributes {
   // The norm counts a replicated segment on one rank only.
   // CHECK: rt.axis_index "tp"
   // CHECK: rt.launch @optimizer.squares
-  // CHECK: rt.all_reduce %{{.*}} over ["tp"] : memref<1xf64>
-  // CHECK: math.sqrt
+  // CHECK: rt.sum %{{.*}} to %[[NORM:.*]] at 0 : memref<1xf64>, memref<1xf64>
+  // CHECK: rt.all_reduce %[[NORM]], %[[NORM]] over ["tp"] : memref<1xf64>
+  // CHECK: rt.fetch
+  // CHECK: rt.host_wait {event = 1 : i64}
+  // CHECK: %[[NORM:.*]] = rt.buffer "host_grad_norm"
+  // CHECK: %[[SQUARES:.*]] = memref.load %[[NORM]]
+  // CHECK: math.sqrt %[[SQUARES]]
   // CHECK: arith.minimumf
   // CHECK: rt.launch @optimizer.update
   // CHECK-SAME: {extent = 64 : i64}

@@ -82,10 +82,9 @@ int parseTarget(StringRef target, bool emulate, CompileRequest &request) {
   auto [kind, cpu] = target.split(':');
   if (kind == "cuda" && cpu.empty()) {
     request.target = emulate ? Target::EmulatedCuda : Target::Cuda;
-    bool stopsBefore = request.check || request.printConfig || request.plan != CompileRequest::PlanFormat::None;
-    if (!emulate && !stopsBefore && request.emit > Phase::Rt && request.emit != Phase::PTX)
-      return usageError("--target=cuda makes no executables yet: add --emulate to run the kernels on the host, or "
-                        "--emit=ptx to print them");
+    // Host code that only enqueues runs on any machine that has a GPU.
+    if (!emulate)
+      request.cpu = "x86-64-v3";
     return ExitDone;
   }
   if (kind != "cpu" || (!cpu.empty() && cpu != "native" && cpu != "x86-64-v3" && cpu != "x86-64-v4"))

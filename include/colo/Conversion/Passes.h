@@ -33,10 +33,15 @@ struct KernelPipelines {
   /// Attention goes sample by sample in rounds of at most so many scores, which its caches hold; 0: all samples at
   /// once.
   int64_t scoresOfRound;
+  /// The runtime's device: "cpu", whose memory is the host's, or another with memory of its own, whose driver loads
+  /// kernels.
+  llvm::StringRef device = "cpu";
 };
 /// Row loops on the cores of a rank.
 KernelPipelines cpuKernelPipelines();
-/// gpu.func bodies, run on the host.
+/// gpu.func bodies on an NVIDIA GPU.
+KernelPipelines cudaKernelPipelines();
+/// The same bodies, run on the host.
 KernelPipelines emulatedGpuKernelPipelines();
 
 /// Phase `linalg` to `buffers`: places for all values.

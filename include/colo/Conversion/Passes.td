@@ -175,6 +175,35 @@ def RtVerifyTransfers : Pass<"rt-verify-transfers", "::mlir::ModuleOp"> {
   }];
 }
 
+def SumsToLoops : Pass<"sums-to-loops", "::mlir::ModuleOp"> {
+  let summary = "Add up totals of the step on the host, where it shares the device's memory.";
+  let description = [{
+    In: phase `rt`. Out: no `rt.sum`. Values are added one after the other, to the total where that is f64.
+
+    ```mlir
+    rt.sum %weights to %counts at 0 : memref<128xf32>, memref<2xi64>
+    // becomes
+    %sum = scf.for %i = %c0 to %c128 step %c1 iter_args(%s = %zero) -> (f64) { ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
+def SumsToKernels : Pass<"sums-to-kernels", "::mlir::ModuleOp"> {
+  let summary = "Add up totals of the step on the device.";
+  let description = [{
+    In: phase `rt`. Out: no `rt.sum`, but launches of kernels of one row that lower-gpu-kernels takes, one kernel for each pair of types.
+
+    ```mlir
+    rt.sum %weights to %counts at 0 : memref<128xf32>, memref<2xi64>
+    // becomes
+    rt.launch @step.sum0(%weights, %c0) outs(%counts) {extent = 1 : i64} : (memref<128xf32>, index) -> () outs memref<2xi64>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::colo::rt::RtDialect"];
+}
+
 def LowerGpuKernels : Pass<"lower-gpu-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into gpu.func bodies on blocks of threads.";
   let description = [{
@@ -218,7 +247,8 @@ def RtToLLVM : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
   let description = [{
     In: phase `rt`, kernels lowered to row loops (they are left alone). Out: host functions as `llvm.func` that take the
     rank's frame first, read its fields by offset and call `colo_gemm`, `colo_launch` and the NCCL C interface by name;
-    the constant `colo_program`.
+    the constant `colo_program`. With a device other than the CPU memory is the device's: hosts launch kernels by their number in
+    the program's table, `colo_clear` clears and `colo_fetch` copies what the host reads.
     Errors: an axis that the mesh lacks, a launch of something that is no lowered kernel.
 
     ```mlir
@@ -227,6 +257,7 @@ def RtToLLVM : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
     llvm.call @colo_gemm(%frame, %index, %a, %b, %c) : (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
     ```
   }];
+  let options = [Option<"device", "device", "std::string", "\"cpu\"", "The runtime's device: cpu or cuda.">];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect"];
 }
 

@@ -6,15 +6,16 @@
 //===----------------------------------------------------------------------===//
 //
 // Parameters, gradients, optimizer state, workspace, inputs and the frame's
-// small arrays of a rank are regions of one mapping, each at a multiple of 64
-// bytes and zero at start. Nothing is allocated after start.
+// small arrays of a rank are regions of one allocation of its device, each at a
+// multiple of 64 bytes and zero at start; scratch memory of products is there
+// where the device has no other. Nothing is allocated after start.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef COLO_RUNTIME_ARENA_H
 #define COLO_RUNTIME_ARENA_H
 
-#include "colo/Runtime/Status.h"
+#include "colo/Runtime/Device.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,15 +24,14 @@ namespace colo::runtime {
 
 class Arena {
 public:
-  enum Region { Params, Grads, State, Workspace, Inputs, Frame, RegionCount };
+  enum Region { Params, Grads, State, Workspace, Inputs, Frame, Scratch, RegionCount };
   static const char *name(int region);
 
   Arena() = default;
-  ~Arena();
   Arena(const Arena &) = delete;
 
   /// Sizes in bytes; each is rounded up to 64.
-  Status allocate(const int64_t (&bytes)[RegionCount]);
+  Status allocate(Device &device, const int64_t (&bytes)[RegionCount]);
   char *begin(Region region) const { return base + offsets[region]; }
   int64_t bytes(int region) const { return sizes[region]; }
   int64_t total() const { return offsets[RegionCount]; }
@@ -43,6 +43,7 @@ public:
   int64_t paintedHighWater() const;
 
 private:
+  Device *device = nullptr;
   char *base = nullptr;
   int64_t offsets[RegionCount + 1] = {}, sizes[RegionCount] = {};
 };

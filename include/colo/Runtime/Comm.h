@@ -56,7 +56,7 @@ const CommProvider *threadsProvider();
 void setCommTimeout(double seconds);
 double commTimeout();
 
-/// The process's provider. Set once, before the first call of an nccl function.
+/// The process's provider, for memory of the host. Set once, before the first call of an nccl function.
 void setCommProvider(const CommProvider *provider);
 const CommProvider &commProvider();
 
@@ -79,6 +79,7 @@ struct CommCaller {
   int64_t siteCount = 0;
   CommCounter *counters = nullptr;
   bool counting = true;
+  const CommProvider *provider = nullptr; ///< of the rank's device; null: the process's
 };
 void setCommCaller(CommCaller *caller);
 

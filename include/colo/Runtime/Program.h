@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 3
+#define COLO_ABI_VERSION 4
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
 /* Element types. Sizes in bytes: 4, 8, 4, 8, 1. */
@@ -194,6 +194,14 @@ typedef struct {
   double clipGradNorm; /* 0: off */
 } ColoOptimizer;
 
+/* A kernel of the program's image, in blocks of threads. */
+typedef struct {
+  const char *name;   /* in the image */
+  const char *source; /* the model's op, file, line */
+  int32_t threads;    /* of a block */
+  int32_t arguments;  /* of 8 bytes each: pointers, int64_t, double */
+} ColoDeviceKernel;
+
 typedef struct {
   uint32_t abi;
   const char *model; /* class name */
@@ -235,6 +243,12 @@ typedef struct {
   void (*step)(ColoFrame *);
   /* Forward only over the same inputs: metrics and counts, no dropout. */
   void (*evaluate)(ColoFrame *);
+  /* Makes a rank's colo::runtime::Device: colo_cpu_device or a function of
+   * another target's, which is linked because it is named here. */
+  void *(*device)(void);
+  const void *image; /* of the device's kernels, as its driver loads it; null where kernels are host code */
+  int64_t kernelCount;
+  const ColoDeviceKernel *kernels;
 } ColoProgram;
 
 /* Written by the runtime before each call unless said otherwise. The emitted
@@ -252,23 +266,33 @@ struct ColoFrame {
   double lr;                               /* of this step */
   double biasCorrection1, biasCorrection2; /* 1 - beta^(step+1) */
   int64_t *counts;                         /* [termCount], written by the emitted code */
-  double *inverseCounts;                   /* [termCount], 1/N or 0, written by the emitted code */
+  double *inverseCounts;                   /* [termCount], 1/N or 0, written by the emitted code; the host's */
   double *metrics;                         /* [metricCount], sums over the global batch, written by
                                               the emitted code */
-  double gradNorm;                         /* written by the emitted code, before clipping */
+  double *gradNorm;                        /* [1], the sum of squares, written by the emitted code */
   void **comms;                            /* ncclComm_t per ColoComm */
   void **streams;                          /* handle per stream; 0 is the compute stream */
-  void **events;
-  int64_t site;  /* ColoSite of the next collective, written by the
-                    emitted code before each nccl call */
-  void *runtime; /* the runtime's own */
-  int64_t stage; /* this rank's pipeline rank */
+  void **events;                           /* unused */
+  int64_t site;                            /* ColoSite of the next collective, written by the
+                                              emitted code before each nccl call */
+  void *runtime;                           /* the runtime's own */
+  int64_t stage;                           /* this rank's pipeline rank */
+  /* What the host reads of counts, metrics and the norm: the same memory, or copies that the emitted code asks for.
+   * The norm is then the norm, before clipping. */
+  int64_t *hostCounts;
+  double *hostMetrics, *hostGradNorm;
 };
 
 /* Called by emitted code, provided by the runtime. */
 void colo_gemm(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c);
 void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
                  int64_t grain); /* grain: least rows worth a thread */
+/* Where the device has memory of its own: kernel `kernel` of the table; zeros; the host's copy of what the host
+ * reads; the host waits for an event. Work is in order on the compute stream but for the copy. */
+void colo_launch_kernel(ColoFrame *, int64_t kernel, void **args, int64_t blocks);
+void colo_clear(ColoFrame *, void *memory, int64_t bytes);
+void colo_fetch(ColoFrame *, void *host, const void *memory, int64_t bytes, int64_t stream);
+void colo_host_wait(ColoFrame *, int64_t event);
 void colo_event_record(ColoFrame *, int64_t event, int64_t stream);
 void colo_stream_wait(ColoFrame *, int64_t stream, int64_t event);
 void colo_action(ColoFrame *, int64_t action, int64_t microBatch,
@@ -278,6 +302,10 @@ void colo_action(ColoFrame *, int64_t action, int64_t microBatch,
  * frame->comms[i] and frame->streams[s]. */
 
 extern const ColoProgram colo_program;
+
+/* Devices, for ColoProgram.device. */
+void *colo_cpu_device(void);
+void *colo_cuda_device(void);
 
 /* The whole life of an executable: parses argv, runs ranks, returns the exit
  * code. The emitted main calls it. */

@@ -16,6 +16,7 @@
 
 #include "colo/Runtime/Program.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringExtras.h"
 #include <string>
 #include <vector>
 
@@ -35,6 +36,24 @@ struct SiteTable {
   int64_t bytes = 0, perStep = 0;
 };
 
+/// A kernel that a device's driver loads from the image.
+struct KernelTable {
+  std::string name, source;
+  int32_t threads = 0, arguments = 0;
+};
+
+/// A kernel's name in an image, where only letters, digits and underscores stay as they are.
+inline std::string imageName(llvm::StringRef kernel) {
+  std::string name = kernel.str();
+  for (char &letter : name)
+    if (!llvm::isAlnum(letter) && letter != '_')
+      letter = '$';
+  return name;
+}
+
+/// The constant with the image, which is defined when the kernels have been translated.
+inline constexpr llvm::StringLiteral kImageSymbol = "colo_image";
+
 /// Everything that `colo_program` points to.
 struct ProgramTables {
   std::string model, build, plan;
@@ -53,6 +72,9 @@ struct ProgramTables {
   std::vector<ColoPrediction> predictions;
   /// Names of the emitted functions.
   std::string step, evaluate;
+  /// The function of the runtime that makes a rank's device, and the constant with the image; empty for none.
+  std::string device, image;
+  std::vector<KernelTable> kernels;
 };
 
 /// Adds the constant `colo_program` and all it points to to a module of the

@@ -185,8 +185,10 @@ void StepBuilder::sumOver(Value values, ArrayRef<StringRef> axes, bool replicas,
 /// Stages that have no metric add zeros.
 void StepBuilder::reduceMetrics() {
   name("metrics");
-  if (metrics)
-    sumOver(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())), {}, /*replicas=*/true, /*stages=*/true);
+  if (!metrics)
+    return;
+  sumOver(buffer("metrics", MemRefType::get({metrics}, b.getF64Type())), {}, /*replicas=*/true, /*stages=*/true);
+  fetch("metrics", metrics, b.getF64Type());
 }
 
 void StepBuilder::onEachRank(llvm::function_ref<void(int64_t, RankLayout &)> body) {
@@ -249,6 +251,11 @@ void StepBuilder::buildMicroBatches(func::FuncOp microBatch) {
   arguments.push_back(buffer("grads", flatType()));
   arguments.push_back(b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, i, last));
   b.create<func::CallOp>(loc, microBatch, arguments);
+}
+
+void StepBuilder::fetch(StringRef name, int64_t count, Type type, int64_t stream) {
+  auto memref = MemRefType::get({count}, type);
+  b.create<rt::FetchOp>(loc, buffer(name, memref), buffer(("host_" + name).str(), memref), b.getI64IntegerAttr(stream));
 }
 
 void StepBuilder::buildStep() {
@@ -321,12 +328,8 @@ void StepBuilder::buildSquares(const RankLayout &layout, func::FuncOp kernel, Va
       SmallVector<Value> inputs{gradients, index(segment.begin), index(segment.end), index(first)};
       b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs, ValueRange{partials},
                              b.getI64IntegerAttr(rows));
-      auto loop = b.create<scf::ForOp>(loc, index(first), index(first + rows), index(1));
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPoint(loop.getBody()->getTerminator());
-      Value part = b.create<memref::LoadOp>(loc, partials, loop.getInductionVar());
-      Value sum = b.create<arith::AddFOp>(loc, b.create<memref::LoadOp>(loc, total, index(0)), part);
-      b.create<memref::StoreOp>(loc, sum, total, index(0));
+      Value parts = slot(partials, first, MemRefType::get({rows}, b.getF64Type()));
+      b.create<rt::SumOp>(loc, parts, total, b.getI64IntegerAttr(0));
     });
     first += rows;
   }
@@ -351,8 +354,12 @@ Value StepBuilder::buildGradientNorm() {
   for (const MeshAxis &axis : mesh)
     axes.push_back(axis.name);
   sumOver(total, axes, /*replicas=*/false, /*stages=*/true);
-  Value norm = b.create<math::SqrtOp>(loc, b.create<memref::LoadOp>(loc, total, index(0)));
-  b.create<memref::StoreOp>(loc, norm, total, index(0));
+  fetch("grad_norm", 1, b.getF64Type());
+  b.create<rt::RecordOp>(loc, kReducedEvent, rt::kComputeStream);
+  b.create<rt::HostWaitOp>(loc, kReducedEvent);
+  Value read = buffer("host_grad_norm", MemRefType::get({1}, b.getF64Type()));
+  Value norm = b.create<math::SqrtOp>(loc, b.create<memref::LoadOp>(loc, read, index(0)));
+  b.create<memref::StoreOp>(loc, norm, read, index(0));
   return norm;
 }
 

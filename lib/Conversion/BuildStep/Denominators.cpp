@@ -19,27 +19,27 @@
 using namespace mlir;
 using namespace colo;
 
-void StepBuilder::expandCounts() {
-  SmallVector<rt::CountOp> ops;
-  module.walk([&](rt::CountOp op) { ops.push_back(op); });
-  for (rt::CountOp op : ops) {
+/// What leaves a micro-batch is added to totals of the step.
+void StepBuilder::expandTotals() {
+  module.walk([&](rt::CountOp op) {
     b.setInsertionPoint(op);
-    auto type = cast<MemRefType>(op.getWeights().getType());
-    Value weights = slot(op.getWeights(), 0, MemRefType::get({type.getNumElements()}, type.getElementType()));
-    auto loop = b.create<scf::ForOp>(loc, index(0), index(type.getNumElements()), index(1), ValueRange{real(0)},
-                                     [&](OpBuilder &nested, Location at, Value i, ValueRange carried) {
-                                       Value weight = nested.create<memref::LoadOp>(at, weights, i);
-                                       if (!type.getElementType().isF64())
-                                         weight = nested.create<arith::ExtFOp>(at, nested.getF64Type(), weight);
-                                       nested.create<scf::YieldOp>(
-                                           at, nested.create<arith::AddFOp>(at, carried.front(), weight).getResult());
-                                     });
-    Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type())), term = index(op.getTerm());
-    Value added = b.create<arith::FPToSIOp>(loc, b.getI64Type(), loop.getResult(0));
-    Value before = b.create<memref::LoadOp>(loc, counts, term);
-    b.create<memref::StoreOp>(loc, b.create<arith::AddIOp>(loc, before, added), counts, term);
+    Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
+    b.create<rt::SumOp>(loc, flatten(op.getWeights()), counts, op.getTermAttr());
     op.erase();
-  }
+  });
+  auto names = module->getAttrOfType<ArrayAttr>("colo.metrics");
+  module.walk([&](rt::MetricOp op) {
+    b.setInsertionPoint(op);
+    Value all = buffer("metrics", MemRefType::get({metrics}, b.getF64Type()));
+    int64_t number = llvm::find(names, op.getNameAttr()) - names.begin();
+    b.create<rt::SumOp>(loc, flatten(op.getValue()), all, b.getI64IntegerAttr(number));
+    op.erase();
+  });
+}
+
+Value StepBuilder::flatten(Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  return slot(memref, 0, MemRefType::get({type.getNumElements()}, type.getElementType()));
 }
 
 /// Denominators of the global batch. Their sum over the replicas is on its way while the first micro-batch runs up to
@@ -54,6 +54,7 @@ void StepBuilder::buildCounts() {
   b.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
   sumOver(buffer("counts", MemRefType::get({terms}, b.getI64Type())), {}, /*replicas=*/true, /*stages=*/false,
           rt::kTransferStream);
+  fetch("counts", terms, b.getI64Type(), rt::kTransferStream);
   b.create<rt::RecordOp>(loc, rt::kCountedEvent, rt::kTransferStream);
 }
 
@@ -104,6 +105,7 @@ void StepBuilder::awaitCounts(func::FuncOp func, const llvm::DenseSet<func::Func
   }
   b.setInsertionPoint(first);
   awaitCounted();
+  b.create<rt::HostWaitOp>(loc, rt::kCountedEvent);
   buildInverses();
   for (rt::InverseCountOp op : llvm::to_vector(block.getOps<rt::InverseCountOp>()))
     op->moveBefore(first);
@@ -116,7 +118,7 @@ void StepBuilder::awaitCounted() {
 
 /// 1/N of each denominator, 0 where nothing was counted.
 void StepBuilder::buildInverses() {
-  Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
+  Value counts = buffer("host_counts", MemRefType::get({terms}, b.getI64Type()));
   Value inverses = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
   auto loop = b.create<scf::ForOp>(loc, index(0), index(terms), index(1));
   OpBuilder::InsertionGuard guard(b);

@@ -61,7 +61,7 @@ public:
     if (mlir::failed(collect()) || mlir::failed(planPipeline()))
       return mlir::failure();
     startReductions();
-    expandCounts();
+    expandTotals();
     awaitCounts();
     buildStep();
     if (evaluate || !evaluateStages.empty())
@@ -77,13 +77,16 @@ private:
   /// Turns `rt.gradients_ready` into reductions that run in the last micro-batch.
   void startReductions();
   void startReductions(mlir::func::FuncOp func, RankLayout &layout);
-  /// Turns `rt.count` into a loop that adds weights to the denominators.
-  void expandCounts();
+  /// Turns `rt.count` and `rt.metric` into sums of the step.
+  void expandTotals();
   void buildStep();
   void buildEvaluate();
 
   mlir::func::FuncOp createFunction(llvm::StringRef name, llvm::StringRef role);
   void clear(llvm::StringRef name, int64_t elements, mlir::Type element);
+  /// Copies totals to where the host reads them.
+  void fetch(llvm::StringRef name, int64_t elements, mlir::Type element, int64_t stream = rt::kComputeStream);
+  mlir::Value flatten(mlir::Value memref);
   void buildCounts();
   llvm::DenseSet<mlir::func::FuncOp> readersOfCounts();
   void awaitCounts();

@@ -276,11 +276,7 @@ struct EmulateGpuPass : public colo::impl::EmulateGpuBase<EmulateGpuPass> {
 } // namespace
 
 KernelPipelines colo::emulatedGpuKernelPipelines() {
-  return {[](OpPassManager &pm) {
-            pm.addPass(createLowerGpuKernels());
-            pm.addPass(createCanonicalizerPass());
-            pm.addPass(createCSEPass());
-          },
+  return {cudaKernelPipelines().lower,
           [](OpPassManager &pm) {
             pm.addPass(createEmulateGpu());
             buildKernelToLLVMPipeline(pm);

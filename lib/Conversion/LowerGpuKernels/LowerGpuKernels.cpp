@@ -15,6 +15,8 @@
 #include "colo/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 
 namespace colo {
 #define GEN_PASS_DEF_LOWERGPUKERNELS
@@ -125,3 +127,15 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
   }
 };
 } // namespace
+
+KernelPipelines colo::cudaKernelPipelines() {
+  return {[](OpPassManager &pm) {
+            pm.addPass(createSumsToKernels());
+            pm.addPass(createLowerGpuKernels());
+            pm.addPass(createCanonicalizerPass());
+            pm.addPass(createCSEPass());
+          },
+          // The bodies stay in their gpu.module, from which the image is made.
+          [](OpPassManager &) {},
+          /*scoresOfRound=*/0, "cuda"};
+}

@@ -78,5 +78,9 @@ void colo::buildKernelToLLVMPipeline(OpPassManager &pm) {
 KernelPipelines colo::cpuKernelPipelines() {
   // Half a MiB of f32: a part of a core's second-level cache, beside the operands.
   constexpr int64_t scoresOfRound = 128 * 1024;
-  return {[](OpPassManager &pm) { pm.addPass(createLowerKernels()); }, buildKernelToLLVMPipeline, scoresOfRound};
+  return {[](OpPassManager &pm) {
+            pm.addPass(createSumsToLoops());
+            pm.addPass(createLowerKernels());
+          },
+          buildKernelToLLVMPipeline, scoresOfRound};
 }

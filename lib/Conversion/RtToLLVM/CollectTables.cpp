@@ -328,11 +328,25 @@ std::string TableCollector::hash() {
   return llvm::toHex(digest, /*LowerCase=*/true);
 }
 
-FailureOr<ProgramTables> colo::collectTables(ModuleOp module) {
+static void collectKernels(ModuleOp module, ProgramTables &tables) {
+  for (auto kernel : module.getOps<func::FuncOp>())
+    if (auto threads = kernel->getAttrOfType<IntegerAttr>(rt::kThreadsAttr))
+      tables.kernels.push_back({imageName(kernel.getName()), describe(kernel.getLoc()),
+                                static_cast<int32_t>(threads.getInt()),
+                                static_cast<int32_t>(kernel.getNumArguments())});
+}
+
+FailureOr<ProgramTables> colo::collectTables(ModuleOp module, StringRef device, bool loadsKernels) {
   FailureOr<Training> training = Training::of(module);
   if (failed(training))
     return failure();
   if (!module->getAttrOfType<ArrayAttr>("colo.segments") || !module->getAttrOfType<ArrayAttr>("colo.metrics"))
     return module.emitError("has no step; run build-step first");
-  return TableCollector(module, *training).run();
+  ProgramTables tables = TableCollector(module, *training).run();
+  tables.device = ("colo_" + device + "_device").str();
+  if (loadsKernels) {
+    tables.image = kImageSymbol;
+    collectKernels(module, tables);
+  }
+  return tables;
 }

@@ -14,7 +14,8 @@ namespace colo {
 
 /// Reads a module of phase `rt` into the tables of its descriptor, and numbers what code refers to by index: sets
 /// `index` on rt.gemm, `comm` and `site` on collectives. Fails, with a diagnostic, on settings that cannot be read.
-mlir::FailureOr<ProgramTables> collectTables(mlir::ModuleOp module);
+/// `device` is the runtime's, such as "cpu"; with `loadsKernels` its driver loads them from an image.
+mlir::FailureOr<ProgramTables> collectTables(mlir::ModuleOp module, llvm::StringRef device, bool loadsKernels);
 
 } // namespace colo
 

@@ -18,12 +18,15 @@ static_assert(rt::kComputeStream == COLO_STREAM_COMPUTE && rt::kGradientStream =
 HostContext::HostContext(ModuleOp module, const ProgramTables &tables) {
   for (auto [i, axis] : llvm::enumerate(tables.axes))
     axes[axis.name] = i;
-  for (auto [i, name] : llvm::enumerate(tables.metrics))
-    metrics[name] = i;
   for (Operation &op : *module.getBody())
     if (op.hasAttr(rt::kKernelAttr) && op.hasAttr(rt::kExtentAttr))
       kernels[SymbolTable::getSymbolName(&op).getValue()] = {op.getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt(),
-                                                             op.getAttrOfType<IntegerAttr>(rt::kGrainAttr).getInt()};
+                                                             op.getAttrOfType<IntegerAttr>(rt::kGrainAttr).getInt(),
+                                                             -1};
+  for (auto &entry : kernels)
+    for (auto [i, kernel] : llvm::enumerate(tables.kernels))
+      if (kernel.name == imageName(entry.getKey()))
+        entry.second.number = static_cast<int64_t>(i);
   for (const Named<ColoComm> &comm : tables.comms) {
     auto &list = commAxes.emplace_back();
     for (int32_t i = 0; i < comm.fields.axes.count; ++i) {
@@ -33,7 +36,7 @@ HostContext::HostContext(ModuleOp module, const ProgramTables &tables) {
   }
 }
 
-void colo::declareRuntime(ModuleOp module) {
+void colo::declareRuntime(ModuleOp module, const ProgramTables &tables) {
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   Type p = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type(), i32 = b.getI32Type();
   Type none = LLVM::LLVMVoidType::get(b.getContext());
@@ -42,6 +45,11 @@ void colo::declareRuntime(ModuleOp module) {
   };
   declare("colo_gemm", none, {p, i64, p, p, p});
   declare("colo_launch", none, {p, p, p, i64, i64});
+  declare("colo_launch_kernel", none, {p, i64, p, i64});
+  declare("colo_clear", none, {p, p, i64});
+  declare("colo_fetch", none, {p, p, p, i64, i64});
+  declare("colo_host_wait", none, {p, i64});
+  declare(tables.device, p, {});
   declare("colo_event_record", none, {p, i64, i64});
   declare("colo_stream_wait", none, {p, i64, i64});
   declare("colo_action", none, {p, i64, i64, i64});
@@ -53,53 +61,22 @@ void colo::declareRuntime(ModuleOp module) {
   declare("ncclReduce", i32, {p, p, i64, i32, i32, i32, p, p});
   declare("ncclSend", i32, {p, i64, i32, i32, p, p});
   declare("ncclRecv", i32, {p, i64, i32, i32, p, p});
-  for (auto kernel : module.getOps<func::FuncOp>())
-    if (kernel->hasAttr(rt::kKernelAttr))
-      declare((kernel.getName() + ".entry").str(), none, {p, i64, i64});
+  if (tables.image.empty()) {
+    for (auto kernel : module.getOps<func::FuncOp>())
+      if (kernel->hasAttr(rt::kKernelAttr))
+        declare((kernel.getName() + ".entry").str(), none, {p, i64, i64});
+  } else {
+    auto image = b.create<LLVM::GlobalOp>(module.getLoc(), LLVM::LLVMArrayType::get(b.getI8Type(), 0),
+                                          /*isConstant=*/true, LLVM::Linkage::External, tables.image, Attribute());
+    image.setVisibility_(LLVM::Visibility::Hidden);
+  }
   declare("ncclGroupStart", i32, {});
   declare("ncclGroupEnd", i32, {});
 }
 
 namespace {
 
-/// Shared by all patterns: constants, the frame's fields, calls.
-struct Emitter {
-  OpBuilder &b;
-  Location loc;
-  Value frame;
-
-  Emitter(OpBuilder &b, Operation *op)
-      : b(b), loc(op->getLoc()),
-        frame(op->getParentOfType<FunctionOpInterface>().getFunctionBody().front().getArgument(0)) {}
-
-  Type pointer() { return LLVM::LLVMPointerType::get(b.getContext()); }
-  Value i64(int64_t value) { return b.create<LLVM::ConstantOp>(loc, b.getI64Type(), b.getI64IntegerAttr(value)); }
-  Value i32(int64_t value) { return b.create<LLVM::ConstantOp>(loc, b.getI32Type(), b.getI32IntegerAttr(value)); }
-  Value advance(Value base, Type element, LLVM::GEPArg count) {
-    return b.create<LLVM::GEPOp>(loc, pointer(), element, base, ArrayRef<LLVM::GEPArg>{count});
-  }
-  /// Address and value of the field at `offset` bytes of the frame.
-  Value fieldAddress(size_t offset) { return advance(frame, b.getI8Type(), static_cast<int32_t>(offset)); }
-  Value field(size_t offset, Type type) { return b.create<LLVM::LoadOp>(loc, type, fieldAddress(offset)); }
-  /// Entry `index` of the array that a field points at.
-  Value entryAddress(size_t offset, Type element, int64_t index) {
-    return advance(field(offset, pointer()), element, static_cast<int32_t>(index));
-  }
-  Value entry(size_t offset, Type element, int64_t index) {
-    return b.create<LLVM::LoadOp>(loc, element, entryAddress(offset, element, index));
-  }
-  void call(StringRef name, ArrayRef<Value> operands) {
-    auto callee = SymbolTable::lookupNearestSymbolFrom<LLVM::LLVMFuncOp>(b.getInsertionBlock()->getParentOp(),
-                                                                         b.getStringAttr(name));
-    b.create<LLVM::CallOp>(loc, callee, operands);
-  }
-};
-
-template <typename Op> struct HostPattern : ConvertOpToLLVMPattern<Op> {
-  HostPattern(const LLVMTypeConverter &types, const HostContext &host)
-      : ConvertOpToLLVMPattern<Op>(types), host(host) {}
-  const HostContext &host;
-};
+using Emitter = HostEmitter;
 
 //===----------------------------------------------------------------------===//
 // Memory and numbers
@@ -110,10 +87,6 @@ struct BufferLowering : HostPattern<rt::BufferOp> {
   LogicalResult matchAndRewrite(rt::BufferOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op);
     StringRef name = op.getName();
-    if (name == "grad_norm") {
-      rewriter.replaceOp(op, e.fieldAddress(offsetof(ColoFrame, gradNorm)));
-      return success();
-    }
     if (name == "inputs") {
       rewriter.replaceOp(op, e.entry(offsetof(ColoFrame, inputs), e.pointer(), op.getInput()));
       return success();
@@ -126,7 +99,11 @@ struct BufferLowering : HostPattern<rt::BufferOp> {
                         .Case("workspace", offsetof(ColoFrame, workspace))
                         .Case("counts", offsetof(ColoFrame, counts))
                         .Case("inverse_counts", offsetof(ColoFrame, inverseCounts))
-                        .Default(offsetof(ColoFrame, metrics));
+                        .Case("metrics", offsetof(ColoFrame, metrics))
+                        .Case("grad_norm", offsetof(ColoFrame, gradNorm))
+                        .Case("host_counts", offsetof(ColoFrame, hostCounts))
+                        .Case("host_metrics", offsetof(ColoFrame, hostMetrics))
+                        .Default(offsetof(ColoFrame, hostGradNorm));
     rewriter.replaceOp(op, e.field(offset, e.pointer()));
     return success();
   }
@@ -159,18 +136,6 @@ struct TableLowering : HostPattern<rt::TableOp> {
                                       DenseIntElementsAttr::get(shape, op.getValues()));
     }
     rewriter.replaceOpWithNewOp<LLVM::AddressOfOp>(op, LLVM::LLVMPointerType::get(op.getContext()), name);
-    return success();
-  }
-};
-
-struct FillLowering : HostPattern<rt::FillOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::FillOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    auto type = cast<MemRefType>(op.getBuffer().getType());
-    int64_t bytes = type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
-    Value zero = rewriter.create<LLVM::ConstantOp>(op.getLoc(), rewriter.getI8Type(), rewriter.getI8IntegerAttr(0));
-    rewriter.replaceOpWithNewOp<LLVM::MemsetOp>(op, adaptor.getBuffer(), zero, e.i64(bytes), /*isVolatile=*/false);
     return success();
   }
 };
@@ -219,23 +184,6 @@ struct InverseCountLowering : HostPattern<rt::InverseCountOp> {
   }
 };
 
-struct MetricLowering : HostPattern<rt::MetricOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::MetricOp op, OpAdaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    Type f64 = rewriter.getF64Type(), type = cast<MemRefType>(op.getValue().getType()).getElementType();
-    Value address = e.entryAddress(offsetof(ColoFrame, metrics), f64, host.metrics.lookup(op.getName()));
-    Value value = rewriter.create<LLVM::LoadOp>(op.getLoc(), type, adaptor.getValue());
-    if (!type.isF64())
-      value = rewriter.create<LLVM::FPExtOp>(op.getLoc(), f64, value);
-    Value sum =
-        rewriter.create<LLVM::FAddOp>(op.getLoc(), rewriter.create<LLVM::LoadOp>(op.getLoc(), f64, address), value);
-    rewriter.replaceOpWithNewOp<LLVM::StoreOp>(op, sum, address);
-    return success();
-  }
-};
-
 //===----------------------------------------------------------------------===//
 // Work
 //===----------------------------------------------------------------------===//
@@ -247,37 +195,6 @@ struct GemmLowering : HostPattern<rt::GemmOp> {
     e.call("colo_gemm", {e.frame, e.i64(*op.getIndex()), adaptor.getLhs(), adaptor.getRhs(), adaptor.getOut()});
     rewriter.eraseOp(op);
     return success();
-  }
-};
-
-struct LaunchLowering : HostPattern<rt::LaunchOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::LaunchOp op, OpAdaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    auto kernel = host.kernels.find(op.getKernel());
-    if (kernel == host.kernels.end())
-      return op.emitOpError("calls '") << op.getKernel() << "', which is not a lowered kernel";
-    SmallVector<Value> values(adaptor.getInputs());
-    llvm::append_range(values, adaptor.getOuts());
-    Value slots = slotsFor(op, values.size(), rewriter);
-    for (auto [i, value] : llvm::enumerate(values))
-      rewriter.create<LLVM::StoreOp>(op.getLoc(), value, e.advance(slots, e.pointer(), static_cast<int32_t>(i)));
-    Value entry = rewriter.create<LLVM::AddressOfOp>(op.getLoc(), e.pointer(), (op.getKernel() + ".entry").str());
-    int64_t extent = op.getExtent() ? *op.getExtent() : kernel->second.extent;
-    e.call("colo_launch", {e.frame, entry, slots, e.i64(extent), e.i64(kernel->second.grain)});
-    rewriter.eraseOp(op);
-    return success();
-  }
-
-  /// The arguments' slots lie in the function's entry block, so that a launch in a loop does not grow the stack.
-  static Value slotsFor(Operation *op, size_t count, OpBuilder &builder) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(&op->getParentOfType<FunctionOpInterface>().getFunctionBody().front());
-    Value size = builder.create<LLVM::ConstantOp>(op->getLoc(), builder.getI64Type(),
-                                                  builder.getI64IntegerAttr(std::max<size_t>(count, 1)));
-    Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
-    return builder.create<LLVM::AllocaOp>(op->getLoc(), pointer, pointer, size);
   }
 };
 
@@ -481,8 +398,7 @@ struct PermuteLowering : HostPattern<rt::PermuteOp> {
 } // namespace
 
 void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
-  patterns.add<BufferLowering, TableLowering, SlotLowering, FillLowering, ScalarLowering, AxisIndexLowering,
-               InverseCountLowering, MetricLowering, GemmLowering, LaunchLowering, ActionLowering, RecordLowering,
-               WaitLowering, CommunicationLowering, PermuteLowering, GroupLowering<rt::GroupStartOp>,
-               GroupLowering<rt::GroupEndOp>>(types, host);
+  patterns.add<BufferLowering, TableLowering, SlotLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
+               GemmLowering, ActionLowering, RecordLowering, WaitLowering, CommunicationLowering, PermuteLowering,
+               GroupLowering<rt::GroupStartOp>, GroupLowering<rt::GroupEndOp>>(types, host);
 }

@@ -27,6 +27,6 @@ void colo::buildRtPipeline(OpPassManager &pm, const KernelPipelines &kernels) {
 }
 
 void colo::buildLLVMPipeline(OpPassManager &pm, const KernelPipelines &kernels) {
-  pm.addPass(createRtToLLVM());
+  pm.addPass(createRtToLLVM({kernels.device.str()}));
   kernels.toLLVM(pm);
 }

@@ -123,9 +123,11 @@ void threadFrame(ModuleOp module) {
 }
 
 struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
+  using RtToLLVMBase::RtToLLVMBase;
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    FailureOr<ProgramTables> tables = collectTables(module);
+    bool hasOwnMemory = device != "cpu";
+    FailureOr<ProgramTables> tables = collectTables(module, device, hasOwnMemory);
     if (failed(tables))
       return signalPassFailure();
     threadFrame(module);
@@ -135,7 +137,7 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
       if (!isKernel(func) && failed(runPipeline(flatten, func)))
         return signalPassFailure();
     }
-    declareRuntime(module);
+    declareRuntime(module, *tables);
 
     MLIRContext *context = &getContext();
     LLVMTypeConverter types(context);
@@ -147,6 +149,7 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
     patterns.add<FuncLowering, CallLowering, ReturnLowering, LoadLowering, StoreLowering>(types);
     HostContext host(module, *tables);
     populateHostCallPatterns(types, patterns, host);
+    (hasOwnMemory ? populateDeviceMemoryPatterns : populateHostMemoryPatterns)(types, patterns, host);
     ConversionTarget target(*context);
     target.addLegalDialect<LLVM::LLVMDialect, ColoDialect, dist::DistDialect, pipe::PipeDialect>();
     target.addLegalOp<ModuleOp>();

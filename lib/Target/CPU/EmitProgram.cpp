@@ -23,7 +23,7 @@ static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(Colo
               sizeof(ColoStage) == 32 && sizeof(ColoAction) == 32 && sizeof(ColoPrediction) == 24);
 static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 224);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 48);
-static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 448);
+static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 480 && sizeof(ColoDeviceKernel) == 24);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
   std::vector<Data> parts;
@@ -99,6 +99,11 @@ static Data siteRow(const SiteTable &site, ConstantModule &constants) {
                           Data::i32(site.comm), Data::i64(site.bytes), Data::i64(site.perStep)});
 }
 
+static Data kernelRow(const KernelTable &kernel, ConstantModule &constants) {
+  return Data::structure({constants.string(kernel.name), constants.string(kernel.source), Data::i32(kernel.threads),
+                          Data::i32(kernel.arguments)});
+}
+
 static Data optimizer(const ColoOptimizer &o) {
   return Data::structure({Data::i32(o.kind), Data::i32(o.schedule), Data::f64(o.lr), Data::f64(o.momentum),
                           Data::f64(o.beta1), Data::f64(o.beta2), Data::f64(o.eps), Data::f64(o.weightDecay),
@@ -164,6 +169,10 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   optimizer(s.optimizer),
                                   constants.string(t.plan),
                                   Data::address(t.step),
-                                  Data::address(t.evaluate)});
+                                  Data::address(t.evaluate),
+                                  Data::address(t.device),
+                                  Data::address(t.image),
+                                  size(t.kernels),
+                                  constants.table("kernels", rowsOf(t.kernels, with(kernelRow)))});
   constants.define("colo_program", program, LLVM::Linkage::External);
 }

@@ -15,11 +15,14 @@
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "colo/Target/CUDA.h"
+#include "colo/Target/ProgramTables.h"
+#include "mlir/Conversion/ArithCommon/AttrToLLVMConverter.h"
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
@@ -27,6 +30,7 @@
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -60,6 +64,40 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(int optLevel, std::str
                                   optLevel == 0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Aggressive));
 }
 
+/// The intrinsic of LLVM's that PTX has an instruction for; empty for functions of the device library.
+static StringRef instructionFor(Operation *op) {
+  return llvm::TypeSwitch<Operation *, StringRef>(op)
+      .Case<math::SqrtOp, math::RsqrtOp>([](auto) { return "llvm.sqrt"; })
+      .Case<math::AbsFOp>([](auto) { return "llvm.fabs"; })
+      .Case<math::FloorOp>([](auto) { return "llvm.floor"; })
+      .Case<math::CeilOp>([](auto) { return "llvm.ceil"; })
+      .Case<math::TruncOp>([](auto) { return "llvm.trunc"; })
+      .Case<math::CopySignOp>([](auto) { return "llvm.copysign"; })
+      .Default(StringRef());
+}
+
+/// The conversion to NVVM would take all functions from the device library, those of `llvm.intr` as well.
+static void useInstructions(ModuleOp module) {
+  module.walk([](Operation *op) {
+    StringRef intrinsic = instructionFor(op);
+    if (intrinsic.empty())
+      return;
+    OpBuilder b(op);
+    arith::FastMathFlags flags = cast<arith::ArithFastMathInterface>(op).getFastMathFlagsAttr().getValue();
+    auto same = LLVM::FastmathFlagsAttr::get(op->getContext(), arith::convertArithFastMathFlagsToLLVM(flags));
+    Type type = op->getResult(0).getType();
+    Value result =
+        b.create<LLVM::CallIntrinsicOp>(op->getLoc(), type, b.getStringAttr(intrinsic), op->getOperands(), same)
+            .getResult(0);
+    if (isa<math::RsqrtOp>(op)) {
+      Value one = b.create<arith::ConstantOp>(op->getLoc(), b.getFloatAttr(type, 1));
+      result = b.create<arith::DivFOp>(op->getLoc(), one, result, flags);
+    }
+    op->getResult(0).replaceAllUsesWith(result);
+    op->erase();
+  });
+}
+
 /// The kernels alone, in the dialects of LLVM and NVVM.
 static OwningOpRef<ModuleOp> lowerKernels(gpu::GPUModuleOp device) {
   MLIRContext *context = device.getContext();
@@ -68,17 +106,16 @@ static OwningOpRef<ModuleOp> lowerKernels(gpu::GPUModuleOp device) {
   OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
   auto kernels = cast<gpu::GPUModuleOp>(builder.clone(*device));
   // Of the characters in kernels' names PTX knows letters, digits and the underscore.
-  for (auto kernel : llvm::make_early_inc_range(kernels.getOps<gpu::GPUFuncOp>())) {
-    std::string name = kernel.getName().str();
-    for (char &letter : name)
-      if (!llvm::isAlnum(letter) && letter != '_')
-        letter = '$';
-    kernel.setName(name);
-  }
+  for (auto kernel : llvm::make_early_inc_range(kernels.getOps<gpu::GPUFuncOp>()))
+    kernel.setName(imageName(kernel.getName()));
   PassManager pm(context);
   pm.addPass(createKernelMath());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  if (failed(pm.run(*module)))
+    return nullptr;
+  useInstructions(*module);
+  pm.clear();
   pm.addPass(createConvertSCFToCFPass());
   ConvertGpuOpsToNVVMOpsOptions barePointers;
   barePointers.useBarePtrCallConv = true;

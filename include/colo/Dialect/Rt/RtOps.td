@@ -147,7 +147,8 @@ def Rt_BufferOp : Rt_Op<"buffer", [Pure]> {
   let summary = "A buffer of the rank that the runtime owns.";
   let description = [{
     `params`, `grads`, `state0`, `state1` (elements of the program's type), `workspace` (bytes), `inputs` (rows of input number
-    `input` of the whole step), `counts` (i64), `inverse_counts`, `metrics` and `grad_norm` (f64).
+    `input` of the whole step), `counts` (i64), `inverse_counts`, `metrics` and `grad_norm` (f64),
+    and the host's copies `host_counts`, `host_metrics` and `host_grad_norm`. The host reads and writes these and `inverse_counts` only.
 
     ```mlir
     %p = rt.buffer "params" : memref<4096xf32>
@@ -203,6 +204,35 @@ def Rt_CountOp : Rt_BufferOp<"count", "getWeights()", ""> {
   let summary = "Adds the sum of contiguous weights to denominator `term`.";
   let arguments = (ins AnyMemRef:$weights, I64Attr:$term);
   let assemblyFormat = "$weights attr-dict `:` type($weights)";
+}
+
+def Rt_SumOp : Rt_BufferOp<"sum", "getValues(), getTotals()", "getTotals()"> {
+  let summary = "Adds contiguous values to element `element` of totals.";
+  let description = [{
+    What `rt.metric`, `rt.count` and partial sums become once it is known where totals lie. Sums are formed in f64; values that are
+    added to a whole number are whole.
+
+    ```mlir
+    rt.sum %weights to %counts at 0 : memref<128xf32>, memref<2xi64>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$values, AnyMemRef:$totals, I64Attr:$element);
+  let assemblyFormat = "$values `to` $totals `at` $element attr-dict `:` type($values) `,` type($totals)";
+  let hasVerifier = 1;
+}
+
+def Rt_FetchOp : Rt_BufferOp<"fetch", "getDevice()", "getHost()"> {
+  let summary = "Copies totals of the step to where the host reads them, in order on `stream`.";
+  let description = [{
+    The host reads the copy behind an `rt.host_wait` for what follows it on the stream. Where device and host share their memory both
+    are one buffer, and nothing is copied.
+
+    ```mlir
+    rt.fetch %counts to %host_counts {stream = 2 : i64} : memref<1xi64>, memref<1xi64>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$device, AnyMemRef:$host, DefaultValuedAttr<I64Attr, "0">:$stream);
+  let assemblyFormat = "$device `to` $host attr-dict `:` type($device) `,` type($host)";
 }
 
 def Rt_GradientsReadyOp : Rt_BufferOp<"gradients_ready", "getGradients()", ""> {
@@ -317,6 +347,19 @@ def Rt_RecordOp : Rt_EventOp<"record"> {
 }
 def Rt_WaitOp : Rt_EventOp<"wait"> {
   let summary = "Work issued on `stream` from now on starts after what the event stands for.";
+}
+
+def Rt_HostWaitOp : Rt_Op<"host_wait"> {
+  let summary = "The host goes on when what the event stands for is done.";
+  let description = [{
+    Where the compute stream is the host's own thread, it has waited already.
+
+    ```mlir
+    rt.host_wait {event = 3 : i64}
+    ```
+  }];
+  let arguments = (ins I64Attr:$event);
+  let assemblyFormat = "attr-dict";
 }
 
 def Rt_ActionOp : Rt_Op<"action", []> {

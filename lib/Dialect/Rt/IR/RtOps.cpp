@@ -122,10 +122,22 @@ LogicalResult GemmOp::verify() {
 }
 
 LogicalResult BufferOp::verify() {
-  static const SmallVector<StringRef> names = {"params", "grads",  "state0",         "state1",  "workspace",
-                                               "inputs", "counts", "inverse_counts", "metrics", "grad_norm"};
+  static const SmallVector<StringRef> names = {"params",      "grads",        "state0",         "state1",  "workspace",
+                                               "inputs",      "counts",       "inverse_counts", "metrics", "grad_norm",
+                                               "host_counts", "host_metrics", "host_grad_norm"};
   if (!llvm::is_contained(names, getName()))
     return emitOpError("unknown buffer '") << getName() << "'; legal are " << llvm::join(names, ", ");
+  return success();
+}
+
+LogicalResult SumOp::verify() {
+  Type total = memrefOf(getTotals()).getElementType();
+  if (!isa<FloatType>(memrefOf(getValues()).getElementType()))
+    return emitOpError("adds floating-point values, not ") << getValues().getType();
+  if (!total.isF64() && !total.isInteger(64))
+    return emitOpError("adds to f64 or i64, not ") << total;
+  if (getElement() >= static_cast<uint64_t>(memrefOf(getTotals()).getNumElements()))
+    return emitOpError("adds to element ") << getElement() << " of " << getTotals().getType();
   return success();
 }
 

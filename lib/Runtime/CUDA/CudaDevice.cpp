@@ -1,0 +1,254 @@
+//===- CudaDevice.cpp - a GPU as a device -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A rank has a GPU. It uses the primary context, which the libraries use too. The
+// image of the kernels is loaded once, memory is allocated once, in open and
+// allocate; afterwards calls only enqueue.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/Driver.h"
+#include "CUDA/LoopbackComm.h"
+#include "CUDA/LtProducts.h"
+#include "CUDA/NcclComm.h"
+#include "colo/Runtime/Device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+namespace colo::runtime::cuda {
+
+/// The least compute capability that images are made for.
+static constexpr int kLeastCapability = 80;
+static constexpr const char *kLoopback = "loopback";
+
+static void note(void *place) { *static_cast<int64_t *>(place) = steadyNanoseconds(); }
+
+static int capabilityOf(int device) {
+  int major = 0, minor = 0;
+  check(driver().cuDeviceGetAttribute(&major, kComputeCapabilityMajor, device), "cuDeviceGetAttribute");
+  check(driver().cuDeviceGetAttribute(&minor, kComputeCapabilityMinor, device), "cuDeviceGetAttribute");
+  return 10 * major + minor;
+}
+
+namespace {
+class CudaDevice final : public Device {
+public:
+  ~CudaDevice() override;
+
+  Status probe(const DeviceSetup &setup) override;
+  Status open(const DeviceSetup &setup) override;
+  Status connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &world) override;
+  const CommProvider &comms() override { return loopback ? *loopbackProvider() : *ncclProvider(); }
+
+  int64_t scratchBytes() const override { return gemms->scratchBytes(); }
+  void useScratch(char *memory) override { gemms->setScratch(memory); }
+  Status allocate(int64_t bytes, char *&memory) override;
+  Status makeTwin(char *memory, int64_t bytes, char *&host) override;
+  void upload(char *memory, const char *twin, int64_t bytes) override {
+    if (bytes)
+      check(cu.cuMemcpyHtoDAsync_v2(addressOf(memory), twin, bytes, stream(COLO_STREAM_COMPUTE)), "cuMemcpyHtoDAsync");
+  }
+  void fetch(void *twin, const void *memory, int64_t bytes, int64_t number) override {
+    if (bytes)
+      check(cu.cuMemcpyDtoHAsync_v2(twin, addressOf(memory), bytes, stream(number)), "cuMemcpyDtoHAsync");
+  }
+  void clear(void *memory, int64_t bytes) override {
+    if (bytes)
+      check(cu.cuMemsetD8Async(addressOf(memory), 0, bytes, stream(COLO_STREAM_COMPUTE)), "cuMemsetD8Async");
+  }
+
+  bool sharesMemory() const override { return false; }
+  void write(char *memory, const char *host, int64_t bytes) override {
+    synchronize();
+    if (bytes)
+      check(cu.cuMemcpyHtoD_v2(addressOf(memory), host, bytes), "cuMemcpyHtoD");
+    // The copy returns when it has read the host's memory.
+    check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  }
+  void read(char *host, const char *memory, int64_t bytes) override {
+    synchronize();
+    if (bytes)
+      check(cu.cuMemcpyDtoH_v2(host, addressOf(memory), bytes), "cuMemcpyDtoH");
+  }
+
+  void **streamHandles() override { return handles.data(); }
+  void record(int64_t event, int64_t number) override {
+    check(cu.cuEventRecord(events[event], stream(number)), "cuEventRecord");
+  }
+  void wait(int64_t number, int64_t event) override {
+    check(cu.cuStreamWaitEvent(stream(number), events[event], 0), "cuStreamWaitEvent");
+  }
+  void hostWait(int64_t event) override { check(cu.cuEventSynchronize(events[event]), "cuEventSynchronize"); }
+  void synchronize() override {
+    for (void *handle : handles)
+      check(cu.cuStreamSynchronize(static_cast<CudaStream>(handle)), "cuStreamSynchronize");
+  }
+  void noteTime(int64_t number, int64_t *place) override {
+    check(cu.cuLaunchHostFunc(stream(number), note, place), "cuLaunchHostFunc");
+  }
+
+  void launch(int64_t kernel, void **arguments, int64_t blocks) override;
+  Products &products() override { return *gemms; }
+
+private:
+  CudaStream stream(int64_t number) const { return static_cast<CudaStream>(handles[number]); }
+  Status loadKernels();
+
+  const Driver &cu = driver();
+  const ColoProgram *program = nullptr;
+  int device = -1;
+  bool loopback = false; ///< ranks share GPUs
+  Module module = nullptr;
+  std::vector<Function> kernels;
+  std::vector<void *> parameters; ///< where the arguments of a launch are, one each
+  std::vector<void *> handles, twins;
+  std::vector<CudaEvent> events;
+  Address arena = 0;
+  std::unique_ptr<LtProducts> gemms = std::make_unique<LtProducts>();
+};
+} // namespace
+
+Status CudaDevice::probe(const DeviceSetup &setup) {
+  bool shares = setup.comm == kLoopback;
+  int64_t wanted = shares ? 1 : setup.ranksInProcess;
+  if (Status status = loadDriver(); status.failed())
+    return status;
+  int count = 0;
+  check(cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
+  if (count < wanted)
+    return Status::user("%lld ranks need a GPU each, and this machine has %d; --comm=loopback lets them share",
+                        static_cast<long long>(wanted), count);
+  for (int i = 0; i < count && i < wanted; ++i)
+    if (int capability = capabilityOf(i); capability < kLeastCapability)
+      return Status::user("GPU %d has compute capability %d.%d, and this program needs at least %d.%d", i,
+                          capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
+  if (setup.program->gemmCount)
+    if (Status status = loadCublasLt(); status.failed())
+      return status;
+  return setup.ranks > 1 && !shares ? loadNccl() : Status::ok();
+}
+
+Status CudaDevice::open(const DeviceSetup &setup) {
+  program = setup.program;
+  loopback = setup.comm == kLoopback;
+  Context context = nullptr;
+  int chosen = -1, count = 0;
+  check(cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
+  // A launcher may show each process a GPU of its own. NCCL refuses two ranks on one, and loopback is for that.
+  check(cu.cuDeviceGet(&chosen, static_cast<int>(setup.place % count)), "cuDeviceGet");
+  if (int result = cu.cuDevicePrimaryCtxRetain(&context, chosen))
+    return Status::user("GPU %d cannot be used: %s", chosen, describeResult(result).c_str());
+  device = chosen;
+  check(cu.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+  if (Status status = loadKernels(); status.failed())
+    return status;
+  for (int64_t i = 0; i < std::max<int64_t>(1, program->streamCount); ++i) {
+    CudaStream made = nullptr;
+    check(cu.cuStreamCreate(&made, kNonBlockingStream), "cuStreamCreate");
+    handles.push_back(made);
+  }
+  events.resize(program->eventCount);
+  for (CudaEvent &event : events)
+    check(cu.cuEventCreate(&event, kEventWithoutTime), "cuEventCreate");
+  gemms->setStream(stream(COLO_STREAM_COMPUTE));
+  return gemms->prepare(program->gemms, program->gemmCount);
+}
+
+Status CudaDevice::loadKernels() {
+  if (!program->kernelCount)
+    return Status::ok();
+  if (int result = cu.cuModuleLoadData(&module, program->image))
+    return Status::user("the driver cannot load this program's kernels: %s", describeResult(result).c_str());
+  int32_t most = 0;
+  for (int64_t i = 0; i < program->kernelCount; ++i) {
+    const ColoDeviceKernel &kernel = program->kernels[i];
+    kernels.push_back(nullptr);
+    if (int result = cu.cuModuleGetFunction(&kernels.back(), module, kernel.name))
+      return Status::internal("the program's image has no kernel %s: %s", kernel.name, describeResult(result).c_str());
+    most = std::max(most, kernel.arguments);
+  }
+  parameters.resize(most);
+  return Status::ok();
+}
+
+CudaDevice::~CudaDevice() {
+  if (device < 0)
+    return;
+  synchronize();
+  gemms.reset(); // needs the context
+  for (CudaEvent event : events)
+    cu.cuEventDestroy_v2(event);
+  for (void *handle : handles)
+    cu.cuStreamDestroy_v2(static_cast<CudaStream>(handle));
+  for (void *twin : twins)
+    cu.cuMemFreeHost(twin);
+  if (arena)
+    cu.cuMemFree_v2(arena);
+  if (module)
+    cu.cuModuleUnload(module);
+  cu.cuDevicePrimaryCtxRelease_v2(device);
+}
+
+/// Rank 0's id reaches the others through the hosts' own communicator.
+Status CudaDevice::connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &world) {
+  if (loopback || ranks == 1) {
+    world = loopback ? makeLoopbackWorld(hosts) : makeWorldOfOne();
+    return Status::ok();
+  }
+  ncclUniqueId id{};
+  auto status = [](const CommProvider &provider, ncclResult_t result) {
+    return result == ncclSuccess ? Status::ok() : Status::internal("%s", provider.lastError(nullptr));
+  };
+  if (rank == 0)
+    if (Status made = status(comms(), comms().getUniqueId(&id)); made.failed())
+      return made;
+  ncclResult_t sent = commProvider().broadcast(&id, &id, sizeof id, ncclInt8, 0, hosts, nullptr);
+  if (Status shared = status(commProvider(), sent); shared.failed())
+    return shared;
+  return status(comms(), comms().initRank(&world, ranks, id, rank, nullptr));
+}
+
+Status CudaDevice::allocate(int64_t bytes, char *&memory) {
+  if (int result = cu.cuMemAlloc_v2(&arena, bytes))
+    return Status::usage("no memory for an arena of %lld bytes on GPU %d: %s", static_cast<long long>(bytes), device,
+                         describeResult(result).c_str());
+  memory = reinterpret_cast<char *>(arena); // NOLINT(performance-no-int-to-ptr): an address of the device
+  clear(memory, bytes);
+  synchronize();
+  return Status::ok();
+}
+
+/// Locked in place, so that copies run beside the host.
+Status CudaDevice::makeTwin(char *, int64_t bytes, char *&host) {
+  void *made = nullptr;
+  if (int result = cu.cuMemAllocHost_v2(&made, std::max<int64_t>(bytes, 1)))
+    return Status::usage("no memory for %lld locked bytes on the host: %s", static_cast<long long>(bytes),
+                         describeResult(result).c_str());
+  std::memset(made, 0, bytes);
+  twins.push_back(made);
+  host = static_cast<char *>(made);
+  return Status::ok();
+}
+
+void CudaDevice::launch(int64_t number, void **arguments, int64_t blocks) {
+  const ColoDeviceKernel &kernel = program->kernels[number];
+  for (int32_t i = 0; i < kernel.arguments; ++i)
+    parameters[i] = static_cast<void *>(&arguments[i]);
+  int result =
+      cu.cuLaunchKernel(kernels[number], static_cast<unsigned>(blocks), 1, 1, static_cast<unsigned>(kernel.threads), 1,
+                        1, /*sharedBytes=*/0, stream(COLO_STREAM_COMPUTE), parameters.data(), nullptr);
+  if (result)
+    check(result, formatString("cuLaunchKernel of %s", kernel.name).c_str(), kernel.source);
+}
+
+} // namespace colo::runtime::cuda
+
+extern "C" void *colo_cuda_device() {
+  return static_cast<colo::runtime::Device *>(new colo::runtime::cuda::CudaDevice);
+}

@@ -1,0 +1,86 @@
+//===- Driver.cpp - the CUDA driver -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Driver.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/Driver.h"
+#include "CUDA/Library.h"
+
+#include <mutex>
+
+namespace colo::runtime::cuda {
+
+static Driver functions;
+
+Status loadDriver() {
+  static std::once_flag once;
+  static Status status;
+  std::call_once(once, [] {
+    status = openLibrary(
+        {"libcuda.so.1"}, "the driver of the GPU",
+        {{"cuInit", reinterpret_cast<void **>(&functions.cuInit)},
+         {"cuGetErrorName", reinterpret_cast<void **>(&functions.cuGetErrorName)},
+         {"cuGetErrorString", reinterpret_cast<void **>(&functions.cuGetErrorString)},
+         {"cuDeviceGetCount", reinterpret_cast<void **>(&functions.cuDeviceGetCount)},
+         {"cuDeviceGet", reinterpret_cast<void **>(&functions.cuDeviceGet)},
+         {"cuDeviceGetName", reinterpret_cast<void **>(&functions.cuDeviceGetName)},
+         {"cuDeviceGetAttribute", reinterpret_cast<void **>(&functions.cuDeviceGetAttribute)},
+         {"cuDevicePrimaryCtxRetain", reinterpret_cast<void **>(&functions.cuDevicePrimaryCtxRetain)},
+         {"cuDevicePrimaryCtxRelease_v2", reinterpret_cast<void **>(&functions.cuDevicePrimaryCtxRelease_v2)},
+         {"cuCtxSetCurrent", reinterpret_cast<void **>(&functions.cuCtxSetCurrent)},
+         {"cuCtxSynchronize", reinterpret_cast<void **>(&functions.cuCtxSynchronize)},
+         {"cuModuleLoadData", reinterpret_cast<void **>(&functions.cuModuleLoadData)},
+         {"cuModuleUnload", reinterpret_cast<void **>(&functions.cuModuleUnload)},
+         {"cuModuleGetFunction", reinterpret_cast<void **>(&functions.cuModuleGetFunction)},
+         {"cuLaunchKernel", reinterpret_cast<void **>(&functions.cuLaunchKernel)},
+         {"cuMemAlloc_v2", reinterpret_cast<void **>(&functions.cuMemAlloc_v2)},
+         {"cuMemFree_v2", reinterpret_cast<void **>(&functions.cuMemFree_v2)},
+         {"cuMemAllocHost_v2", reinterpret_cast<void **>(&functions.cuMemAllocHost_v2)},
+         {"cuMemFreeHost", reinterpret_cast<void **>(&functions.cuMemFreeHost)},
+         {"cuMemcpyHtoD_v2", reinterpret_cast<void **>(&functions.cuMemcpyHtoD_v2)},
+         {"cuMemcpyDtoH_v2", reinterpret_cast<void **>(&functions.cuMemcpyDtoH_v2)},
+         {"cuMemcpyHtoDAsync_v2", reinterpret_cast<void **>(&functions.cuMemcpyHtoDAsync_v2)},
+         {"cuMemcpyDtoHAsync_v2", reinterpret_cast<void **>(&functions.cuMemcpyDtoHAsync_v2)},
+         {"cuMemcpyDtoDAsync_v2", reinterpret_cast<void **>(&functions.cuMemcpyDtoDAsync_v2)},
+         {"cuMemsetD8Async", reinterpret_cast<void **>(&functions.cuMemsetD8Async)},
+         {"cuStreamCreate", reinterpret_cast<void **>(&functions.cuStreamCreate)},
+         {"cuStreamDestroy_v2", reinterpret_cast<void **>(&functions.cuStreamDestroy_v2)},
+         {"cuStreamSynchronize", reinterpret_cast<void **>(&functions.cuStreamSynchronize)},
+         {"cuStreamWaitEvent", reinterpret_cast<void **>(&functions.cuStreamWaitEvent)},
+         {"cuEventCreate", reinterpret_cast<void **>(&functions.cuEventCreate)},
+         {"cuEventDestroy_v2", reinterpret_cast<void **>(&functions.cuEventDestroy_v2)},
+         {"cuEventRecord", reinterpret_cast<void **>(&functions.cuEventRecord)},
+         {"cuEventSynchronize", reinterpret_cast<void **>(&functions.cuEventSynchronize)},
+         {"cuLaunchHostFunc", reinterpret_cast<void **>(&functions.cuLaunchHostFunc)}});
+    if (status.failed())
+      return;
+    if (int result = functions.cuInit(0))
+      status = Status::user("this program runs on NVIDIA GPUs, and their driver finds none: %s",
+                            describeResult(result).c_str());
+  });
+  return status;
+}
+
+const Driver &driver() { return functions; }
+
+std::string describeResult(int result) {
+  const char *name = nullptr, *text = nullptr;
+  if (functions.cuGetErrorName(result, &name) || !name)
+    return formatString("error %d", result);
+  if (functions.cuGetErrorString(result, &text) || !text)
+    return name;
+  return formatString("%s: %s", name, text);
+}
+
+void check(int result, const char *call, const char *where) {
+  if (result)
+    failProcess(Status::internal("%s%s%s: %s", where, *where ? ": " : "", call, describeResult(result).c_str()));
+}
+
+} // namespace colo::runtime::cuda

@@ -1,0 +1,48 @@
+//===- Library.cpp - functions of a shared library -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Library.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/Library.h"
+
+#include <cstdlib>
+#include <dlfcn.h>
+#include <string>
+
+namespace colo::runtime::cuda {
+
+static void *openAnywhere(std::initializer_list<const char *> names) {
+  for (const char *name : names)
+    if (void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL))
+      return library;
+  for (const char *home : {std::getenv("CUDA_HOME"), std::getenv("CUDA_PATH"), static_cast<char *>(nullptr)}) {
+    std::string folder = std::string(home ? home : "/usr/local/cuda") + "/lib64/";
+    for (const char *name : names)
+      if (void *library = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_LOCAL))
+        return library;
+  }
+  return nullptr;
+}
+
+Status openLibrary(std::initializer_list<const char *> names, const char *whatFor,
+                   std::initializer_list<Import> imports) {
+  void *library = openAnywhere(names);
+  if (!library)
+    return Status::user("this program runs on NVIDIA GPUs, and %s, %s, is not on this machine", *names.begin(),
+                        whatFor);
+  for (const Import &import : imports) {
+    *import.address = dlsym(library, import.name);
+    if (!*import.address)
+      return Status::user("this program needs %s, %s, with the function %s, which it lacks: it is too old",
+                          *names.begin(), whatFor, import.name);
+  }
+  return Status::ok();
+}
+
+} // namespace colo::runtime::cuda

@@ -1,0 +1,259 @@
+//===- LtProducts.cpp - matrix products on a GPU -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See LtProducts.h. The library's matrices are column by column, ours row by row:
+// C = A B is the library's C' = B' A' on the same memory.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/LtProducts.h"
+#include "CUDA/Library.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace colo::runtime::cuda {
+
+namespace {
+
+// Numbers and layouts of cublasLt.h.
+enum { kReal32 = 0, kReal64 = 1 };
+enum { kCompute32 = 68, kCompute64 = 70 };
+enum { kTransposeA = 3, kTransposeB = 4 };                           // of a product
+enum { kBatchCount = 5, kBatchStride = 6 };                          // of a matrix
+enum { kMaxScratchBytes = 1, kLeastAlignment = 5 /* A, B, C, D */ }; // of a preference
+
+struct Algorithm {
+  uint64_t data[8];
+};
+struct Heuristic {
+  Algorithm algorithm;
+  size_t scratchBytes;
+  int state;
+  float waves;
+  int reserved[4];
+};
+
+struct Lt {
+  int (*cublasLtCreate)(void **);
+  int (*cublasLtDestroy)(void *);
+  int (*cublasLtMatmulDescCreate)(void **, int, int);
+  int (*cublasLtMatmulDescDestroy)(void *);
+  int (*cublasLtMatmulDescSetAttribute)(void *, int, const void *, size_t);
+  int (*cublasLtMatrixLayoutCreate)(void **, int, uint64_t, uint64_t, int64_t);
+  int (*cublasLtMatrixLayoutDestroy)(void *);
+  int (*cublasLtMatrixLayoutSetAttribute)(void *, int, const void *, size_t);
+  int (*cublasLtMatmulPreferenceCreate)(void **);
+  int (*cublasLtMatmulPreferenceDestroy)(void *);
+  int (*cublasLtMatmulPreferenceSetAttribute)(void *, int, const void *, size_t);
+  int (*cublasLtMatmulAlgoGetHeuristic)(void *, void *, void *, void *, void *, void *, void *, int, Heuristic *,
+                                        int *);
+  int (*cublasLtMatmul)(void *, void *, const void *, const void *, void *, const void *, void *, const void *,
+                        const void *, void *, void *, void *, const Algorithm *, void *, size_t, CudaStream);
+};
+
+Lt lt;
+
+/// What a product may use of scratch memory.
+constexpr size_t kScratchLimit = size_t(32) << 20;
+/// Algorithms are chosen for operands at multiples of so many bytes and for any others.
+constexpr uint32_t kWideAlignment = 16;
+
+/// One dim of a batch: elements from one product to the next.
+struct BatchDim {
+  int64_t size, a, b, c;
+};
+
+/// Dims of the batch, inner ones first; dims that are evenly spaced together are one.
+std::vector<BatchDim> batchDims(const ColoGemm &g) {
+  std::vector<BatchDim> dims;
+  for (int i = g.batchRank - 1; i >= 0; --i) {
+    BatchDim dim{g.batch[i], g.aBatch[i], g.bBatch[i], g.cBatch[i]};
+    if (dim.size == 1)
+      continue;
+    BatchDim *inner = dims.empty() ? nullptr : &dims.back();
+    if (inner && dim.a == inner->a * inner->size && dim.b == inner->b * inner->size && dim.c == inner->c * inner->size)
+      inner->size *= dim.size;
+    else
+      dims.push_back(dim);
+  }
+  return dims;
+}
+
+} // namespace
+
+struct LtProducts::Plan {
+  void *product = nullptr, *a = nullptr, *b = nullptr, *c = nullptr;
+  Algorithm wide = {}, any = {};
+  std::vector<BatchDim> loops; ///< around the library's own batch
+  int64_t times = 1;
+
+  ~Plan() {
+    for (void *layout : {a, b, c})
+      if (layout)
+        lt.cublasLtMatrixLayoutDestroy(layout);
+    if (product)
+      lt.cublasLtMatmulDescDestroy(product);
+  }
+};
+
+Status loadCublasLt() {
+  static std::once_flag once;
+  static Status status;
+  std::call_once(once, [] {
+    status = openLibrary(
+        {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11"}, "for matrix products",
+        {{"cublasLtCreate", reinterpret_cast<void **>(&lt.cublasLtCreate)},
+         {"cublasLtDestroy", reinterpret_cast<void **>(&lt.cublasLtDestroy)},
+         {"cublasLtMatmulDescCreate", reinterpret_cast<void **>(&lt.cublasLtMatmulDescCreate)},
+         {"cublasLtMatmulDescDestroy", reinterpret_cast<void **>(&lt.cublasLtMatmulDescDestroy)},
+         {"cublasLtMatmulDescSetAttribute", reinterpret_cast<void **>(&lt.cublasLtMatmulDescSetAttribute)},
+         {"cublasLtMatrixLayoutCreate", reinterpret_cast<void **>(&lt.cublasLtMatrixLayoutCreate)},
+         {"cublasLtMatrixLayoutDestroy", reinterpret_cast<void **>(&lt.cublasLtMatrixLayoutDestroy)},
+         {"cublasLtMatrixLayoutSetAttribute", reinterpret_cast<void **>(&lt.cublasLtMatrixLayoutSetAttribute)},
+         {"cublasLtMatmulPreferenceCreate", reinterpret_cast<void **>(&lt.cublasLtMatmulPreferenceCreate)},
+         {"cublasLtMatmulPreferenceDestroy", reinterpret_cast<void **>(&lt.cublasLtMatmulPreferenceDestroy)},
+         {"cublasLtMatmulPreferenceSetAttribute", reinterpret_cast<void **>(&lt.cublasLtMatmulPreferenceSetAttribute)},
+         {"cublasLtMatmulAlgoGetHeuristic", reinterpret_cast<void **>(&lt.cublasLtMatmulAlgoGetHeuristic)},
+         {"cublasLtMatmul", reinterpret_cast<void **>(&lt.cublasLtMatmul)}});
+  });
+  return status;
+}
+
+LtProducts::LtProducts() = default;
+
+LtProducts::~LtProducts() {
+  plans.clear();
+  if (handle)
+    lt.cublasLtDestroy(handle);
+}
+
+/// Of a row-by-row matrix with these strides, as the library sees it; `transposes` if it must turn it.
+static int makeLayout(void *&layout, int type, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride,
+                      const BatchDim &batch, int64_t batchStride, int32_t &transposes) {
+  denseWhereFree(rows, cols, rowStride, colStride);
+  transposes = colStride != 1;
+  int64_t inner = transposes ? rows : cols, outer = transposes ? cols : rows;
+  if (int result = lt.cublasLtMatrixLayoutCreate(&layout, type, inner, outer, transposes ? colStride : rowStride))
+    return result;
+  auto count = static_cast<int32_t>(batch.size);
+  if (int result = lt.cublasLtMatrixLayoutSetAttribute(layout, kBatchCount, &count, sizeof count))
+    return result;
+  return lt.cublasLtMatrixLayoutSetAttribute(layout, kBatchStride, &batchStride, sizeof batchStride);
+}
+
+static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, uint32_t alignment,
+                           Heuristic &chosen) {
+  void *preference = nullptr;
+  if (int result = lt.cublasLtMatmulPreferenceCreate(&preference))
+    return result;
+  int result =
+      lt.cublasLtMatmulPreferenceSetAttribute(preference, kMaxScratchBytes, &kScratchLimit, sizeof kScratchLimit);
+  for (int operand = 0; operand < 4 && !result; ++operand)
+    result =
+        lt.cublasLtMatmulPreferenceSetAttribute(preference, kLeastAlignment + operand, &alignment, sizeof alignment);
+  int found = 0;
+  if (!result)
+    result = lt.cublasLtMatmulAlgoGetHeuristic(handle, product, a, b, c, c, preference, 1, &chosen, &found);
+  lt.cublasLtMatmulPreferenceDestroy(preference);
+  return result ? result : found ? chosen.state : -1;
+}
+
+Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
+  auto failed = [&](int result) {
+    return Status::internal("cuBLASLt has no product %lld x %lld x %lld for %s: status %d", static_cast<long long>(g.m),
+                            static_cast<long long>(g.n), static_cast<long long>(g.k), g.source, result);
+  };
+  bool isDouble = g.dtype == COLO_F64;
+  int type = isDouble ? kReal64 : kReal32;
+  if (int result = lt.cublasLtMatmulDescCreate(&plan.product, isDouble ? kCompute64 : kCompute32, type))
+    return failed(result);
+  plan.loops = batchDims(g);
+  // The library's own batch is the largest dim.
+  BatchDim batch{1, 0, 0, 0};
+  auto largest = std::max_element(plan.loops.begin(), plan.loops.end(),
+                                  [](const BatchDim &x, const BatchDim &y) { return x.size < y.size; });
+  if (largest != plan.loops.end()) {
+    batch = *largest;
+    plan.loops.erase(largest);
+  }
+  for (const BatchDim &dim : plan.loops)
+    plan.times *= dim.size;
+  int32_t turnA = 0, turnB = 0, turnC = 0;
+  int result = makeLayout(plan.a, type, g.m, g.k, g.am, g.ak, batch, batch.a, turnA);
+  if (!result)
+    result = makeLayout(plan.b, type, g.k, g.n, g.bk, g.bn, batch, batch.b, turnB);
+  if (!result)
+    result = makeLayout(plan.c, type, g.m, g.n, std::max(g.cm, g.n), 1, batch, batch.c, turnC);
+  // Our right operand is the library's left.
+  if (!result)
+    result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeA, &turnB, sizeof turnB);
+  if (!result)
+    result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeB, &turnA, sizeof turnA);
+  Heuristic wide{}, any{};
+  if (!result)
+    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, wide);
+  if (!result)
+    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, isDouble ? 8 : 4, any);
+  if (result)
+    return failed(result);
+  plan.wide = wide.algorithm;
+  plan.any = any.algorithm;
+  needed = std::max({needed, wide.scratchBytes, any.scratchBytes});
+  return Status::ok();
+}
+
+Status LtProducts::prepare(const ColoGemm *gemms, int64_t count) {
+  descriptors = gemms;
+  callCounts.assign(count, 0);
+  if (count == 0)
+    return Status::ok();
+  if (Status status = loadCublasLt(); status.failed())
+    return status;
+  if (int result = lt.cublasLtCreate(&handle))
+    return Status::internal("cublasLtCreate: status %d", result);
+  for (int64_t i = 0; i < count; ++i) {
+    if (Status status = check(gemms[i]); status.failed())
+      return status;
+    plans.push_back(std::make_unique<Plan>());
+    if (Status status = prepare(gemms[i], *plans.back()); status.failed())
+      return status;
+  }
+  return Status::ok();
+}
+
+void LtProducts::execute(int64_t gemm, const void *a, const void *b, void *c) {
+  const ColoGemm &g = descriptors[gemm];
+  const Plan &plan = *plans[gemm];
+  static const double one64 = 1, zero64 = 0;
+  static const float one32 = 1, zero32 = 0;
+  bool isDouble = g.dtype == COLO_F64;
+  const void *alpha = isDouble ? static_cast<const void *>(&one64) : &one32;
+  const void *zero = isDouble ? static_cast<const void *>(&zero64) : &zero32;
+  int64_t size = isDouble ? 8 : 4;
+  for (int64_t number = 0; number < plan.times; ++number) {
+    int64_t ao = 0, bo = 0, co = 0, rest = number;
+    for (const BatchDim &dim : plan.loops) {
+      int64_t index = rest % dim.size;
+      rest /= dim.size;
+      ao += index * dim.a, bo += index * dim.b, co += index * dim.c;
+    }
+    const char *left = static_cast<const char *>(b) + bo * size, *right = static_cast<const char *>(a) + ao * size;
+    char *out = static_cast<char *>(c) + co * size;
+    bool isWide = ((addressOf(left) | addressOf(right) | addressOf(out)) & (kWideAlignment - 1)) == 0;
+    int result = lt.cublasLtMatmul(handle, plan.product, alpha, left, plan.b, right, plan.a, g.beta != 0 ? alpha : zero,
+                                   out, plan.c, out, plan.c, isWide ? &plan.wide : &plan.any, scratch, needed, stream);
+    if (result)
+      failProcess(Status::internal("%s: cublasLtMatmul: status %d", g.source, result));
+  }
+}
+
+std::string LtProducts::implementation(int64_t gemm) const {
+  return plans[gemm]->times > 1 ? "cublasLt in a loop over the batch" : "cublasLt";
+}
+
+} // namespace colo::runtime::cuda

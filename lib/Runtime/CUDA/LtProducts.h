@@ -1,0 +1,53 @@
+//===- LtProducts.h - matrix products on a GPU -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// cuBLASLt's matrix products in f32 and f64, without tensor cores' shorter
+// numbers. A batch that is not evenly spaced is a loop over one that is.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_RUNTIME_CUDA_LTPRODUCTS_H
+#define COLO_LIB_RUNTIME_CUDA_LTPRODUCTS_H
+
+#include "CUDA/Driver.h"
+#include "colo/Runtime/Products.h"
+
+#include <memory>
+
+namespace colo::runtime::cuda {
+
+/// Opens the library once in a process.
+Status loadCublasLt();
+
+class LtProducts final : public Products {
+public:
+  LtProducts();
+  ~LtProducts() override;
+
+  /// The stream of all products, once it exists; the scratch memory, once it is allocated.
+  void setStream(CudaStream chosen) { stream = chosen; }
+  void setScratch(char *memory) { scratch = memory; }
+
+  Status prepare(const ColoGemm *gemms, int64_t count) override;
+  std::string implementation(int64_t gemm) const override;
+  int64_t scratchBytes() const override { return static_cast<int64_t>(needed); }
+
+private:
+  struct Plan;
+  void execute(int64_t gemm, const void *a, const void *b, void *c) override;
+  Status prepare(const ColoGemm &gemm, Plan &plan);
+
+  CudaStream stream = nullptr;
+  char *scratch = nullptr;
+  size_t needed = 0;
+  void *handle = nullptr;
+  std::vector<std::unique_ptr<Plan>> plans;
+};
+
+} // namespace colo::runtime::cuda
+
+#endif // COLO_LIB_RUNTIME_CUDA_LTPRODUCTS_H

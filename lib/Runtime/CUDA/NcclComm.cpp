@@ -1,0 +1,271 @@
+//===- NcclComm.cpp - NCCL as a provider -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See NcclComm.h. The functions have the types of our own trampolines, which have
+// NCCL's names.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/NcclComm.h"
+#include "CUDA/Driver.h"
+#include "CUDA/Library.h"
+
+#include <mutex>
+
+namespace colo::runtime::cuda {
+
+namespace {
+
+struct Nccl {
+  decltype(&::ncclGetVersion) ncclGetVersion;
+  decltype(&::ncclGetUniqueId) ncclGetUniqueId;
+  decltype(&::ncclCommInitRank) ncclCommInitRank;
+  decltype(&::ncclCommSplit) ncclCommSplit;
+  decltype(&::ncclCommFinalize) ncclCommFinalize;
+  decltype(&::ncclCommDestroy) ncclCommDestroy;
+  decltype(&::ncclCommAbort) ncclCommAbort;
+  decltype(&::ncclCommGetAsyncError) ncclCommGetAsyncError;
+  decltype(&::ncclCommCount) ncclCommCount;
+  decltype(&::ncclCommUserRank) ncclCommUserRank;
+  decltype(&::ncclCommCuDevice) ncclCommCuDevice;
+  decltype(&::ncclGetErrorString) ncclGetErrorString;
+  decltype(&::ncclGetLastError) ncclGetLastError;
+  decltype(&::ncclGroupStart) ncclGroupStart;
+  decltype(&::ncclGroupEnd) ncclGroupEnd;
+  decltype(&::ncclAllReduce) ncclAllReduce;
+  decltype(&::ncclAllGather) ncclAllGather;
+  decltype(&::ncclReduceScatter) ncclReduceScatter;
+  decltype(&::ncclBroadcast) ncclBroadcast;
+  decltype(&::ncclReduce) ncclReduce;
+  decltype(&::ncclSend) ncclSend;
+  decltype(&::ncclRecv) ncclRecv;
+  decltype(&::ncclMemAlloc) ncclMemAlloc;
+  decltype(&::ncclMemFree) ncclMemFree;
+};
+
+Nccl nccl;
+
+/// What ncclComm_t points at; `handle` is null for one rank.
+struct Communicator {
+  ncclComm_t handle = nullptr;
+  int ranks = 1, rank = 0;
+};
+
+thread_local std::string message;
+
+Communicator &unwrap(ncclComm_t comm) { return *reinterpret_cast<Communicator *>(comm); }
+
+ncclComm_t wrap(Communicator communicator) { return reinterpret_cast<ncclComm_t>(new Communicator(communicator)); }
+
+/// Keeps what a failure says, with the model's op.
+ncclResult_t kept(ncclResult_t result, const char *call, ncclComm_t handle = nullptr) {
+  if (result == ncclSuccess || result == ncclInProgress)
+    return result;
+  const char *site = callerSite(), *last = nccl.ncclGetLastError(handle);
+  message = formatString("%s%s%s: %s%s%s", site, *site ? ": " : "", call, nccl.ncclGetErrorString(result),
+                         last && *last ? ": " : "", last ? last : "");
+  return result;
+}
+
+/// A rank's own part of what it sends itself.
+ncclResult_t copy(const void *from, void *to, size_t count, ncclDataType_t type, cudaStream_t stream) {
+  if (from != to && count)
+    check(driver().cuMemcpyDtoDAsync_v2(addressOf(to), addressOf(from), count * typeBytes(type), stream),
+          "cuMemcpyDtoDAsync", callerSite());
+  return ncclSuccess;
+}
+
+ncclResult_t getVersion(int *version) { return kept(nccl.ncclGetVersion(version), "ncclGetVersion"); }
+ncclResult_t getUniqueId(ncclUniqueId *id) { return kept(nccl.ncclGetUniqueId(id), "ncclGetUniqueId"); }
+
+ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *) {
+  Communicator made{nullptr, ranks, rank};
+  ncclResult_t result = kept(nccl.ncclCommInitRank(&made.handle, ranks, id, rank), "ncclCommInitRank");
+  if (result == ncclSuccess)
+    *comm = wrap(made);
+  return result;
+}
+
+ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *config) {
+  *child = nullptr;
+  if (!unwrap(parent).handle) {
+    if (color != NCCL_SPLIT_NOCOLOR)
+      *child = wrap({});
+    return ncclSuccess;
+  }
+  Communicator made;
+  ncclResult_t result =
+      kept(nccl.ncclCommSplit(unwrap(parent).handle, color, key, &made.handle, config), "ncclCommSplit");
+  if (result != ncclSuccess || !made.handle)
+    return result;
+  nccl.ncclCommCount(made.handle, &made.ranks);
+  nccl.ncclCommUserRank(made.handle, &made.rank);
+  *child = wrap(made);
+  return ncclSuccess;
+}
+
+ncclResult_t finalize(ncclComm_t comm) {
+  ncclComm_t handle = unwrap(comm).handle;
+  return handle ? kept(nccl.ncclCommFinalize(handle), "ncclCommFinalize", handle) : ncclSuccess;
+}
+
+ncclResult_t destroy(ncclComm_t comm) {
+  if (!comm)
+    return ncclSuccess;
+  ncclComm_t handle = unwrap(comm).handle;
+  delete &unwrap(comm);
+  return handle ? kept(nccl.ncclCommDestroy(handle), "ncclCommDestroy") : ncclSuccess;
+}
+
+ncclResult_t abortComm(ncclComm_t comm) {
+  ncclComm_t handle = unwrap(comm).handle;
+  return handle ? nccl.ncclCommAbort(handle) : ncclSuccess;
+}
+
+ncclResult_t getAsyncError(ncclComm_t comm, ncclResult_t *error) {
+  *error = ncclSuccess;
+  ncclComm_t handle = unwrap(comm).handle;
+  return handle ? nccl.ncclCommGetAsyncError(handle, error) : ncclSuccess;
+}
+
+ncclResult_t countRanks(ncclComm_t comm, int *ranks) {
+  *ranks = unwrap(comm).ranks;
+  return ncclSuccess;
+}
+ncclResult_t userRank(ncclComm_t comm, int *rank) {
+  *rank = unwrap(comm).rank;
+  return ncclSuccess;
+}
+ncclResult_t deviceOf(ncclComm_t comm, int *device) {
+  *device = 0;
+  ncclComm_t handle = unwrap(comm).handle;
+  return handle ? nccl.ncclCommCuDevice(handle, device) : ncclSuccess;
+}
+const char *lastError(ncclComm_t) { return message.c_str(); }
+
+/// Without the library there is nothing to group.
+ncclResult_t groupStart() { return nccl.ncclGroupStart ? kept(nccl.ncclGroupStart(), "ncclGroupStart") : ncclSuccess; }
+ncclResult_t groupEnd() { return nccl.ncclGroupEnd ? kept(nccl.ncclGroupEnd(), "ncclGroupEnd") : ncclSuccess; }
+
+ncclResult_t allReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
+                       cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  if (!handle)
+    return copy(send, recv, count, type, stream);
+  return kept(nccl.ncclAllReduce(send, recv, count, type, op, handle, stream), "ncclAllReduce", handle);
+}
+
+ncclResult_t allGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
+                       cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  if (!handle)
+    return copy(send, recv, count, type, stream);
+  return kept(nccl.ncclAllGather(send, recv, count, type, handle, stream), "ncclAllGather", handle);
+}
+
+ncclResult_t reduceScatter(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
+                           ncclComm_t comm, cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  if (!handle)
+    return copy(send, recv, count, type, stream);
+  return kept(nccl.ncclReduceScatter(send, recv, count, type, op, handle, stream), "ncclReduceScatter", handle);
+}
+
+ncclResult_t broadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
+                       cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  if (!handle)
+    return copy(send, recv, count, type, stream);
+  return kept(nccl.ncclBroadcast(send, recv, count, type, root, handle, stream), "ncclBroadcast", handle);
+}
+
+ncclResult_t reduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
+                    ncclComm_t comm, cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  if (!handle)
+    return copy(send, recv, count, type, stream);
+  return kept(nccl.ncclReduce(send, recv, count, type, op, root, handle, stream), "ncclReduce", handle);
+}
+
+ncclResult_t sendTo(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                    cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  return kept(nccl.ncclSend(send, count, type, peer, handle, stream), "ncclSend", handle);
+}
+
+ncclResult_t receiveFrom(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                         cudaStream_t stream) {
+  ncclComm_t handle = unwrap(comm).handle;
+  return kept(nccl.ncclRecv(recv, count, type, peer, handle, stream), "ncclRecv", handle);
+}
+
+/// NCCL has a function for it from 2.28 on only.
+ncclResult_t allToAll(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
+                      cudaStream_t stream) {
+  const Communicator &own = unwrap(comm);
+  if (!own.handle)
+    return copy(send, recv, count, type, stream);
+  size_t bytes = count * typeBytes(type);
+  ncclResult_t result = groupStart();
+  for (int peer = 0; peer < own.ranks && result == ncclSuccess; ++peer) {
+    result = sendTo(static_cast<const char *>(send) + peer * bytes, count, type, peer, comm, stream);
+    if (result == ncclSuccess)
+      result = receiveFrom(static_cast<char *>(recv) + peer * bytes, count, type, peer, comm, stream);
+  }
+  ncclResult_t ended = groupEnd();
+  return result == ncclSuccess ? ended : result;
+}
+
+ncclResult_t memAlloc(void **pointer, size_t bytes) { return kept(nccl.ncclMemAlloc(pointer, bytes), "ncclMemAlloc"); }
+ncclResult_t memFree(void *pointer) { return kept(nccl.ncclMemFree(pointer), "ncclMemFree"); }
+
+} // namespace
+
+Status loadNccl() {
+  static std::once_flag once;
+  static Status status;
+  std::call_once(once, [] {
+    status = openLibrary({"libnccl.so.2"}, "by which GPUs communicate",
+                         {{"ncclGetVersion", reinterpret_cast<void **>(&nccl.ncclGetVersion)},
+                          {"ncclGetUniqueId", reinterpret_cast<void **>(&nccl.ncclGetUniqueId)},
+                          {"ncclCommInitRank", reinterpret_cast<void **>(&nccl.ncclCommInitRank)},
+                          {"ncclCommSplit", reinterpret_cast<void **>(&nccl.ncclCommSplit)},
+                          {"ncclCommFinalize", reinterpret_cast<void **>(&nccl.ncclCommFinalize)},
+                          {"ncclCommDestroy", reinterpret_cast<void **>(&nccl.ncclCommDestroy)},
+                          {"ncclCommAbort", reinterpret_cast<void **>(&nccl.ncclCommAbort)},
+                          {"ncclCommGetAsyncError", reinterpret_cast<void **>(&nccl.ncclCommGetAsyncError)},
+                          {"ncclCommCount", reinterpret_cast<void **>(&nccl.ncclCommCount)},
+                          {"ncclCommUserRank", reinterpret_cast<void **>(&nccl.ncclCommUserRank)},
+                          {"ncclCommCuDevice", reinterpret_cast<void **>(&nccl.ncclCommCuDevice)},
+                          {"ncclGetErrorString", reinterpret_cast<void **>(&nccl.ncclGetErrorString)},
+                          {"ncclGetLastError", reinterpret_cast<void **>(&nccl.ncclGetLastError)},
+                          {"ncclGroupStart", reinterpret_cast<void **>(&nccl.ncclGroupStart)},
+                          {"ncclGroupEnd", reinterpret_cast<void **>(&nccl.ncclGroupEnd)},
+                          {"ncclAllReduce", reinterpret_cast<void **>(&nccl.ncclAllReduce)},
+                          {"ncclAllGather", reinterpret_cast<void **>(&nccl.ncclAllGather)},
+                          {"ncclReduceScatter", reinterpret_cast<void **>(&nccl.ncclReduceScatter)},
+                          {"ncclBroadcast", reinterpret_cast<void **>(&nccl.ncclBroadcast)},
+                          {"ncclReduce", reinterpret_cast<void **>(&nccl.ncclReduce)},
+                          {"ncclSend", reinterpret_cast<void **>(&nccl.ncclSend)},
+                          {"ncclRecv", reinterpret_cast<void **>(&nccl.ncclRecv)},
+                          {"ncclMemAlloc", reinterpret_cast<void **>(&nccl.ncclMemAlloc)},
+                          {"ncclMemFree", reinterpret_cast<void **>(&nccl.ncclMemFree)}});
+  });
+  return status;
+}
+
+const CommProvider *ncclProvider() {
+  static const CommProvider provider = {
+      "nccl",     getVersion, getUniqueId, initRank,  split,       finalize, destroy,   abortComm, getAsyncError,
+      countRanks, userRank,   deviceOf,    lastError, groupStart,  groupEnd, allReduce, allGather, reduceScatter,
+      broadcast,  reduce,     allToAll,    sendTo,    receiveFrom, memAlloc, memFree};
+  return &provider;
+}
+
+ncclComm_t makeWorldOfOne() { return wrap({}); }
+
+} // namespace colo::runtime::cuda

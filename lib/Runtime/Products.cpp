@@ -1,0 +1,43 @@
+//===- Products.cpp - what all products share -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Products.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "colo/Runtime/Products.h"
+
+#include <algorithm>
+
+namespace colo::runtime {
+
+int64_t batchSize(const ColoGemm &g) {
+  int64_t size = 1;
+  for (int i = 0; i < g.batchRank; ++i)
+    size *= g.batch[i];
+  return size;
+}
+
+int64_t Products::flops(const ColoGemm &g) { return 2 * batchSize(g) * g.m * g.n * g.k; }
+
+void denseWhereFree(int64_t rows, int64_t cols, int64_t &rowStride, int64_t &colStride) {
+  if (cols == 1)
+    colStride = rowStride != 1 || rows == 1 ? 1 : std::max(colStride, rows);
+  if (rows == 1 && colStride == 1)
+    rowStride = std::max(rowStride, cols);
+}
+
+Status Products::check(const ColoGemm &g) {
+  bool ok = (g.am == 1 || g.ak == 1) && (g.bk == 1 || g.bn == 1) && g.cn == 1 && (g.beta == 0 || g.beta == 1) &&
+            (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 &&
+            g.n > 0 && g.k > 0;
+  if (!ok)
+    return Status::internal("matrix product of %s has strides, sizes or a type outside its contract", g.source);
+  return Status::ok();
+}
+
+} // namespace colo::runtime

@@ -1,0 +1,105 @@
+//===- Double.h - GPUs on the host -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the driver, cuBLASLt and NCCL do, on memory of the host, so that a program
+// for GPUs runs as it is where there is none. It is stricter than the real ones:
+//
+// * Memory of a device cannot be read or written at the addresses that a program
+//   gets. Only the double itself sees it, elsewhere. New memory holds NaNs.
+// * A stream is a thread, and nothing but events orders streams. With
+//   COLO_DOUBLE_DELAY=N each task first waits up to N microseconds.
+// * A copy without waiting is done late, from and to locked memory only.
+// * After a rank's first launch it may allocate and create nothing.
+// * Kernels' names, their number of arguments and threads are read from the PTX.
+//
+// Kernels run as emulated bodies (lib/Runtime/Emulator.cpp) from a shared object made
+// of `colo-compile --target=cuda --emulate --emit=obj`: COLO_DOUBLE_KERNELS, or for an
+// executable NAME.cuda the file NAME.so beside it.
+// COLO_DOUBLE_DEVICES is the number of GPUs; COLO_DOUBLE_LOG names a file for what
+// each of them did; COLO_DOUBLE_FAIL a call that returns an error. Whatever is wrong ends the process with a message.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_TEST_DOUBLE_DOUBLE_H
+#define COLO_TEST_DOUBLE_DOUBLE_H
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+
+#define DOUBLE_EXPORT extern "C" __attribute__((visibility("default")))
+
+using Address = uint64_t;
+
+/// A device, and its primary context.
+struct CUctx_st {
+  int number = 0;
+  std::mutex mutex;
+  int64_t allocations = 0, bytes = 0, launches = 0, products = 0, collectives = 0;
+};
+
+struct CUstream_st {
+  explicit CUstream_st(unsigned seed);
+  ~CUstream_st();
+  void submit(std::function<void()> task);
+  void synchronize();
+
+private:
+  void work();
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::function<void()>> tasks;
+  uint64_t submitted = 0, finished = 0;
+  bool stopping = false;
+  std::mt19937 random;
+  std::thread thread;
+};
+
+struct Completion {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  void set();
+  void wait();
+};
+
+/// The last record; none yet.
+struct CUevent_st {
+  std::shared_ptr<Completion> last;
+};
+
+namespace colo_double {
+
+[[noreturn]] void fail(const std::string &message);
+/// Of the calling thread; fails without one.
+CUctx_st &context();
+/// Whether the environment (COLO_DOUBLE_FAIL) asks for a failure of this call.
+bool mustFail(const char *call);
+/// Notes a launch of the calling thread.
+void noteLaunch();
+/// Notes that something is made, which must not be after the first launch.
+void noteAllocation(const char *call, int64_t bytes);
+
+Address allocateDevice(size_t bytes);
+void freeDevice(Address address);
+bool isDevice(Address address);
+/// Where the double itself sees `bytes` bytes of device memory.
+void *visible(Address address, size_t bytes, const char *call);
+void *allocateLocked(size_t bytes);
+void freeLocked(void *memory);
+bool isLocked(const void *memory, size_t bytes);
+
+} // namespace colo_double
+
+#endif // COLO_TEST_DOUBLE_DOUBLE_H

@@ -1,0 +1,244 @@
+//===- Driver.cpp - the CUDA driver, doubled -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Double.h. Results are the driver's numbers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Double.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+
+namespace colo_double {
+
+void fail(const std::string &message) {
+  fprintf(stderr, "double: %s\n", message.c_str());
+  _exit(86);
+}
+
+static constexpr int kMostDevices = 64;
+
+bool mustFail(const char *call) {
+  const char *asked = std::getenv("COLO_DOUBLE_FAIL");
+  return asked && std::strcmp(asked, call) == 0;
+}
+
+/// What the devices did is written when the process ends well.
+struct Devices {
+  std::array<CUctx_st, kMostDevices> all;
+  int count = 8;
+  Devices() {
+    if (const char *number = std::getenv("COLO_DOUBLE_DEVICES"))
+      count = std::min(kMostDevices, std::atoi(number));
+    for (int i = 0; i < kMostDevices; ++i)
+      all[i].number = i;
+  }
+  ~Devices() {
+    const char *path = std::getenv("COLO_DOUBLE_LOG");
+    FILE *file = path ? fopen(path, "we") : nullptr;
+    if (!file)
+      return;
+    for (const CUctx_st &device : all)
+      if (device.allocations)
+        fprintf(file,
+                "{\"device\": %d, \"allocations\": %lld, \"bytes\": %lld, \"launches\": %lld, \"products\": %lld, "
+                "\"collectives\": %lld}\n",
+                device.number, static_cast<long long>(device.allocations), static_cast<long long>(device.bytes),
+                static_cast<long long>(device.launches), static_cast<long long>(device.products),
+                static_cast<long long>(device.collectives));
+    fclose(file);
+  }
+};
+
+static Devices &devices() {
+  static Devices instance;
+  return instance;
+}
+
+static thread_local CUctx_st *current = nullptr;
+static thread_local bool launched = false; ///< a rank is a thread
+
+CUctx_st &context() {
+  if (!current)
+    fail("a call on a thread without a context");
+  return *current;
+}
+
+void noteAllocation(const char *call, int64_t bytes) {
+  CUctx_st &here = context();
+  std::lock_guard<std::mutex> lock(here.mutex);
+  if (launched)
+    fail(std::string(call) + " after the first launch");
+  here.allocations += bytes > 0;
+  here.bytes += bytes;
+}
+
+void noteLaunch() {
+  CUctx_st &here = context();
+  std::lock_guard<std::mutex> lock(here.mutex);
+  launched = true;
+  ++here.launches;
+}
+
+static CUstream_st &live(CUstream_st *stream, const char *call) {
+  if (!stream)
+    fail(std::string(call) + " on the default stream, which the others do not wait for");
+  return *stream;
+}
+
+} // namespace colo_double
+
+using namespace colo_double;
+
+enum { Success = 0, InvalidValue = 1, InvalidDevice = 101 };
+
+DOUBLE_EXPORT int cuInit(unsigned) { return devices().count > 0 ? Success : 100; }
+DOUBLE_EXPORT int cuGetErrorName(int result, const char **name) {
+  *name = result == 100 ? "CUDA_ERROR_NO_DEVICE" : "CUDA_ERROR_OF_DOUBLE";
+  return Success;
+}
+DOUBLE_EXPORT int cuGetErrorString(int result, const char **text) {
+  *text = result == 100 ? "no CUDA-capable device is detected" : "an error of the double";
+  return Success;
+}
+DOUBLE_EXPORT int cuDeviceGetCount(int *count) {
+  *count = devices().count;
+  return Success;
+}
+DOUBLE_EXPORT int cuDeviceGet(int *device, int number) {
+  *device = number;
+  return number < devices().count ? Success : InvalidDevice;
+}
+DOUBLE_EXPORT int cuDeviceGetName(char *name, int length, int) {
+  snprintf(name, length, "double");
+  return Success;
+}
+/// Compute capability 9.0; nothing else is asked for.
+DOUBLE_EXPORT int cuDeviceGetAttribute(int *value, int attribute, int) {
+  *value = attribute == 75 ? 9 : 0;
+  return attribute == 75 || attribute == 76 ? Success : InvalidValue;
+}
+DOUBLE_EXPORT int cuDevicePrimaryCtxRetain(CUctx_st **made, int device) {
+  *made = &devices().all[device];
+  return Success;
+}
+DOUBLE_EXPORT int cuDevicePrimaryCtxRelease_v2(int) { return Success; }
+DOUBLE_EXPORT int cuCtxSetCurrent(CUctx_st *chosen) {
+  current = chosen;
+  return Success;
+}
+/// Copies that do not wait are done when they return.
+DOUBLE_EXPORT int cuCtxSynchronize() {
+  context();
+  return Success;
+}
+
+DOUBLE_EXPORT int cuMemAlloc_v2(Address *address, size_t bytes) {
+  noteAllocation("cuMemAlloc", static_cast<int64_t>(bytes));
+  *address = allocateDevice(bytes);
+  return Success;
+}
+DOUBLE_EXPORT int cuMemFree_v2(Address address) {
+  freeDevice(address);
+  return Success;
+}
+DOUBLE_EXPORT int cuMemAllocHost_v2(void **memory, size_t bytes) {
+  noteAllocation("cuMemAllocHost", 0);
+  *memory = allocateLocked(bytes);
+  return Success;
+}
+DOUBLE_EXPORT int cuMemFreeHost(void *memory) {
+  freeLocked(memory);
+  return Success;
+}
+DOUBLE_EXPORT int cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
+  context();
+  std::memcpy(visible(to, bytes, "cuMemcpyHtoD"), from, bytes);
+  return Success;
+}
+DOUBLE_EXPORT int cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
+  context();
+  std::memcpy(to, visible(from, bytes, "cuMemcpyDtoH"), bytes);
+  return Success;
+}
+DOUBLE_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, CUstream_st *stream) {
+  if (!isLocked(from, bytes))
+    fail("cuMemcpyHtoDAsync from memory that is not locked");
+  void *target = visible(to, bytes, "cuMemcpyHtoDAsync");
+  live(stream, "cuMemcpyHtoDAsync").submit([=] { std::memcpy(target, from, bytes); });
+  return Success;
+}
+DOUBLE_EXPORT int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, CUstream_st *stream) {
+  if (!isLocked(to, bytes))
+    fail("cuMemcpyDtoHAsync to memory that is not locked");
+  const void *source = visible(from, bytes, "cuMemcpyDtoHAsync");
+  live(stream, "cuMemcpyDtoHAsync").submit([=] { std::memcpy(to, source, bytes); });
+  return Success;
+}
+DOUBLE_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, CUstream_st *stream) {
+  void *target = visible(to, bytes, "cuMemcpyDtoDAsync");
+  const void *source = visible(from, bytes, "cuMemcpyDtoDAsync");
+  live(stream, "cuMemcpyDtoDAsync").submit([=] { std::memcpy(target, source, bytes); });
+  return Success;
+}
+DOUBLE_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, CUstream_st *stream) {
+  void *target = visible(to, bytes, "cuMemsetD8Async");
+  live(stream, "cuMemsetD8Async").submit([=] { std::memset(target, value, bytes); });
+  return Success;
+}
+
+DOUBLE_EXPORT int cuStreamCreate(CUstream_st **made, unsigned flags) {
+  static std::atomic<unsigned> seed{1};
+  if (flags != 1)
+    fail("cuStreamCreate of a stream that waits for the default stream");
+  noteAllocation("cuStreamCreate", 0);
+  *made = new CUstream_st(seed++);
+  return Success;
+}
+DOUBLE_EXPORT int cuStreamDestroy_v2(CUstream_st *stream) {
+  delete stream;
+  return Success;
+}
+DOUBLE_EXPORT int cuStreamSynchronize(CUstream_st *stream) {
+  live(stream, "cuStreamSynchronize").synchronize();
+  return Success;
+}
+DOUBLE_EXPORT int cuStreamWaitEvent(CUstream_st *stream, CUevent_st *event, unsigned) {
+  if (std::shared_ptr<Completion> last = event->last)
+    live(stream, "cuStreamWaitEvent").submit([last] { last->wait(); });
+  return Success;
+}
+DOUBLE_EXPORT int cuEventCreate(CUevent_st **made, unsigned) {
+  noteAllocation("cuEventCreate", 0);
+  *made = new CUevent_st;
+  return Success;
+}
+DOUBLE_EXPORT int cuEventDestroy_v2(CUevent_st *event) {
+  delete event;
+  return Success;
+}
+DOUBLE_EXPORT int cuEventRecord(CUevent_st *event, CUstream_st *stream) {
+  auto completion = std::make_shared<Completion>();
+  event->last = completion;
+  live(stream, "cuEventRecord").submit([completion] { completion->set(); });
+  return Success;
+}
+DOUBLE_EXPORT int cuEventSynchronize(CUevent_st *event) {
+  if (event->last)
+    event->last->wait();
+  return Success;
+}
+DOUBLE_EXPORT int cuLaunchHostFunc(CUstream_st *stream, void (*function)(void *), void *data) {
+  live(stream, "cuLaunchHostFunc").submit([=] { function(data); });
+  return Success;
+}

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""An executable for GPUs, run on stand-ins for the driver, cuBLASLt and NCCL (test/double), trains as one for the CPU: losses,
+gradients and parameters after three steps in f32 agree to 1e-5 of the largest. No host access reaches a device's memory,
+nothing is allocated after the first launch, models come in and go out bit by bit, and a device's memory is what was planned."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import emulate
+import options
+
+
+LATE = {"COLO_DOUBLE_DELAY": "300"} # microseconds at most
+
+
+def write_config(arguments, model, mode, optimizer):
+    layout = emulate.TENSOR.get(mode) or emulate.PIPELINES.get(mode)
+    kind = "tensor" if mode in emulate.TENSOR else "pipeline"
+    if mode == "data":
+        layout, kind = "size=1", "pipeline"
+    path = os.path.join(arguments.work, f"{model}-{mode}.cfg")
+    sizes = emulate.MODELS[model][0]
+    with open(path, "w") as file:
+        if layout:
+            file.write(f"parallel = dict({kind}=dict({layout}))\n")
+        file.write(f"BATCH_SIZE = 8\nNUM_MICRO_BATCHES = 2\nclip_grad_norm = 0.5\n{emulate.OPTIMIZERS[optimizer]}\n")
+        file.write(f"model = dict({', '.join(f'{k}={v}' for k, v in sizes.items())})\n")
+    return path
+
+
+def compile_cuda(command, base, double):
+    """An executable, and the bodies of its kernels for the stand-ins."""
+    emulate.run([*command, "--target=cuda", "-o", base + ".cuda"])
+    emulate.run([*command, "--target=cuda", "--emulate", "--emit=obj", "-o", base + ".o"])
+    linker = next(name for name in ("clang++-19", "g++", "c++") if shutil.which(name))
+    emulate.run([linker, "-shared", "-Wl,-z,lazy", base + ".o", "-L" + double, "-l:libcuda.so.1", "-o", base + ".so"])
+
+
+def run_on_double(command, double, **environment):
+    result = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, LD_LIBRARY_PATH=double, **environment))
+    if result.returncode:
+        raise options.Failure(f"{' '.join(command)}\nexit {result.returncode}\n{result.stdout}{result.stderr}")
+
+
+class Cell:
+    """One model and mode, compiled for both targets."""
+
+    def __init__(self, arguments, model, mode, optimizer="sgd"):
+        self.double = arguments.double
+        self.base = os.path.join(arguments.work, f"{model}-{mode}")
+        self.data, defines = emulate.MODELS[model][1:]
+        source = os.path.join(arguments.examples, model, model + ".colo")
+        command = ["colo-compile", source, "--config", write_config(arguments, model, mode, optimizer)]
+        command += [flag for name, value in defines.items() for flag in ("-D", f"{name}={value}")]
+        self.ranks = ["--ranks=2"] if mode == "data" else []
+        emulate.run([*command, "-o", self.base + ".cpu"])
+        compile_cuda(command, self.base, self.double)
+
+    def run(self, target, *flags, **environment):
+        command = [f"{self.base}.{target}", "--quiet", "--seed=3", "--threads=1", *self.ranks, *flags]
+        run_on_double(command, self.double, **environment)
+
+    def train(self, target, *flags, **environment):
+        out = f"{self.base}.{target}"
+        self.run(target, f"--data={self.data}", "--steps=3", f"--log={out}.jsonl", f"--export={out}.params",
+                 f"--dump-grads={out}.grads", *flags, **environment)
+        with open(out + ".jsonl") as file:
+            losses = [next(value for name, value in json.loads(line).items() if name.endswith("loss")) for line in file]
+        load = emulate.safetensors_io.load
+        return dict(losses=losses, gradients=load(out + ".grads"), params=load(out + ".params"))
+
+
+def compare_results(ours, theirs):
+    loss = max(abs(a - b) / abs(b) for a, b in zip(ours["losses"], theirs["losses"], strict=True))
+    gradients, params = (emulate.distance(ours[what], theirs[what]) for what in ("gradients", "params"))
+    if not max(loss, gradients, params) <= 1e-5:
+        raise options.Failure(f"losses {loss:.1e}, gradients {gradients:.1e}, parameters {params:.1e}")
+
+
+def check_training(arguments, name, model, mode, optimizer, environment):
+    """With streams that are late a wait that is missing shows as other numbers."""
+    cell = Cell(arguments, model, mode, optimizer)
+    compare_results(cell.train("cuda", "--check-replicas", **environment), cell.train("cpu"))
+
+
+def check_loopback(arguments, name, model, mode):
+    """Ranks that share one GPU."""
+    cell = Cell(arguments, model, mode)
+    compare_results(cell.train("cuda", "--comm=loopback", COLO_DOUBLE_DEVICES="1", **LATE), cell.train("cpu"))
+
+
+def check_files(arguments, name, model, mode):
+    """What --init reads is what --export writes, and a run goes on from it and is evaluated as on the CPU."""
+    cell = Cell(arguments, model, mode)
+    start = cell.base + ".start"
+    cell.run("cpu", f"--data={cell.data}", "--steps=1", f"--export={start}")
+    cell.run("cuda", f"--init={start}", "--steps=0", f"--export={cell.base}.copy")
+    with open(start, "rb") as one, open(cell.base + ".copy", "rb") as other:
+        if one.read() != other.read():
+            raise options.Failure("the exported model is not the one that was read")
+    evaluation = (f"--init={start}", f"--eval={cell.data}", "--eval-every=2")
+    compare_results(cell.train("cuda", *evaluation), cell.train("cpu", *evaluation))
+
+
+def check_memory(arguments, name, model, config, ranks, flags):
+    """One allocation a device, of the planned size and the products' scratch memory; all of the workspace is used."""
+    base, folder = os.path.join(arguments.work, "memory-" + model), os.path.join(arguments.examples, model)
+    command = ["colo-compile", os.path.join(folder, model + ".colo"), "--config", os.path.join(folder, config), *flags]
+    compile_cuda(command, base, arguments.double)
+    plan = json.loads(subprocess.run([*command, "--target=cuda", "--plan=json"], check=True, capture_output=True).stdout)["memory"]
+    run = [base + ".cuda", "--data=synthetic:256", "--steps=2", f"--ranks={ranks}", "--quiet", f"--stats={base}.stats"]
+    run_on_double(run, arguments.double, COLO_DOUBLE_LOG=base + ".log")
+    with open(base + ".stats") as file:
+        stats = json.load(file)["per_rank"]
+    with open(base + ".log") as file:
+        devices = [json.loads(line) for line in file]
+    for rank, device in zip(stats, devices, strict=True):
+        scratch = rank["gemm_scratch_bytes"]
+        allocated, measured = device["bytes"] - scratch, rank["high_water_bytes"]
+        if device["allocations"] != 1 or not device["launches"] or not device["products"]:
+            raise options.Failure(f"{device}")
+        for bytes in (allocated, measured):
+            if abs(bytes - plan["total"]) > 0.01 * plan["total"]:
+                raise options.Failure(f"allocated {allocated}, measured {measured}, planned {plan['total']}")
+
+
+CHECKS = {
+    "mlp": (check_training, "mlp", "none", "adamw", {}),
+    "gpt2": (check_training, "gpt2", "none", "sgd", LATE),
+    "gpt2-data": (check_training, "gpt2", "data", "adamw", LATE),
+    "gpt2-2d": (check_training, "gpt2", "2d", "adamw", {}),
+    "gpt2-1d-sp": (check_training, "gpt2", "1d-sp", "sgd", LATE),
+    "gpt2-1f1b": (check_training, "gpt2", "1f1b", "adamw", LATE),
+    "gpt2-zero-bubble": (check_training, "gpt2", "zero-bubble", "adamw", {}),
+    "llama-sequence": (check_training, "llama", "sequence", "sgd", LATE),
+    "bert-1d": (check_training, "bert", "1d", "adamw", {}),
+    "vit-3d": (check_training, "vit", "3d", "sgd", {}),
+    "loopback-2d": (check_loopback, "gpt2", "2d"),
+    "loopback-1f1b": (check_loopback, "gpt2", "1f1b"),
+    "files": (check_files, "gpt2", "1d"),
+    "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
+}
+
+
+def main():
+    parser = options.Parser()
+    parser.add_argument("--double", required=True, help="the folder of the stand-ins")
+    parser.add_argument("--checks", default=",".join(CHECKS))
+    options.cells(parser)
+    arguments = parser.parse_args()
+    cells = [(CHECKS[name][0], name, *CHECKS[name][1:]) for name in arguments.checks.split(",")]
+    named = [(name, check, rest) for check, name, *rest in cells]
+    return options.compare(arguments, named, lambda given, name, check, rest: check(given, name, *rest), "hold")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
