@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CUDA/LtProducts.h"
+#include "CUDA/CublasLt.h"
 #include "CUDA/Library.h"
 
 #include <algorithm>
@@ -19,42 +20,6 @@
 namespace colo::runtime::cuda {
 
 namespace {
-
-// Numbers and layouts of cublasLt.h.
-enum { kReal32 = 0, kReal64 = 1 };
-enum { kCompute32 = 68, kCompute64 = 70 };
-enum { kTransposeA = 3, kTransposeB = 4 };                           // of a product
-enum { kBatchCount = 5, kBatchStride = 6 };                          // of a matrix
-enum { kMaxScratchBytes = 1, kLeastAlignment = 5 /* A, B, C, D */ }; // of a preference
-
-struct Algorithm {
-  uint64_t data[8];
-};
-struct Heuristic {
-  Algorithm algorithm;
-  size_t scratchBytes;
-  int state;
-  float waves;
-  int reserved[4];
-};
-
-struct Lt {
-  int (*cublasLtCreate)(void **);
-  int (*cublasLtDestroy)(void *);
-  int (*cublasLtMatmulDescCreate)(void **, int, int);
-  int (*cublasLtMatmulDescDestroy)(void *);
-  int (*cublasLtMatmulDescSetAttribute)(void *, int, const void *, size_t);
-  int (*cublasLtMatrixLayoutCreate)(void **, int, uint64_t, uint64_t, int64_t);
-  int (*cublasLtMatrixLayoutDestroy)(void *);
-  int (*cublasLtMatrixLayoutSetAttribute)(void *, int, const void *, size_t);
-  int (*cublasLtMatmulPreferenceCreate)(void **);
-  int (*cublasLtMatmulPreferenceDestroy)(void *);
-  int (*cublasLtMatmulPreferenceSetAttribute)(void *, int, const void *, size_t);
-  int (*cublasLtMatmulAlgoGetHeuristic)(void *, void *, void *, void *, void *, void *, void *, int, Heuristic *,
-                                        int *);
-  int (*cublasLtMatmul)(void *, void *, const void *, const void *, void *, const void *, void *, const void *,
-                        const void *, void *, void *, void *, const Algorithm *, void *, size_t, CudaStream);
-};
 
 Lt lt;
 
@@ -132,18 +97,24 @@ LtProducts::~LtProducts() {
     lt.cublasLtDestroy(handle);
 }
 
-/// Of a row-by-row matrix with these strides, as the library sees it; `transposes` if it must turn it.
-static int makeLayout(void *&layout, int type, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride,
-                      const BatchDim &batch, int64_t batchStride, int32_t &transposes) {
-  denseWhereFree(rows, cols, rowStride, colStride);
-  transposes = colStride != 1;
-  int64_t inner = transposes ? rows : cols, outer = transposes ? cols : rows;
-  if (int result = lt.cublasLtMatrixLayoutCreate(&layout, type, inner, outer, transposes ? colStride : rowStride))
+/// Columns of `inner` elements, `lead` apart.
+static int makeLayout(void *&layout, int type, int64_t inner, int64_t outer, int64_t lead, const BatchDim &batch,
+                      int64_t batchStride) {
+  if (int result = lt.cublasLtMatrixLayoutCreate(&layout, type, inner, outer, lead))
     return result;
   auto count = static_cast<int32_t>(batch.size);
   if (int result = lt.cublasLtMatrixLayoutSetAttribute(layout, kBatchCount, &count, sizeof count))
     return result;
   return lt.cublasLtMatrixLayoutSetAttribute(layout, kBatchStride, &batchStride, sizeof batchStride);
+}
+
+/// An operand with these strides, as the library sees it; `turns` if it must turn it.
+static int makeOperand(void *&layout, int type, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride,
+                       const BatchDim &batch, int64_t batchStride, int32_t &turns) {
+  denseWhereFree(rows, cols, rowStride, colStride);
+  turns = colStride != 1;
+  return turns ? makeLayout(layout, type, rows, cols, colStride, batch, batchStride)
+               : makeLayout(layout, type, cols, rows, rowStride, batch, batchStride);
 }
 
 static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, uint32_t alignment,
@@ -183,12 +154,12 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   }
   for (const BatchDim &dim : plan.loops)
     plan.times *= dim.size;
-  int32_t turnA = 0, turnB = 0, turnC = 0;
-  int result = makeLayout(plan.a, type, g.m, g.k, g.am, g.ak, batch, batch.a, turnA);
+  int32_t turnA = 0, turnB = 0;
+  int result = makeOperand(plan.a, type, g.m, g.k, g.am, g.ak, batch, batch.a, turnA);
   if (!result)
-    result = makeLayout(plan.b, type, g.k, g.n, g.bk, g.bn, batch, batch.b, turnB);
+    result = makeOperand(plan.b, type, g.k, g.n, g.bk, g.bn, batch, batch.b, turnB);
   if (!result)
-    result = makeLayout(plan.c, type, g.m, g.n, std::max(g.cm, g.n), 1, batch, batch.c, turnC);
+    result = makeLayout(plan.c, type, g.n, g.m, std::max(g.cm, g.n), batch, batch.c);
   // Our right operand is the library's left.
   if (!result)
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeA, &turnB, sizeof turnB);

@@ -1,0 +1,57 @@
+//===- CublasLt.h - cuBLASLt's interface -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What we use of libcublasLt.so, its functions under their names. A status of 0 is
+// success. test/unit/Cuda/AbiTest.cpp compares with the toolkit's header.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_RUNTIME_CUDA_CUBLASLT_H
+#define COLO_LIB_RUNTIME_CUDA_CUBLASLT_H
+
+#include "CUDA/Driver.h"
+
+namespace colo::runtime::cuda {
+
+enum { kReal32 = 0, kReal64 = 1 };
+enum { kCompute32 = 68, kCompute64 = 70 };
+enum { kTransposeA = 3, kTransposeB = 4 };                           // of a product
+enum { kBatchCount = 5, kBatchStride = 6 };                          // of a matrix
+enum { kMaxScratchBytes = 1, kLeastAlignment = 5 /* A, B, C, D */ }; // of a preference
+
+struct Algorithm {
+  uint64_t data[8];
+};
+struct Heuristic {
+  Algorithm algorithm;
+  size_t scratchBytes;
+  int state;
+  float waves;
+  int reserved[4];
+};
+
+struct Lt {
+  int (*cublasLtCreate)(void **);
+  int (*cublasLtDestroy)(void *);
+  int (*cublasLtMatmulDescCreate)(void **, int, int);
+  int (*cublasLtMatmulDescDestroy)(void *);
+  int (*cublasLtMatmulDescSetAttribute)(void *, int, const void *, size_t);
+  int (*cublasLtMatrixLayoutCreate)(void **, int, uint64_t, uint64_t, int64_t);
+  int (*cublasLtMatrixLayoutDestroy)(void *);
+  int (*cublasLtMatrixLayoutSetAttribute)(void *, int, const void *, size_t);
+  int (*cublasLtMatmulPreferenceCreate)(void **);
+  int (*cublasLtMatmulPreferenceDestroy)(void *);
+  int (*cublasLtMatmulPreferenceSetAttribute)(void *, int, const void *, size_t);
+  int (*cublasLtMatmulAlgoGetHeuristic)(void *, void *, void *, void *, void *, void *, void *, int, Heuristic *,
+                                        int *);
+  int (*cublasLtMatmul)(void *, void *, const void *, const void *, void *, const void *, void *, const void *,
+                        const void *, void *, void *, void *, const Algorithm *, void *, size_t, CudaStream);
+};
+
+} // namespace colo::runtime::cuda
+
+#endif // COLO_LIB_RUNTIME_CUDA_CUBLASLT_H
