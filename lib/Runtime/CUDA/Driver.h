@@ -31,6 +31,7 @@ enum { kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76 }; // of cuDev
 enum { kNonBlockingStream = 1 };                                     // of cuStreamCreate
 enum { kEventWithoutTime = 2 };                                      // of cuEventCreate
 
+// NOLINTBEGIN(readability-identifier-naming): the library's names
 struct Driver {
   int (*cuInit)(unsigned);
   int (*cuGetErrorName)(int, const char **);
@@ -68,6 +69,7 @@ struct Driver {
   int (*cuEventSynchronize)(CudaEvent);
   int (*cuLaunchHostFunc)(CudaStream, void (*)(void *), void *);
 };
+// NOLINTEND(readability-identifier-naming)
 
 /// Opens the library once in a process.
 Status loadDriver();
