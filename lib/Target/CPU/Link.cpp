@@ -55,11 +55,12 @@ LogicalResult colo::linkExecutable(StringRef object, StringRef runtimeArchive, S
   }
   llvm::FileRemover removeLog(log);
 
-  llvm::SmallVector<StringRef> args = {driver, "-pie", "-o", temporary, object, runtimeArchive, "-ldnnl", "-lopenblas",
-                                       "-lz", "-lpthread", "-ldl", "-lm", "-Wl,-z,relro,-z,now", "-Wl,--gc-sections",
-                                       // oneDNN finds its OpenMP in the runtime (lib/Runtime/Threads.cpp).
-                                       "-Wl,--export-dynamic-symbol=GOMP_*", "-Wl,--export-dynamic-symbol=omp_*",
-                                       "-Wl,--build-id=none"};
+  // A program for another device needs no library of the CPU's products.
+  llvm::SmallVector<StringRef> args = {
+      driver, "-pie", "-o", temporary, "-Wl,--as-needed", object, runtimeArchive, "-ldnnl", "-lopenblas", "-lz",
+      "-lpthread", "-ldl", "-lm", "-Wl,-z,relro,-z,now", "-Wl,--gc-sections",
+      // oneDNN finds its OpenMP in the runtime (lib/Runtime/Threads.cpp).
+      "-Wl,--export-dynamic-symbol=GOMP_*", "-Wl,--export-dynamic-symbol=omp_*", "-Wl,--build-id=none"};
   if (llvm::sys::findProgramByName("ld.lld-19") && StringRef(driver).contains("clang++-19"))
     args.push_back("-fuse-ld=lld");
 #ifdef COLO_SANITIZE
