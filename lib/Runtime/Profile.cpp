@@ -35,7 +35,7 @@ Profile::Profile(const ColoProgram &program) : program(program) {
   table.resize(size);
 }
 
-void Profile::add(Kind kind, uintptr_t key, double seconds) {
+void Profile::add(Kind kind, uintptr_t key, const Elapsed &elapsed) {
   uint64_t hash = (static_cast<uint64_t>(key) * KindCount + kind) * 0x9E3779B97F4A7C15u;
   Entry *entry = &overflow;
   for (size_t probe = 0; probe < 64; ++probe) {
@@ -48,7 +48,7 @@ void Profile::add(Kind kind, uintptr_t key, double seconds) {
     }
   }
   entry->calls += 1;
-  entry->seconds += seconds;
+  entry->elapsed += elapsed;
 }
 
 void Profile::reset() {
@@ -112,33 +112,42 @@ static std::string describeProduct(const ColoGemm &g, int64_t calls, double seco
       1e-9 * static_cast<double>(calls) * static_cast<double>(Products::flops(g)) / std::max(seconds, 1e-9), g.source);
 }
 
-void Profile::print(int64_t steps, double seconds) const {
+void Profile::print(int64_t steps, const Elapsed &elapsed) const {
   if (steps <= 0)
     return;
   std::vector<Entry> entries;
   std::copy_if(table.begin(), table.end(), std::back_inserter(entries), [](const Entry &e) { return e.calls > 0; });
-  std::sort(entries.begin(), entries.end(), [](const Entry &a, const Entry &b) { return a.seconds > b.seconds; });
-  double sums[KindCount] = {}, rest = seconds - overflow.seconds;
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry &a, const Entry &b) { return a.elapsed.clock > b.elapsed.clock; });
+  Elapsed sums[KindCount];
   for (const Entry &entry : entries)
-    sums[entry.kind] += entry.seconds, rest -= entry.seconds;
+    sums[entry.kind] += entry.elapsed;
   double milliseconds = 1e3 / static_cast<double>(steps);
-  std::printf("profile of rank 0, ms a step: %.3f = products %.3f + kernels %.3f + collectives %.3f + waiting %.3f "
-              "+ rest %.3f\n",
-              seconds * milliseconds, sums[Product] * milliseconds, sums[Kernel] * milliseconds,
-              sums[Collective] * milliseconds, sums[Waiting] * milliseconds, rest * milliseconds);
-  std::printf("%10s %7s %8s  %s\n", "ms", "%", "calls", "what");
+  auto printSums = [&](const char *what, double Elapsed::*seconds) {
+    double rest = elapsed.*seconds - overflow.elapsed.*seconds;
+    for (const Elapsed &sum : sums)
+      rest -= sum.*seconds;
+    std::printf("%s: %.3f = products %.3f + kernels %.3f + collectives %.3f + waiting %.3f + rest %.3f\n", what,
+                elapsed.*seconds * milliseconds, sums[Product].*seconds * milliseconds,
+                sums[Kernel].*seconds * milliseconds, sums[Collective].*seconds * milliseconds,
+                sums[Waiting].*seconds * milliseconds, rest * milliseconds);
+  };
+  printSums("profile of rank 0, ms a step", &Elapsed::clock);
+  printSums("of these its thread had a core", &Elapsed::core);
+  std::printf("%10s %10s %7s %8s  %s\n", "ms", "on a core", "%", "calls", "what");
   std::map<uintptr_t, std::string> symbols = readSymbols();
   for (const Entry &entry : entries) {
     std::string what = "waiting for a stream";
     if (entry.kind == Product)
-      what = describeProduct(program.gemms[entry.key], entry.calls, entry.seconds);
+      what = describeProduct(program.gemms[entry.key], entry.calls, entry.elapsed.clock);
     else if (entry.kind == Kernel)
       what = "kernel " + (symbols.count(entry.key) ? symbols[entry.key] : formatString("at %#zx", entry.key));
     else if (entry.kind == Collective && static_cast<int64_t>(entry.key) < program.siteCount)
       what = formatString("%s, %s", program.sites[entry.key].kind, program.sites[entry.key].source);
     else if (entry.kind == Collective)
       what = "a collective without a site";
-    std::printf("%10.3f %7.2f %8.1f  %s\n", entry.seconds * milliseconds, 100 * entry.seconds / seconds,
+    std::printf("%10.3f %10.3f %7.2f %8.1f  %s\n", entry.elapsed.clock * milliseconds,
+                entry.elapsed.core * milliseconds, 100 * entry.elapsed.clock / elapsed.clock,
                 static_cast<double>(entry.calls) / static_cast<double>(steps), what.c_str());
   }
 }

@@ -9,7 +9,8 @@
 // rank, by the clock around each call that emitted code makes. A rank's calls
 // follow each other on its own thread, so the sums and the rest are the step.
 // Collectives on other streams overlap with it; what the rank waits for them
-// counts as waiting.
+// counts as waiting. Beside it the seconds that the rank's thread had a core:
+// where ranks outnumber cores the clock also counts the work of the others.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,9 +20,39 @@
 #include "colo/Runtime/Program.h"
 
 #include <chrono>
+#include <ctime>
+#include <optional>
 #include <vector>
 
 namespace colo::runtime {
+
+/// What passed of a thread: seconds by the clock, and those in which it had a core.
+struct Elapsed {
+  double clock = 0, core = 0;
+  Elapsed &operator+=(const Elapsed &other) {
+    clock += other.clock;
+    core += other.core;
+    return *this;
+  }
+};
+
+/// Measures the calling thread from its construction on.
+class Stopwatch {
+public:
+  Stopwatch() : begin(std::chrono::steady_clock::now()), beginOnCore(onCore()) {}
+  Elapsed elapsed() const {
+    return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), onCore() - beginOnCore};
+  }
+
+private:
+  static double onCore() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+  std::chrono::steady_clock::time_point begin;
+  double beginOnCore;
+};
 
 class Profile {
 public:
@@ -30,18 +61,18 @@ public:
   explicit Profile(const ColoProgram &program);
 
   /// `key` is the index of a product or site, the address of a kernel's entry, or 0.
-  void add(Kind kind, uintptr_t key, double seconds);
+  void add(Kind kind, uintptr_t key, const Elapsed &elapsed);
   /// Forgets what was measured; the first step warms up.
   void reset();
   /// Prints totals by kind and the dearest calls, per step.
-  void print(int64_t steps, double seconds) const;
+  void print(int64_t steps, const Elapsed &elapsed) const;
 
 private:
   struct Entry {
     Kind kind = KindCount; ///< free
     uintptr_t key = 0;
     int64_t calls = 0;
-    double seconds = 0;
+    Elapsed elapsed;
   };
   const ColoProgram &program;
   std::vector<Entry> table; ///< open addressing, never grows; its size is a power of two
@@ -57,11 +88,11 @@ class ProfileScope {
 public:
   ProfileScope(Profile::Kind kind, uintptr_t key) : profile(currentProfile()), kind(kind), key(key) {
     if (profile)
-      begin = std::chrono::steady_clock::now();
+      watch.emplace();
   }
   ~ProfileScope() {
     if (profile)
-      profile->add(kind, key, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+      profile->add(kind, key, watch->elapsed());
   }
   ProfileScope(const ProfileScope &) = delete;
 
@@ -69,7 +100,7 @@ private:
   Profile *profile;
   Profile::Kind kind;
   uintptr_t key;
-  std::chrono::steady_clock::time_point begin;
+  std::optional<Stopwatch> watch;
 };
 
 } // namespace colo::runtime

@@ -14,6 +14,7 @@
 #define COLO_LIB_RUNTIME_RANK_H
 
 #include "Actions.h"
+#include "Profile.h"
 #include "colo/Runtime/Arena.h"
 #include "colo/Runtime/Comm.h"
 #include "colo/Runtime/Data.h"
@@ -100,7 +101,7 @@ private:
   std::vector<CommCounter> commCounters;
   CommCaller caller;
   std::vector<double> evalSums;
-  double profiledSeconds = 0;      ///< of the steps that --profile shows
+  Elapsed profiled;                ///< of the steps that --profile shows
   std::vector<double> stepSeconds; ///< of every step, where --time-products asks for it
 };
 

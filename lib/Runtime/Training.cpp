@@ -65,7 +65,7 @@ void Rank::setCounting(bool on) {
 
 Status Rank::trainStep(int64_t step) {
   const ColoOptimizer &optimizer = program().optimizer;
-  Clock::time_point begin = Clock::now();
+  Stopwatch watch;
   if (Status status = loadRows(*run.train, step * run.world.globalRows, true); status.failed())
     return status;
   colo.step = step;
@@ -75,8 +75,9 @@ Status Rank::trainStep(int64_t step) {
   actionLog.startStep();
   program().step(&colo);
   owned->synchronize();
-  double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  profiledSeconds += seconds;
+  Elapsed elapsed = watch.elapsed();
+  profiled += elapsed;
+  double seconds = elapsed.clock;
   if (run.options.timeProducts)
     stepSeconds.push_back(seconds);
   if (rank != 0)
@@ -131,7 +132,7 @@ Status Rank::train() {
       return trained;
     if (profile && step == 0 && options.steps > 1) {
       profile->reset();
-      profiledSeconds = 0;
+      profiled = {};
     }
     if (options.checkReplicas)
       if (Status status = replicas.compare(step); status.failed())
@@ -142,7 +143,7 @@ Status Rank::train() {
         return status;
   }
   if (profile)
-    profile->print(std::max<int64_t>(options.steps - 1, 1), profiledSeconds);
+    profile->print(std::max<int64_t>(options.steps - 1, 1), profiled);
   if (options.timeProducts)
     printProductTiming(*this, stepSeconds);
   if (run.eval && !evaluated)
