@@ -49,27 +49,53 @@ struct Min {
   template <typename T> static T apply(T a, T b) { return a < b || a != a ? a : b; }
 };
 
-template <typename T, typename Op>
-void fold(const void *const *sources, int sourceCount, void *const *targets, int targetCount, size_t begin, size_t end,
-          bool average) {
+/// What holds while a fold runs over its elements.
+struct Operands {
+  const void *const *sources;
+  int sourceCount;
+  void *const *targets;
+  int targetCount;
+  bool average;
+};
+
+/// Elements [at, at + count) of all sources, through `sum` to all targets.
+template <typename T, typename Op> void foldElements(const Operands &operands, size_t at, size_t count, T *sum) {
   using Wide = std::conditional_t<std::is_floating_point<T>::value, T,
                                   std::conditional_t<std::is_signed<T>::value, int64_t, uint64_t>>;
-  constexpr size_t block = 16384 / sizeof(T);
-  T sum[block];
-  for (size_t at = begin; at < end; at += block) {
-    size_t n = std::min(block, end - at);
-    std::memcpy(sum, static_cast<const T *>(sources[0]) + at, n * sizeof(T));
-    for (int s = 1; s < sourceCount; ++s) {
-      const T *source = static_cast<const T *>(sources[s]) + at;
-      for (size_t i = 0; i < n; ++i)
-        sum[i] = Op::template apply<T>(sum[i], source[i]);
-    }
-    if (average)
-      for (size_t i = 0; i < n; ++i)
-        sum[i] = static_cast<T>(static_cast<Wide>(sum[i]) / static_cast<Wide>(sourceCount));
-    for (int t = 0; t < targetCount; ++t)
-      std::memcpy(static_cast<T *>(targets[t]) + at, sum, n * sizeof(T));
+  std::memcpy(sum, static_cast<const T *>(operands.sources[0]) + at, count * sizeof(T));
+  for (int s = 1; s < operands.sourceCount; ++s) {
+    const T *source = static_cast<const T *>(operands.sources[s]) + at;
+    for (size_t i = 0; i < count; ++i)
+      sum[i] = Op::template apply<T>(sum[i], source[i]);
   }
+  if (operands.average)
+    for (size_t i = 0; i < count; ++i)
+      sum[i] = static_cast<T>(static_cast<Wide>(sum[i]) / static_cast<Wide>(operands.sourceCount));
+  for (int t = 0; t < operands.targetCount; ++t)
+    std::memcpy(static_cast<T *>(operands.targets[t]) + at, sum, count * sizeof(T));
+}
+
+/// Of few buffers one line of the cache at a time: the sum lies in registers, so nothing is read or written twice.
+/// Many buffers at the same offset of their pages would drive each other's lines out of the first-level cache; they
+/// go through a block on the stack, one after the other.
+template <typename T, typename Op> void fold(const Operands &operands, size_t begin, size_t end) {
+  constexpr size_t line = 64 / sizeof(T), block = 16384 / sizeof(T);
+  constexpr int few = 8;
+  T sum[block];
+  size_t at = begin;
+  if (operands.sourceCount <= few && operands.targetCount <= few) {
+    size_t beforeLine = -(reinterpret_cast<uintptr_t>(operands.sources[0]) / sizeof(T) + begin) % line;
+    if (size_t count = std::min(beforeLine, end - begin)) {
+      foldElements<T, Op>(operands, begin, count, sum);
+      at += count;
+    }
+    for (; at + line <= end; at += line) {
+      T registers[line];
+      foldElements<T, Op>(operands, at, line, registers);
+    }
+  }
+  for (; at < end; at += block)
+    foldElements<T, Op>(operands, at, std::min(block, end - at), sum);
 }
 
 template <typename T>
@@ -78,16 +104,16 @@ bool foldType(const void *const *sources, int sourceCount, void *const *targets,
   switch (op) {
   case ncclSum:
   case ncclAvg:
-    fold<T, Sum>(sources, sourceCount, targets, targetCount, begin, end, op == ncclAvg);
+    fold<T, Sum>({sources, sourceCount, targets, targetCount, op == ncclAvg}, begin, end);
     return true;
   case ncclProd:
-    fold<T, Prod>(sources, sourceCount, targets, targetCount, begin, end, false);
+    fold<T, Prod>({sources, sourceCount, targets, targetCount, false}, begin, end);
     return true;
   case ncclMax:
-    fold<T, Max>(sources, sourceCount, targets, targetCount, begin, end, false);
+    fold<T, Max>({sources, sourceCount, targets, targetCount, false}, begin, end);
     return true;
   case ncclMin:
-    fold<T, Min>(sources, sourceCount, targets, targetCount, begin, end, false);
+    fold<T, Min>({sources, sourceCount, targets, targetCount, false}, begin, end);
     return true;
   default:
     return false;

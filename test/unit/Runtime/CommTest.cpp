@@ -26,7 +26,7 @@ using namespace colo::runtime::testing;
 namespace {
 
 const size_t counts[] = {0, 1, 3, 7, 8, 9, 255, 256, 257, 4097, 40001};
-const int worlds[] = {1, 2, 3, 4, 8};
+const int worlds[] = {1, 2, 3, 4, 8, 11};
 
 template <typename T> struct TypeOf;
 template <> struct TypeOf<float> {
