@@ -180,6 +180,7 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
       run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / ranksHere(run.world));
   if (const std::string &when = run.options.overlap; when != "auto" && when != "on" && when != "off")
     return Status::usage("--overlap=%s: expected auto, on or off", when.c_str());
+  WaitWord::setCoresShared(run.threads * ranksHere(run.world) > availableCores());
   bool hasSpareCores = availableCores() > run.threads * ranksHere(run.world);
   run.overlap = run.options.overlap == "on" || (run.options.overlap == "auto" && hasSpareCores);
   constexpr int64_t maxThreads = 4096;

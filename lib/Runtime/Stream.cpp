@@ -36,15 +36,20 @@ void WaitWord::add(uint32_t v) {
   wake();
 }
 
-void WaitWord::waitChange(uint32_t seen, int milliseconds, int spins) {
-  // Ranks often outnumber cores: spin only as long as a neighbour that is
-  // running needs to arrive, then let it have the core.
-  for (int i = 0; i < spins; ++i) {
+static std::atomic<bool> coresShared{false};
+void WaitWord::setCoresShared(bool shared) { coresShared.store(shared, std::memory_order_relaxed); }
+
+void WaitWord::waitChange(uint32_t seen, int milliseconds, Other other) {
+  // A teammate has a core of its own unless the machine is busy, and giving this one away would then cost the rank
+  // its turn. Another rank that shares the core cannot arrive while this one looks: it needs the core.
+  int looks = other == Other::Teammate ? 2000 : coresShared.load(std::memory_order_relaxed) ? 0 : 200;
+  int yields = other == Other::Teammate ? 0 : 3;
+  for (int i = 0; i < looks; ++i) {
     if (load() != seen)
       return;
     __builtin_ia32_pause();
   }
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < yields; ++i) {
     sched_yield();
     if (load() != seen)
       return;

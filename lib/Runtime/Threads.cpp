@@ -45,7 +45,7 @@ void Team::work(int64_t index) {
   WaitWord &go = members[index].go;
   for (uint32_t seen = 0;; ++seen) {
     while (go.load() == seen)
-      go.waitChange(seen, 1000, WaitWord::longSpin);
+      go.waitChange(seen, 1000, WaitWord::Other::Teammate);
     if (stopping)
       return;
     membership = {this, index, count};
@@ -68,7 +68,7 @@ void Team::run(Body region, void *regionData, int64_t regionCount) {
   body(data);
   membership = {};
   while (count > 1 && done.load() == seen)
-    done.waitChange(seen, 1000, WaitWord::longSpin);
+    done.waitChange(seen, 1000, WaitWord::Other::Teammate);
 }
 
 void Team::barrier() {
@@ -79,7 +79,7 @@ void Team::barrier() {
     return;
   }
   while (passed.load() == seen)
-    passed.waitChange(seen, 1000, WaitWord::longSpin);
+    passed.waitChange(seen, 1000, WaitWord::Other::Teammate);
 }
 
 namespace {

@@ -26,17 +26,18 @@
 
 namespace colo::runtime {
 
-/// A 32-bit word that threads wait on: a short spin, then a futex.
+/// A 32-bit word that threads wait on: by looking again, by letting others run, by a futex.
 class WaitWord {
 public:
   uint32_t load() const { return value.load(std::memory_order_acquire); }
   void store(uint32_t v);
   void add(uint32_t v);
-  /// Spins that are worth it where ranks may outnumber cores, and where the other side is a thread of
-  /// the same rank, which has a core unless the machine is busy.
-  static constexpr int shortSpin = 200, longSpin = 2000;
-  /// Returns when the word differs from `seen` or after `milliseconds`; looks `spins` times before it sleeps.
-  void waitChange(uint32_t seen, int milliseconds, int spins = shortSpin);
+  /// Who changes the word: another rank or a stream's thread, or a thread of the waiting rank's team.
+  enum class Other { Rank, Teammate };
+  /// Returns when the word differs from `seen` or after `milliseconds`.
+  void waitChange(uint32_t seen, int milliseconds, Other other = Other::Rank);
+  /// Whether the process has more threads than cores, which decides how ranks wait for each other. False at first.
+  static void setCoresShared(bool shared);
 
 private:
   void wake();
