@@ -18,6 +18,7 @@
 #include "colo/Runtime/CommPlugin.h"
 #include "colo/Runtime/OutputFile.h"
 #include "colo/Runtime/Safetensors.h"
+#include "colo/Runtime/Stream.h"
 
 #include <algorithm>
 #include <chrono>

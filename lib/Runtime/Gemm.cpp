@@ -5,13 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// oneDNN's strided matmul covers every descriptor; where it would fall back to
+// oneDNN's strided matmul covers every f32 descriptor; where it would fall back to
 // its unoptimised reference kernel because of the batch strides, the batch is a
-// loop over a two-dimensional primitive.
+// loop over a two-dimensional primitive. f64, and batches of small f32 products,
+// are loops over OpenBLAS.
 //
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
+#include "Threads.h"
 
 #include <algorithm>
 #include <cblas.h>
@@ -31,7 +33,7 @@ struct GemmSet::Engine {
 };
 
 struct GemmSet::Prepared {
-  bool isDouble = false, looped = false;
+  bool isDouble = false, isSmall = false, looped = false;
   dnnl::matmul matmul;
   dnnl::memory a, b, c;
   std::string implementation;
@@ -71,6 +73,10 @@ static dnnl::matmul::primitive_desc makePrimitive(const ColoGemm &g, const dnnl:
   return dnnl::matmul::primitive_desc(desc, attributes, engine);
 }
 
+/// A batch of products so small that oneDNN's fixed cost, about half a microsecond an element of the batch, is most of
+/// their time (docs/runtime.md).
+static bool isSmall(const ColoGemm &g) { return batchSize(g) > 1 && g.m * g.n * g.k <= (1 << 17); }
+
 Status GemmSet::prepare(const ColoGemm *gemms, int64_t count) {
   descriptors = gemms;
   callCounts.assign(count, 0);
@@ -82,8 +88,9 @@ Status GemmSet::prepare(const ColoGemm *gemms, int64_t count) {
       return status;
     auto p = std::make_unique<Prepared>();
     p->isDouble = g.dtype == COLO_F64;
+    p->isSmall = isSmall(g);
     p->implementation = "openblas";
-    if (!p->isDouble) {
+    if (!p->isDouble && !p->isSmall) {
       try {
         if (!engine)
           engine = std::make_unique<Engine>();
@@ -112,10 +119,12 @@ Status GemmSet::prepare(const ColoGemm *gemms, int64_t count) {
   return Status::ok();
 }
 
-/// Calls body(offset of a, b, c in elements) for every element of the batch.
-template <typename Body> static void forEachBatch(const ColoGemm &g, Body body) {
+/// Calls body(offset of a, b, c in elements) for the elements begin … end - 1 of the batch.
+template <typename Body> static void forEachBatch(const ColoGemm &g, int64_t begin, int64_t end, Body body) {
   int64_t index[4] = {0, 0, 0, 0};
-  for (int64_t left = batchSize(g); left > 0; --left) {
+  for (int64_t i = g.batchRank - 1, rest = begin; i >= 0; rest /= g.batch[i--])
+    index[i] = rest % g.batch[i];
+  for (int64_t left = end - begin; left > 0; --left) {
     int64_t a = 0, b = 0, c = 0;
     for (int i = 0; i < g.batchRank; ++i) {
       a += index[i] * g.aBatch[i];
@@ -128,23 +137,59 @@ template <typename Body> static void forEachBatch(const ColoGemm &g, Body body) 
   }
 }
 
-static void runDouble(const ColoGemm &g, const double *a, const double *b, double *c) {
-  int64_t am = g.am, ak = g.ak, bk = g.bk, bn = g.bn, cm = g.cm, cn = g.cn;
-  denseWhereFree(g.m, g.k, am, ak);
-  denseWhereFree(g.k, g.n, bk, bn);
-  denseWhereFree(g.m, g.n, cm, cn);
-  bool transA = ak != 1, transB = bn != 1;
-  forEachBatch(g, [&](int64_t ao, int64_t bo, int64_t co) {
-    cblas_dgemm(CblasRowMajor, transA ? CblasTrans : CblasNoTrans, transB ? CblasTrans : CblasNoTrans, g.m, g.n, g.k,
-                1.0, a + ao, transA ? ak : am, b + bo, transB ? bn : bk, g.beta, c + co, cm);
-  });
+/// What one call of BLAS needs, whatever the element of the batch.
+struct BlasLayout {
+  CBLAS_TRANSPOSE transA, transB;
+  int64_t lda, ldb, ldc;
+
+  explicit BlasLayout(const ColoGemm &g) {
+    int64_t am = g.am, ak = g.ak, bk = g.bk, bn = g.bn, cm = g.cm, cn = g.cn;
+    denseWhereFree(g.m, g.k, am, ak);
+    denseWhereFree(g.k, g.n, bk, bn);
+    denseWhereFree(g.m, g.n, cm, cn);
+    transA = ak != 1 ? CblasTrans : CblasNoTrans;
+    transB = bn != 1 ? CblasTrans : CblasNoTrans;
+    lda = ak != 1 ? ak : am;
+    ldb = bn != 1 ? bn : bk;
+    ldc = cm;
+  }
+};
+
+static void multiply(const ColoGemm &g, const BlasLayout &l, const double *a, const double *b, double *c) {
+  cblas_dgemm(CblasRowMajor, l.transA, l.transB, g.m, g.n, g.k, 1.0, a, l.lda, b, l.ldb, g.beta, c, l.ldc);
+}
+static void multiply(const ColoGemm &g, const BlasLayout &l, const float *a, const float *b, float *c) {
+  auto beta = static_cast<float>(g.beta);
+  cblas_sgemm(CblasRowMajor, l.transA, l.transB, g.m, g.n, g.k, 1.0f, a, l.lda, b, l.ldb, beta, c, l.ldc);
+}
+
+/// The batch is shared out over the team of threads.
+template <typename T> static void runBlas(const ColoGemm &g, const void *a, const void *b, void *c) {
+  struct Call {
+    const ColoGemm &gemm;
+    BlasLayout layout;
+    const T *a, *b;
+    T *c;
+  } call{g, BlasLayout(g), static_cast<const T *>(a), static_cast<const T *>(b), static_cast<T *>(c)};
+  auto part = [](void **arguments, int64_t begin, int64_t end) {
+    const Call &call = *static_cast<const Call *>(*arguments);
+    forEachBatch(call.gemm, begin, end, [&](int64_t ao, int64_t bo, int64_t co) {
+      multiply(call.gemm, call.layout, call.a + ao, call.b + bo, call.c + co);
+    });
+  };
+  // A member's part takes some ten times as long as waking it.
+  constexpr int64_t multiplicationsOfAPart = 1 << 20;
+  void *argument = &call;
+  runOnTeam(part, &argument, batchSize(g), std::max<int64_t>(1, multiplicationsOfAPart / (g.m * g.n * g.k)));
 }
 
 void GemmSet::execute(int64_t index, const void *a, const void *b, void *c) {
   const ColoGemm &g = descriptors[index];
   Prepared &p = *prepared[index];
   if (p.isDouble)
-    return runDouble(g, static_cast<const double *>(a), static_cast<const double *>(b), static_cast<double *>(c));
+    return runBlas<double>(g, a, b, c);
+  if (p.isSmall)
+    return runBlas<float>(g, a, b, c);
   const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, p.a.get()},
                                        {DNNL_ARG_WEIGHTS, p.b.get()},
                                        {DNNL_ARG_DST, p.c.get()},
@@ -156,7 +201,7 @@ void GemmSet::execute(int64_t index, const void *a, const void *b, void *c) {
     dnnl_primitive_execute(p.matmul.get(), engine->stream.get(), 4, arguments);
   };
   if (p.looped)
-    forEachBatch(g, execute);
+    forEachBatch(g, 0, batchSize(g), execute);
   else
     execute(0, 0, 0);
 }

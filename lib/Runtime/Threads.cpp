@@ -111,6 +111,13 @@ void Team::runKernel(ColoKernel kernel, void **arguments, int64_t extent, int64_
   this->run(part, &run, shares);
 }
 
+void runOnTeam(ColoKernel kernel, void **arguments, int64_t extent, int64_t grain) {
+  int64_t threads = std::min(rankThreads(), extent / std::max<int64_t>(grain, 1));
+  if (threads <= 1)
+    return kernel(arguments, 0, extent);
+  ownTeam->runKernel(kernel, arguments, extent, threads);
+}
+
 void setRankThreads(int64_t threads) { ownTeam = std::make_unique<Team>(threads); }
 
 int64_t rankThreads() { return ownTeam ? ownTeam->size() : 1; }
@@ -123,10 +130,7 @@ extern "C" void colo_launch(ColoFrame *, ColoKernel kernel, void **arguments, in
   if (extent <= 0)
     return;
   ProfileScope scope(Profile::Kernel, reinterpret_cast<uintptr_t>(kernel));
-  int64_t threads = std::min(rankThreads(), extent / std::max<int64_t>(grain, 1));
-  if (threads <= 1)
-    return kernel(arguments, 0, extent);
-  ownTeam->runKernel(kernel, arguments, extent, threads);
+  runOnTeam(kernel, arguments, extent, grain);
 }
 
 // What oneDNN asks of OpenMP, by libgomp's names. Exported, so that they come

@@ -68,7 +68,11 @@ private:
   WaitWord passed; ///< counts barriers
 };
 
-/// Makes the calling thread's team, for colo_launch and oneDNN.
+/// kernel(arguments, begin, end) until [0, extent) is covered, on the calling
+/// thread's team, each member with at least `grain` of it.
+void runOnTeam(void (*kernel)(void **, int64_t, int64_t), void **arguments, int64_t extent, int64_t grain);
+
+/// Makes the calling thread's team, for runOnTeam and oneDNN.
 void setRankThreads(int64_t threads);
 int64_t rankThreads();
 

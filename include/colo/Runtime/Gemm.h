@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Primitives and scratch memory are created once per descriptor. f32 goes to
-// oneDNN, which has no f64 on CPUs; f64 goes to OpenBLAS on one thread.
+// oneDNN, but for batches of small products; these and f64, which oneDNN lacks on
+// CPUs, go to OpenBLAS, element by element of the batch, each on one thread.
 //
 // The same operands give the same bits. The prepared primitives belong to the
 // thread that made them (oneDNN fixes the number of threads at creation).

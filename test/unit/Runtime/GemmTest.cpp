@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
+#include "../../../lib/Runtime/Threads.h"
 #include "ProductCases.h"
 
 #include <cmath>
@@ -53,6 +54,33 @@ TEST(Gemm, rowsFurtherApartThanTheirLength) { forWideRows(checkBoth); }
 TEST(Gemm, batches) { forBatches(checkBoth); }
 TEST(Gemm, headsInsideAFusedProjection) { forHeads(checkBoth); }
 TEST(Gemm, anOperandSharedByTheBatch) { forSharedOperand(checkBoth); }
+
+// 48 x 72 x 50 multiplications are more than 2^17, 80 x 80 x 24 too.
+TEST(Gemm, smallBatchesAndLargeOnesAreDoneByTheLibraryThatIsFasterThere) {
+  for (int64_t size : productSizes) {
+    ColoGemm g = batched(dense(COLO_F32, size, 3 * size / 2, size + 2), 2, 3);
+    GemmSet set;
+    ASSERT_FALSE(set.prepare(&g, 1).failed());
+    EXPECT_EQ(set.implementation(0) == "openblas", size == 8);
+  }
+}
+
+template <typename T> std::vector<T> resultByThreads(const ColoGemm &g, int64_t threads) {
+  Operands<T> operands(7);
+  setRankThreads(threads);
+  GemmSet set;
+  EXPECT_FALSE(set.prepare(&g, 1).failed());
+  set.run(0, operands.a.data(), operands.b.data(), operands.c.data());
+  setRankThreads(1);
+  return operands.c;
+}
+
+TEST(Gemm, aTeamThatSharesABatchGivesTheSameBits) {
+  ColoGemm g = batched(dense(COLO_F32, 32, 32, 32), 20, 9);
+  EXPECT_EQ(resultByThreads<float>(g, 1), resultByThreads<float>(g, 4));
+  g.dtype = COLO_F64;
+  EXPECT_EQ(resultByThreads<double>(g, 1), resultByThreads<double>(g, 4));
+}
 
 TEST(Gemm, rejectsWhatTheContractExcludes) {
   ColoGemm g = dense(COLO_F32, 4, 4, 4);

@@ -47,7 +47,7 @@ inline ColoGemm transposeB(ColoGemm g) {
 /// Operands and result with room around every matrix.
 template <typename T> struct Operands {
   std::vector<T> a, b, c;
-  explicit Operands(unsigned seed) : a(20000), b(20000), c(20000) {
+  explicit Operands(unsigned seed) : a(200000), b(200000), c(200000) {
     std::mt19937 random(seed);
     std::uniform_real_distribution<double> uniform(-1, 1);
     for (auto *v : {&a, &b, &c})
@@ -104,19 +104,24 @@ template <typename Check> void forWideRows(Check checkBoth) {
   checkBoth(t, "wide columns");
 }
 
+// CPUs compute batches of small products and of large ones in different ways.
+constexpr int64_t productSizes[] = {8, 48};
+
 template <typename Check> void forBatches(Check checkBoth) {
-  ColoGemm g = batched(dense(COLO_F32, 8, 12, 10), 2, 3);
-  checkBoth(g, "batch");
-  checkBoth(transposeA(g), "batch At");
-  checkBoth(transposeB(g), "batch Bt");
+  for (int64_t size : productSizes) {
+    ColoGemm g = batched(dense(COLO_F32, size, 3 * size / 2, size + 2), 2, 3);
+    checkBoth(g, "batch");
+    checkBoth(transposeA(g), "batch At");
+    checkBoth(transposeB(g), "batch Bt");
+  }
   ColoGemm one = batched(dense(COLO_F32, 8, 12, 10), 1, 3);
   one.aBatch[0] = one.bBatch[0] = one.cBatch[0] = 5; // of a dim of size 1: any number
   checkBoth(one, "batch of one");
 }
 
 // Attention reads q, k, v out of [b, S, 3, heads, D]: scores[b, a] = q kt.
-template <typename Check> void forHeads(Check checkBoth) {
-  int64_t b = 2, s = 9, heads = 3, d = 8, row = 3 * heads * d;
+template <typename Check> void forHeads(int64_t s, int64_t d, Check checkBoth) {
+  int64_t b = 2, heads = 3, row = 3 * heads * d;
   ColoGemm scores = batched(dense(COLO_F32, s, s, d), b, heads);
   scores.am = row;
   scores.bk = 1;
@@ -144,10 +149,17 @@ template <typename Check> void forHeads(Check checkBoth) {
   checkBoth(keys, "dst q");
 }
 
+template <typename Check> void forHeads(Check checkBoth) {
+  forHeads(9, 8, checkBoth);
+  forHeads(80, 24, checkBoth);
+}
+
 template <typename Check> void forSharedOperand(Check checkBoth) {
-  ColoGemm g = batched(dense(COLO_F32, 8, 12, 10), 2, 3);
-  g.bBatch[0] = g.bBatch[1] = 0;
-  checkBoth(g, "shared B");
+  for (int64_t size : productSizes) {
+    ColoGemm g = batched(dense(COLO_F32, size, 3 * size / 2, size + 2), 2, 3);
+    g.bBatch[0] = g.bBatch[1] = 0;
+    checkBoth(g, "shared B");
+  }
 }
 
 } // namespace colo::runtime::testing
