@@ -49,8 +49,8 @@ std::optional<Partition> colo::schedule::partitionUniform(int64_t layers, int64_
     return std::nullopt;
   if (layers % chunks != 0)
     return fail(error, "a uniform partition gives each of the " + Twine(chunks) +
-                           " chunks as many layers, and the model has " + Twine(layers) +
-                           "; legal: a number of chunks that divides " + Twine(layers) + ", or a balanced partition");
+                           " chunks as many layers, and the model has " + Twine(layers) + "; legal: a multiple of " +
+                           Twine(chunks) + " layers, a balanced partition, or a list of layers");
   Partition partition;
   int64_t perChunk = layers / chunks, begin = 0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk)

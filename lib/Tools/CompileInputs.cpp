@@ -25,7 +25,9 @@ int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
 
 /// The schedule file that the config names, in the config's folder; what is no schedule is shown in it.
 int Compilation::loadSchedule() {
-  llvm::SmallString<128> path(llvm::sys::path::parent_path(request.configFile));
+  llvm::SmallString<128> path;
+  if (!llvm::sys::path::is_absolute(config.pipelineSchedule.value))
+    path = llvm::sys::path::parent_path(request.configFile);
   llvm::sys::path::append(path, config.pipelineSchedule.value);
   if (int code = checkInput(path))
     return code;

@@ -43,7 +43,7 @@ void Compilation::printScheduleComment(llvm::raw_ostream &os) {
   llvm::SmallVector<llvm::StringRef> lines;
   llvm::StringRef(text).split(lines, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
   if (!lines.empty())
-    os << "// Predicted by flops; a mean forward takes 1 s, its backward 2 s.\n";
+    os << "// Predicted by flops; a mean forward takes 1, its backward 2.\n";
   for (llvm::StringRef line : lines)
     os << "// " << line << '\n';
 }

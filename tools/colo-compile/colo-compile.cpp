@@ -113,6 +113,10 @@ int checkComparison(const InputArgList &args, const CompileRequest &request) {
     return ExitDone;
   if (!request.worldSize)
     return usageError("--compare-modes needs --world-size, the number of ranks to compare on");
+  constexpr int64_t maxRanks = 65536;
+  if (request.worldSize > maxRanks)
+    return usageError("--compare-modes compares on at most " + Twine(maxRanks) + " ranks, not " +
+                      Twine(request.worldSize));
   for (OptionId other : {OPT_plan, OPT_plan_eq, OPT_emit_eq, OPT_dump_phases_eq, OPT_check, OPT_print_config,
                          OPT_save_temps, OPT_verify_diagnostics})
     if (const Arg *arg = args.getLastArg(other))

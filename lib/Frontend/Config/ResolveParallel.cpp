@@ -192,6 +192,9 @@ static void readPartition(Resolver &resolver, const Item &item) {
                                      "; it must be 'uniform', 'balanced' or a list of layers, such as [3, 4, 5]");
     return;
   }
+  if (list->items.empty())
+    resolver.error(item.range, "parallel.pipeline.partition is empty; it must be 'uniform', 'balanced' or a list of "
+                               "layers, such as [3, 4, 5]");
   std::string text;
   for (size_t i = 0; i < list->items.size(); ++i) {
     Sourced<int64_t> count;

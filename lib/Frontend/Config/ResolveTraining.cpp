@@ -52,10 +52,14 @@ static void resolveBatches(Resolver &resolver) {
   if (!ok)
     return;
   if (config.batchSize % config.numMicroBatches) {
+    std::string legal;
+    for (int64_t divisor = 1, listed = 0; divisor <= config.batchSize && listed < 16; ++divisor)
+      if (config.batchSize % divisor == 0)
+        legal += (listed++ ? ", " : "; legal: ") + std::to_string(divisor);
     bool given = !config.numMicroBatches.isDefault();
     resolver.error(SMRange(config.numMicroBatches.loc, config.numMicroBatches.loc),
                    "NUM_MICRO_BATCHES " + Twine(config.numMicroBatches.value) + " does not divide BATCH_SIZE " +
-                       Twine(config.batchSize.value) + (config.batchSize.isDefault() ? " (the default)" : ""),
+                       Twine(config.batchSize.value) + (config.batchSize.isDefault() ? " (the default)" : "") + legal,
                    given && !config.batchSize.isDefault()
                        ? ArrayRef<DiagnosticNote>(DiagnosticNote{config.batchSize.loc, "BATCH_SIZE is given here"})
                        : ArrayRef<DiagnosticNote>());

@@ -66,6 +66,12 @@ std::optional<Value> Importer::exec(const Stmt &stmt, Scope &scope, Module *memb
     return loop(cast<ForStmt>(stmt), scope, member);
   case Stmt::Kind::Function: {
     const auto &function = cast<FunctionStmt>(stmt);
+    if (auto earlier = scope.names.find(function.name); earlier != scope.names.end()) {
+      SmallVector<DiagnosticNote, 1> notes;
+      if (auto *other = earlier->second.get<FunctionValue>())
+        notes.push_back({other->definition->nameLoc, "it is defined here"});
+      fail(function.nameLoc, "there is already a '" + function.name + "' here", notes);
+    }
     scope.names[function.name] = FunctionValue{&function, &scope, member};
     return std::nullopt;
   }

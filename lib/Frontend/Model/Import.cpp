@@ -111,11 +111,12 @@ std::shared_ptr<Module> Importer::makeModel(const ClassStmt &definition) {
   SmallVector<StringRef> names;
   for (const Parameter &parameter : definition.parameters)
     names.push_back(parameter.name);
+  names.push_back(kCheckpointArgument);
   for (const auto &[name, given] : options.defines)
-    if (!is_contained(names, name) && name != kCheckpointArgument)
+    if (!is_contained(names, name))
       fail(given.nameLoc,
-           "Model " + definition.name + " has no parameter '" + name + "'" + didYouMean(name, names) +
-               (names.empty() ? "; it has none" : "; it has " + joinNames(names)),
+           "Model " + definition.name + " has no parameter '" + name + "'" + didYouMean(name, names) + "; it has " +
+               joinNames(names),
            {{definition.nameLoc, "the Model"}});
   Arguments arguments;
   for (const Parameter &parameter : definition.parameters) {

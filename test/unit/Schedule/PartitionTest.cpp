@@ -86,7 +86,7 @@ TEST(Partition, EmptyStageIsAnErrorWithTheNumberOfLayers) {
 
 TEST(Partition, Refused) {
   EXPECT_EQ(uniform(9, 2, 2), "a uniform partition gives each of the 2 chunks as many layers, and the model has 9; "
-                              "legal: a number of chunks that divides 9, or a balanced partition");
+                              "legal: a multiple of 2 layers, a balanced partition, or a list of layers");
   EXPECT_EQ(uniform(9, 0, 1), "the number of stages is 0; legal: 1 to 1048576");
   EXPECT_EQ(balanced({1, -2, 1}, 2), "the cost of layer 1 is -2; legal: at least 0");
   EXPECT_EQ(balanced({INT64_MAX, 1, 1}, 2), "the costs of the layers up to layer 1 sum to more than "

@@ -107,7 +107,7 @@ schedule::ScheduleProblem pipe::problemOf(ScheduleOp op) {
   problem.placement = op.getPlacement() == "vee" ? schedule::Placement::Vee : schedule::Placement::Loop;
   if (DenseF64ArrayAttr costs = op.getCostsAttr())
     for (double cost : costs.asArrayRef())
-      problem.costs.push_back({cost, cost, cost, 1, 1});
+      problem.costs.push_back({cost, cost, cost, 0, 0});
   return problem;
 }
 

@@ -56,11 +56,13 @@ private:
   LogicalResult emitSizeError(const Twine &message);
   std::vector<double> stageCosts() const;
   LogicalResult checkRun(LayersOp run);
+  LogicalResult checkRepeatedRuns();
   void splitRun(const Unit &unit);
   ArrayAttr splitParams(LayersOp run, int64_t begin, int64_t count);
   void assignStages();
   void connect();
   Value valueIn(Value value, int64_t stage);
+  void hoist(Value value, Operation *before);
   void classify();
   /// Computed from inputs and constants alone.
   bool isFree(Value value) const { return !value.getDefiningOp() || free.contains(value.getDefiningOp()); }
@@ -241,13 +243,27 @@ LogicalResult Stager::partitionLayers() {
 LogicalResult Stager::checkRun(LayersOp run) {
   if (!run.getStacked().empty() || !run.getStackedOut().empty() || !run.getAccumulated().empty() || run.getReverse())
     return run.emitError("a run of layers that reads or makes one value a layer cannot be cut into pipeline stages");
-  for (auto name : run.getParams().getAsRange<FlatSymbolRefAttr>())
-    for (const Unit &other : units)
-      if (other.op != run)
-        for (auto used : cast<ArrayAttr>(other.op->getAttr("params")).getAsRange<FlatSymbolRefAttr>())
-          if (used == name)
-            return run.emitError("these layers run more than once (")
-                   << name.getValue() << "); a pipeline cannot cut them yet";
+  return success();
+}
+
+/// The parameters of a run have one place, and their gradients are added up there.
+LogicalResult Stager::checkRepeatedRuns() {
+  DenseMap<Attribute, const Unit *> first;
+  for (const Unit &unit : units) {
+    auto run = dyn_cast<LayersOp>(unit.op);
+    if (!run)
+      continue;
+    for (auto name : run.getParams().getAsRange<FlatSymbolRefAttr>()) {
+      const Unit &other = *first.try_emplace(name, &unit).first->second;
+      if (&other == &unit || (!isCut(unit) && !isCut(other) && stageOfLayer(unit.first) == stageOfLayer(other.first)))
+        continue;
+      InFlightDiagnostic diagnostic = run.emitError("these layers run more than once (")
+                                      << name.getValue()
+                                      << "); a pipeline cannot put their runs, or parts of them, on several stages yet";
+      diagnostic.attachNote(other.op->getLoc()) << "they run here before";
+      return diagnostic;
+    }
+  }
   return success();
 }
 
@@ -329,6 +345,16 @@ void Stager::assignStages() {
   }
 }
 
+/// A copy at the start of a stage may read what is free, and that may stand behind it.
+void Stager::hoist(Value value, Operation *before) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !isFree(value) || op->isBeforeInBlock(before))
+    return;
+  for (Value operand : op->getOperands())
+    hoist(operand, before);
+  op->moveBefore(before);
+}
+
 Value Stager::valueIn(Value value, int64_t stage) {
   if (isFree(value))
     return value;
@@ -338,8 +364,10 @@ Value Stager::valueIn(Value value, int64_t stage) {
   Operation *op = value.getDefiningOp();
   if (isPortable(value)) {
     IRMapping mapping;
-    for (Value operand : op->getOperands())
+    for (Value operand : op->getOperands()) {
+      hoist(operand, starts[stage]);
       mapping.map(operand, valueIn(operand, stage));
+    }
     Operation *clone = atStart(stage).clone(*op, mapping);
     if (isa<ParamRefOp>(op))
       clone->setAttr(kStageAttr, builder.getI64IntegerAttr(stage));
@@ -393,13 +421,15 @@ LogicalResult Stager::run() {
     return failure();
   std::vector<double> costs = stageCosts();
   for (double cost : costs)
-    problem.costs.push_back({cost, cost, cost, 1, 1});
+    problem.costs.push_back({cost, cost, cost, 0, 0});
   FailureOr<schedule::Schedule> schedule = makeSchedule(problem);
   if (failed(schedule))
     return failure();
   for (const Unit &unit : units)
     if (isCut(unit) && failed(checkRun(cast<LayersOp>(unit.op))))
       return failure();
+  if (failed(checkRepeatedRuns()))
+    return failure();
   for (const Unit &unit : units) {
     if (isCut(unit))
       splitRun(unit);
