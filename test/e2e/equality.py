@@ -157,6 +157,14 @@ MODELS = {
         exempt=["shift"],
         defines={},
     ),
+    "passed": dict(
+        source=os.path.join(INPUTS, "passed.colo"),
+        data="text",
+        layouts=layouts({"1d": [2, 4]}, sequence=24)[1:] + GRIDS,
+        sizes=dict(vocab=50, seq=24, hidden=72),
+        exempt=["table"],
+        defines={},
+    ),
     "tokens": dict(
         source=os.path.join(INPUTS, "tokens.colo"),
         data="synthetic:97",

@@ -57,6 +57,10 @@ std::optional<ProductPlan> GridPolicy::planProduct(const ProductUse &use) const 
   if (isCutTwice && weightStays(use))
     return planAroundWeight(use, std::move(plan), tokens);
   std::optional<int> col = use.mesh.find("col");
+  // Kept as another user settled it, a call or a product of two parameters: nothing says what `col` divides.
+  auto isCutOverCol = [&](const Axes &axes) { return llvm::is_contained(axes, *col); };
+  if (use.held && col && llvm::none_of(*use.held, isCutOverCol))
+    return std::nullopt;
   int feature = -1;
   append(plan.work[tokens], use.mesh, {"dep", "row"});
   for (auto [factor, axes] : llvm::enumerate(plan.parameter))

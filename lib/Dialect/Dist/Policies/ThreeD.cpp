@@ -62,6 +62,11 @@ public:
       plan.work[factor >= 0 ? factor : tokens].push_back(axis);
       result[isFeature ? factor : tokens].push_back(axis);
     }
+    // Kept as another user settled it, a call or a product of two parameters, it may leave more axes to the rows than
+    // these have room for.
+    auto hasNoRoom = [&](const Axes &axes) { return use.size(tokens) % use.mesh.groupSize(axes) != 0; };
+    if (use.held && (hasNoRoom(plan.work[tokens]) || hasNoRoom(result[tokens])))
+      return std::nullopt;
     if (!use.isGradient())
       plan.result = result;
     return plan;
