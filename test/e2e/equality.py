@@ -157,6 +157,13 @@ MODELS = {
         exempt=["shift"],
         defines={},
     ),
+    "tables": dict(
+        source=os.path.join(INPUTS, "tables.colo"),
+        data="text",
+        layouts=GRIDS,
+        sizes=dict(vocab=50, seq=24, hidden=72),
+        defines={},
+    ),
     "passed": dict(
         source=os.path.join(INPUTS, "passed.colo"),
         data="text",
@@ -223,7 +230,7 @@ MODELS["gpt2-narrow"] = dict(
     MODELS["gpt2"], example="gpt2", layouts=layouts({"sequence": [2, 3, 4]}), sizes=dict(MODELS["gpt2"]["sizes"], hidden=24)
 )
 # Fewer tokens in a micro-batch than features: weights of 2d and 2.5d stay. Those of few key heads do not.
-for name in ("gpt2", "llama"):
+for name in ("gpt2", "llama", "tables"):
     MODELS[name + "-short"] = dict(MODELS[name], example=name, layouts=GRIDS, sizes=dict(MODELS[name]["sizes"], seq=4))
 # Paths between residual sums with odd numbers of products, with many tokens and with few.
 MODELS["odd"] = dict(

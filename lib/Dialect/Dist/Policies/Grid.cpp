@@ -20,6 +20,15 @@ static void append(Axes &axes, const Mesh &mesh, std::initializer_list<llvm::Str
 
 static int64_t squareRoot(int64_t size) { return std::llround(std::sqrt(static_cast<double>(size))); }
 
+/// Whether two factors are cut, by axes of a plane alone: `dep` is free to divide rows. A parameter that was settled as
+/// the other operand of a product of two may be kept otherwise.
+static bool cutsOnePlane(const Mesh &mesh, const FactorAxes &cuts) {
+  std::optional<int> dep = mesh.find("dep");
+  if (dep && llvm::any_of(cuts, [&](const Axes &axes) { return llvm::is_contained(axes, *dep); }))
+    return false;
+  return llvm::count_if(cuts, [](const Axes &axes) { return !axes.empty(); }) == 2;
+}
+
 GridPolicy::GridPolicy(int64_t size, int64_t depth) : q(squareRoot(size / depth)), depth(depth) {}
 
 std::vector<std::pair<std::string, int64_t>> GridPolicy::axes() const {
@@ -53,8 +62,7 @@ std::optional<ProductPlan> GridPolicy::planProduct(const ProductUse &use) const 
     if (colFactor >= 0)
       append(plan.parameter[colFactor], use.mesh, {"col"});
   }
-  bool isCutTwice = llvm::count_if(plan.parameter, [](const Axes &axes) { return !axes.empty(); }) == 2;
-  if (isCutTwice && weightStays(use))
+  if (cutsOnePlane(use.mesh, plan.parameter) && weightStays(use))
     return planAroundWeight(use, std::move(plan), tokens);
   std::optional<int> col = use.mesh.find("col");
   // Kept as another user settled it, a call or a product of two parameters: nothing says what `col` divides.

@@ -88,14 +88,17 @@ LogicalResult Partitioner::checkDivides(Operation *op, const FactorMap &map, con
 FailureOr<std::optional<ProductPlan>> Partitioner::planProduct(Operation *op, const FactorMap &map) {
   if (!isProductOrLookup(op) || op->getNumResults() != 1)
     return std::optional<ProductPlan>();
-  int index = -1;
-  std::optional<Sharding> layout;
-  for (unsigned i = 0; i < op->getNumOperands() && index < 0; ++i)
-    if (parameterBehind(op->getOperand(i)))
-      index = static_cast<int>(i);
-  layout = index >= 0 ? layoutOf(op->getOperand(index)) : gradientLayout(op->getResult(0));
-  if (index < 0 && !layout)
+  SmallVector<int, 2> indices;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (parameterBehind(operand))
+      indices.push_back(static_cast<int>(i));
+  std::optional<Sharding> layout = gradientLayout(op->getResult(0));
+  // Of two parameters, or of one for the gradient of another: there are no rows of the batch.
+  if (indices.size() + layout.has_value() != 1)
     return std::optional<ProductPlan>();
+  int index = indices.empty() ? -1 : indices.front();
+  if (index >= 0)
+    layout = layoutOf(op->getOperand(index));
   auto survivesIt = [&](int factor) { return factorSurvives(op, map, factor); };
   bool isTable = isLookedUp(index >= 0 ? op->getOperand(index) : parameterOfGradient(op->getResult(0)));
   ProductUse use{map, mesh, index >= 0 ? map.operands[index] : map.results[0], index, {}, {}, survivesIt, isTable};
