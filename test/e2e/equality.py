@@ -223,7 +223,7 @@ MODELS = {
     "two_key_heads": shared_heads(
         2, layouts({"1d": [4, 6]}, sequence=24)[1:] + [Layout("1d", 4, extra, parts=2) for extra in ("", SP)]
     ),
-    "one_key_head": shared_heads(1, layouts({"1d": [2, 3]}, sequence=24)[1:] + [Layout("1d", 3, extra, parts=2) for extra in ("", SP)]),
+    "one_key_head": shared_heads(1, layouts({"1d": [2, 3, 4]}, sequence=24)[1:] + [Layout("1d", 3, extra, parts=2) for extra in ("", SP)]),
 }
 # Heads of two numbers: two statistics a row and head cost as much as what a ring of rows saves, so keys go round.
 MODELS["gpt2-narrow"] = dict(

@@ -33,17 +33,24 @@
 // CHECK: return
 // CHECK: colo.param @"h.#.k.bias" : {{.*}} reduce = ["rep"]
 
-// With one key head, rep is all ranks, and the gradient of the input of the block is still reduced where it is made.
-// RUN: sed 's/2x8x48/1x8x48/g; s/tensor<2x8x/tensor<1x8x/g; s/x24x2x8/x24x1x8/g; s/i64: 2, 8/i64: 1, 8/g; s/i64: 16/i64: 8/g' %S/Inputs/gqa.mlir | colo-opt --colo-autodiff \
+// With one key head, a dim of size 1 on the way from parameter to attention, rep is all ranks, and the gradient of the input of the block is still reduced where it is made.
+// RUN: sed 's/2x8x48/1x8x48/g; s/tensor<2x8x/tensor<1x8x/g; s/x24x2x/x24x1x/g; s/i64: 2, 8/i64: 1, 8/g; s/i64: 16/i64: 8/g' %S/Inputs/gqa.mlir | colo-opt --colo-autodiff \
 // RUN:   --dist-fold-lookups --dist-pad="mode=1d size=3 sequence-parallel" --colo-decompose --dist-shard="mode=1d size=3 sequence-parallel" \
 // RUN:   --dist-reshard-to-collectives --dist-combine-collectives --dist-verify | FileCheck %s --check-prefix=ONE
 // ONE: dist.mesh @mesh <["rep"=3]>
+// ONE: tensor<1x8x48xf32, #s_x_x_x_> {colo.param = "k.weight"}
 // ONE-LABEL: @Block.bwd
 // ONE: colo.attention_grad
 // ONE: colo.grad {{.*}} tensor<1x8x48xf32, #s_x_x_x_sum_rep_>
 // ONE: dist.reduce_scatter sum {{.*}} dim 1 over @mesh ["rep"]
 // ONE-NOT: dist.
 // ONE: return
+
+// A grid, which shares no heads, cuts what is inside a key head where there is one.
+// RUN: sed 's/2x8x48/1x8x48/g; s/tensor<2x8x/tensor<1x8x/g; s/x24x2x/x24x1x/g; s/i64: 2, 8/i64: 1, 8/g; s/i64: 16/i64: 8/g' %S/Inputs/gqa.mlir | colo-opt --colo-autodiff \
+// RUN:   --dist-fold-lookups --dist-pad="mode=2d size=4" --colo-decompose --dist-shard="mode=2d size=4" | FileCheck %s --check-prefix=GRID
+// GRID: tensor<1x8x48xf32, #s_x_row_col_> {colo.param = "k.weight"}
+// GRID-SAME: tensor<1x8x48xf32, #s_x_row_col_> {colo.param = "v.weight"}
 
 // EVEN: dist.mesh @mesh <["tp"=2]>
 // EVEN: tensor<2x8x48xf32, #s_tp_x_x_> {colo.param = "k.weight"}

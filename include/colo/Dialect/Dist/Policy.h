@@ -154,8 +154,9 @@ private:
 /// Which of a product's output factors to cut: of those that what follows can
 /// work on the first that fits the ranks. If what follows needs all of them whole,
 /// the first that fits; the result is then gathered after the product. If none
-/// fits the first, for the message. kNoFactor if there is none.
-int chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
+/// fits the first, for the message. kNoFactor if there is none. One of size 1
+/// is none unless it fits.
+int chooseOutputFactor(const FactorMap &map, llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
                        llvm::function_ref<bool(int factor)> survives);
 
 /// Comma-separated, for messages.

@@ -161,21 +161,26 @@ FactorMap TransposeOp::getFactorMap() {
 namespace {
 /// Walks the dims of a tensor major to minor, handing out their factors.
 struct DimCursor {
-  explicit DimCursor(ArrayRef<int64_t> shape) : shape(shape), dims(shape.size()) { skipUnits(); }
+  explicit DimCursor(ArrayRef<int64_t> shape) : shape(shape), dims(shape.size()) { startDim(); }
 
   bool atEnd() const { return dim == shape.size(); }
-  void skipUnits() {
-    while (!atEnd() && shape[dim] == 1)
-      ++dim;
+  bool atUnit() const { return !atEnd() && shape[dim] == 1; }
+  void startDim() {
     if (!atEnd())
       rest = shape[dim];
+  }
+  void skipUnits() {
+    while (atUnit()) {
+      ++dim;
+      startDim();
+    }
   }
   void take(int factor, int64_t size) {
     dims[dim].push_back(factor);
     rest /= size;
     if (rest == 1) {
       ++dim;
-      skipUnits();
+      startDim();
     }
   }
 
@@ -188,11 +193,20 @@ struct DimCursor {
 
 /// Shared factors are split off major to minor as long as sizes have a common
 /// divisor. From where they have none, dims stay whole until both sides have
-/// covered the same number of elements.
+/// covered the same number of elements. Dims of size 1 that both sides have in one place are the same dim.
 FactorMap ReshapeOp::getFactorMap() {
   MapBuilder builder;
   DimCursor in(shapeOf(getInput())), out(shapeOf(getResult()));
-  while (!in.atEnd() && !out.atEnd()) {
+  while (true) {
+    while (in.atUnit() && out.atUnit()) {
+      int shared = builder.factor(1);
+      in.take(shared, 1);
+      out.take(shared, 1);
+    }
+    in.skipUnits();
+    out.skipUnits();
+    if (in.atEnd() || out.atEnd())
+      break;
     int64_t common = std::gcd(in.rest, out.rest);
     if (common > 1) {
       int shared = builder.factor(common);
@@ -204,6 +218,7 @@ FactorMap ReshapeOp::getFactorMap() {
     do {
       bool outBehind = covered[1] < covered[0];
       DimCursor &behind = outBehind ? out : in;
+      behind.skipUnits();
       int64_t size = behind.rest;
       covered[outBehind] *= size;
       behind.take(builder.factor(size, FactorKind::Replicated), size);

@@ -143,7 +143,7 @@ int GridPolicy::resultFeature(const ProductUse &use) const {
   for (const DimFactors &dim : use.parameter)
     if (!dim.empty() && use.map.factors[dim.front()].kind == FactorKind::Parallel)
       outputs.push_back(dim.front());
-  return chooseOutputFactor(outputs, [&](int factor) { return use.size(factor) % q == 0; }, use.survives);
+  return chooseOutputFactor(use.map, outputs, [&](int factor) { return use.size(factor) % q == 0; }, use.survives);
 }
 
 std::pair<int, int> GridPolicy::chooseCuts(const ProductUse &use) const {

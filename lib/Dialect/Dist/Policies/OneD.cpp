@@ -75,7 +75,7 @@ public:
     auto fits = [&](int factor) {
       return isShared(factor) || use.map.factors[factor].size % (use.partsBefore(factor) * use.axisSize) == 0;
     };
-    int chosen = chooseOutputFactor(factors, fits, use.survives);
+    int chosen = chooseOutputFactor(use.map, factors, fits, use.survives);
     return chosen >= 0 && isShared(chosen) ? kRepeat : chosen;
   }
 

@@ -17,10 +17,12 @@ AttentionCut Policy::attentionCut(llvm::StringRef) const { return AttentionCut::
 
 bool Policy::mayRepeat(llvm::StringRef) const { return false; }
 
-int colo::dist::chooseOutputFactor(llvm::ArrayRef<int> outputs, llvm::function_ref<bool(int factor)> fits,
+int colo::dist::chooseOutputFactor(const FactorMap &map, llvm::ArrayRef<int> outputs,
+                                   llvm::function_ref<bool(int factor)> fits,
                                    llvm::function_ref<bool(int factor)> survives) {
   llvm::SmallVector<int> candidates;
-  llvm::copy_if(outputs, std::back_inserter(candidates), survives);
+  auto canBeCut = [&](int factor) { return survives(factor) && (map.factors[factor].size > 1 || fits(factor)); };
+  llvm::copy_if(outputs, std::back_inserter(candidates), canBeCut);
   if (candidates.empty())
     candidates.assign(outputs.begin(), outputs.end());
   for (int factor : candidates)

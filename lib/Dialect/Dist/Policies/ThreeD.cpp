@@ -105,7 +105,7 @@ private:
     if (cut >= 0)
       kept[cut].push_back(reduced);
     auto divides = [&](int factor) { return use.size(factor) % l == 0; };
-    if (int feature = chooseOutputFactor(outputs, divides, use.survives); feature >= 0)
+    if (int feature = chooseOutputFactor(use.map, outputs, divides, use.survives); feature >= 0)
       kept[feature].push_back(reduced == in ? out : in);
     refine(kept, use, cut, contracted, outputs);
     return kept;
