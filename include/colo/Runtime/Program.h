@@ -272,7 +272,6 @@ struct ColoFrame {
   double *gradNorm;                        /* [1], the sum of squares, written by the emitted code */
   void **comms;                            /* ncclComm_t per ColoComm */
   void **streams;                          /* handle per stream; 0 is the compute stream */
-  void **events;                           /* unused */
   int64_t site;                            /* ColoSite of the next collective, written by the
                                               emitted code before each nccl call */
   void *runtime;                           /* the runtime's own */

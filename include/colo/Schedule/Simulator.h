@@ -20,7 +20,7 @@
 
 namespace colo::schedule {
 
-/// Seconds since the step began.
+/// Times since the step began.
 struct Interval {
   double start = 0, end = 0;
   double length() const { return end - start; }
@@ -30,11 +30,11 @@ struct Interval {
 struct RankTimeline {
   /// Parallel to the rank's list of actions.
   std::vector<Interval> actions;
-  /// Seconds of compute.
+  /// Time of compute.
   double busy = 0;
   /// Idle time within the whole step: makespan - busy.
   double bubble = 0;
-  /// Seconds idle between the rank's first start and last end: what is left of
+  /// Idle time between the rank's first start and last end: what is left of
   /// the bubble when steps follow each other without a barrier.
   double stall = 0;
   /// The most activations alive at once, counted, and in bytes where the costs say them.

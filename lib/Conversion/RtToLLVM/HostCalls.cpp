@@ -188,52 +188,10 @@ struct InverseCountLowering : HostPattern<rt::InverseCountOp> {
 // Work
 //===----------------------------------------------------------------------===//
 
-struct GemmLowering : HostPattern<rt::GemmOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::GemmOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    e.call("colo_gemm", {e.frame, e.i64(*op.getIndex()), adaptor.getLhs(), adaptor.getRhs(), adaptor.getOut()});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
 template <typename Op> Value eventOf(Emitter &e, Op op, Value dynamic) {
   Value first = e.i64(op.getEvent());
   return dynamic ? e.b.create<LLVM::AddOp>(e.loc, first, dynamic) : first;
 }
-
-struct RecordLowering : HostPattern<rt::RecordOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::RecordOp op, OpAdaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    e.call("colo_event_record", {e.frame, eventOf(e, op, adaptor.getDynamic()), e.i64(op.getStream())});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
-struct WaitLowering : HostPattern<rt::WaitOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::WaitOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    e.call("colo_stream_wait", {e.frame, e.i64(op.getStream()), eventOf(e, op, adaptor.getDynamic())});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
-struct ActionLowering : HostPattern<rt::ActionOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::ActionOp op, OpAdaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op);
-    e.call("colo_action", {e.frame, e.i64(*op.getIndex()), adaptor.getMicroBatch(), e.i64(op.getEnds())});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
 
 //===----------------------------------------------------------------------===//
 // Communication
@@ -296,15 +254,6 @@ Value memberOf(Emitter &e, ArrayRef<int64_t> members, ArrayRef<Value> coordinate
   }
   return chosen;
 }
-
-template <typename Op> struct GroupLowering : HostPattern<Op> {
-  using HostPattern<Op>::HostPattern;
-  LogicalResult matchAndRewrite(Op op, typename Op::Adaptor, ConversionPatternRewriter &rewriter) const override {
-    Emitter(rewriter, op).call(std::is_same_v<Op, rt::GroupStartOp> ? "ncclGroupStart" : "ncclGroupEnd", {});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
 
 /// Tells the frame which place in the program communicates; the communicator and the stream.
 std::pair<Value, Value> enterSite(Emitter &e, rt::CommunicationOpInterface op) {
@@ -399,6 +348,21 @@ struct PermuteLowering : HostPattern<rt::PermuteOp> {
 
 void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
   patterns.add<BufferLowering, TableLowering, SlotLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
-               GemmLowering, ActionLowering, RecordLowering, WaitLowering, CommunicationLowering, PermuteLowering,
-               GroupLowering<rt::GroupStartOp>, GroupLowering<rt::GroupEndOp>>(types, host);
+               CommunicationLowering, PermuteLowering>(types, host);
+  patterns.add<CallPattern<rt::GemmOp>>(types, host, [](Emitter &e, rt::GemmOp op, rt::GemmOp::Adaptor adaptor) {
+    e.call("colo_gemm", {e.frame, e.i64(*op.getIndex()), adaptor.getLhs(), adaptor.getRhs(), adaptor.getOut()});
+  });
+  patterns.add<CallPattern<rt::ActionOp>>(types, host, [](Emitter &e, rt::ActionOp op, rt::ActionOp::Adaptor adaptor) {
+    e.call("colo_action", {e.frame, e.i64(*op.getIndex()), adaptor.getMicroBatch(), e.i64(op.getEnds())});
+  });
+  patterns.add<CallPattern<rt::RecordOp>>(types, host, [](Emitter &e, rt::RecordOp op, rt::RecordOp::Adaptor adaptor) {
+    e.call("colo_event_record", {e.frame, eventOf(e, op, adaptor.getDynamic()), e.i64(op.getStream())});
+  });
+  patterns.add<CallPattern<rt::WaitOp>>(types, host, [](Emitter &e, rt::WaitOp op, rt::WaitOp::Adaptor adaptor) {
+    e.call("colo_stream_wait", {e.frame, e.i64(op.getStream()), eventOf(e, op, adaptor.getDynamic())});
+  });
+  patterns.add<CallPattern<rt::GroupStartOp>>(
+      types, host, [](Emitter &e, rt::GroupStartOp, rt::GroupStartOp::Adaptor) { e.call("ncclGroupStart", {}); });
+  patterns.add<CallPattern<rt::GroupEndOp>>(
+      types, host, [](Emitter &e, rt::GroupEndOp, rt::GroupEndOp::Adaptor) { e.call("ncclGroupEnd", {}); });
 }

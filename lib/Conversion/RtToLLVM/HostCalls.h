@@ -94,6 +94,21 @@ template <typename Op> struct HostPattern : mlir::ConvertOpToLLVMPattern<Op> {
   const HostContext &host;
 };
 
+/// An op that becomes one call, which `build` makes.
+template <typename Op> struct CallPattern : HostPattern<Op> {
+  using Build = void (*)(HostEmitter &, Op, typename Op::Adaptor);
+  CallPattern(const mlir::LLVMTypeConverter &types, const HostContext &host, Build build)
+      : HostPattern<Op>(types, host), build(build) {}
+  mlir::LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
+                                      mlir::ConversionPatternRewriter &rewriter) const override {
+    HostEmitter e(rewriter, op);
+    build(e, op, adaptor);
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+  Build build;
+};
+
 } // namespace colo
 
 #endif // COLO_CONVERSION_RTTOLLVM_HOSTCALLS_H

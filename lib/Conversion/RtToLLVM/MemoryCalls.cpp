@@ -88,16 +88,6 @@ template <typename Op> struct NothingToDo : HostPattern<Op> {
 // Memory of the device's own
 //===----------------------------------------------------------------------===//
 
-struct ClearLowering : HostPattern<rt::FillOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::FillOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
-    HostEmitter e(rewriter, op);
-    e.call("colo_clear", {e.frame, adaptor.getBuffer(), e.i64(bytesOf(op.getBuffer()))});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
 struct KernelLaunchLowering : HostPattern<rt::LaunchOp> {
   using HostPattern::HostPattern;
   LogicalResult matchAndRewrite(rt::LaunchOp op, OpAdaptor adaptor,
@@ -114,27 +104,6 @@ struct KernelLaunchLowering : HostPattern<rt::LaunchOp> {
   }
 };
 
-struct FetchLowering : HostPattern<rt::FetchOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::FetchOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
-    HostEmitter e(rewriter, op);
-    e.call("colo_fetch", {e.frame, adaptor.getHost(), adaptor.getDevice(), e.i64(bytesOf(op.getDevice())),
-                          e.i64(static_cast<int64_t>(op.getStream()))});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
-struct HostWaitLowering : HostPattern<rt::HostWaitOp> {
-  using HostPattern::HostPattern;
-  LogicalResult matchAndRewrite(rt::HostWaitOp op, OpAdaptor, ConversionPatternRewriter &rewriter) const override {
-    HostEmitter e(rewriter, op);
-    e.call("colo_host_wait", {e.frame, e.i64(static_cast<int64_t>(op.getEvent()))});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
 } // namespace
 
 void colo::populateHostMemoryPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
@@ -143,5 +112,16 @@ void colo::populateHostMemoryPatterns(LLVMTypeConverter &types, RewritePatternSe
 
 void colo::populateDeviceMemoryPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns,
                                         const HostContext &host) {
-  patterns.add<ClearLowering, KernelLaunchLowering, FetchLowering, HostWaitLowering>(types, host);
+  patterns.add<KernelLaunchLowering>(types, host);
+  patterns.add<CallPattern<rt::FillOp>>(types, host, [](HostEmitter &e, rt::FillOp op, rt::FillOp::Adaptor adaptor) {
+    e.call("colo_clear", {e.frame, adaptor.getBuffer(), e.i64(bytesOf(op.getBuffer()))});
+  });
+  patterns.add<CallPattern<rt::FetchOp>>(types, host, [](HostEmitter &e, rt::FetchOp op, rt::FetchOp::Adaptor adaptor) {
+    e.call("colo_fetch", {e.frame, adaptor.getHost(), adaptor.getDevice(), e.i64(bytesOf(op.getDevice())),
+                          e.i64(static_cast<int64_t>(op.getStream()))});
+  });
+  patterns.add<CallPattern<rt::HostWaitOp>>(
+      types, host, [](HostEmitter &e, rt::HostWaitOp op, rt::HostWaitOp::Adaptor) {
+        e.call("colo_host_wait", {e.frame, e.i64(static_cast<int64_t>(op.getEvent()))});
+      });
 }

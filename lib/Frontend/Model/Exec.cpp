@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Importer.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace llvm;
 
@@ -67,10 +68,13 @@ std::optional<Value> Importer::exec(const Stmt &stmt, Scope &scope, Module *memb
   case Stmt::Kind::Function: {
     const auto &function = cast<FunctionStmt>(stmt);
     if (auto earlier = scope.names.find(function.name); earlier != scope.names.end()) {
+      auto *other = earlier->second.get<FunctionValue>();
       SmallVector<DiagnosticNote, 1> notes;
-      if (auto *other = earlier->second.get<FunctionValue>())
+      if (other)
         notes.push_back({other->definition->nameLoc, "it is defined here"});
-      fail(function.nameLoc, "there is already a '" + function.name + "' here", notes);
+      // A def in a loop is one function.
+      if (!other || other->definition != &function)
+        fail(function.nameLoc, "there is already a '" + function.name + "' here", notes);
     }
     scope.names[function.name] = FunctionValue{&function, &scope, member};
     return std::nullopt;
@@ -115,24 +119,29 @@ void Importer::bind(const Target &target, Value value, Scope &scope, Module *mem
 
 /// Two modules or parameters of one name would be one in files.
 void Importer::checkNewNames(const Module &owner, const std::string &name, const Value &value, SMLoc loc) {
-  StringMap<SMLoc> taken;
-  for (const Module *child : owner.children)
-    taken[child->name] = child->loc;
-  for (const std::shared_ptr<Param> &param : owner.params)
-    taken[param->name] = param->loc;
-  auto check = [&](const Value &part, const std::string &partName) {
+  StringSet<> made;
+  auto add = [&](const Value &part, const std::string &partName) {
     Module *module = part.module();
     Param *param = part.param();
-    bool isNew = (module && !module->parent && module != &owner) || (param && !param->owner);
-    if (auto first = taken.find(partName); isNew && first != taken.end())
-      fail(loc, "there is already a '" + Twine(partName) + "' with parameters in this class",
-           {{userLoc(first->second), "it is made here"}});
+    if ((module && !module->parent && module != &owner) || (param && !param->owner))
+      made.insert(partName);
   };
   if (ListValue *list = value.list())
     for (auto [i, element] : enumerate(list->elements))
-      check(element, name + "." + std::to_string(i));
+      add(element, name + "." + std::to_string(i));
   else
-    check(value, name);
+    add(value, name);
+  if (made.empty())
+    return;
+  auto check = [&](StringRef other, SMLoc first) {
+    if (made.count(other))
+      fail(loc, "there is already a '" + Twine(other) + "' with parameters in this class",
+           {{userLoc(first), "it is made here"}});
+  };
+  for (const Module *child : owner.children)
+    check(child->name, child->loc);
+  for (const std::shared_ptr<Param> &param : owner.params)
+    check(param->name, param->loc);
 }
 
 /// Names modules and parameters by where the class body puts them. What has an

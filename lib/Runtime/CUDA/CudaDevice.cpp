@@ -15,6 +15,7 @@
 #include "CUDA/LoopbackComm.h"
 #include "CUDA/LtProducts.h"
 #include "CUDA/NcclComm.h"
+#include "Rank.h"
 #include "colo/Runtime/Device.h"
 
 #include <algorithm>
@@ -202,16 +203,13 @@ Status CudaDevice::connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &wo
     return Status::ok();
   }
   ncclUniqueId id{};
-  auto status = [](const CommProvider &provider, ncclResult_t result) {
-    return result == ncclSuccess ? Status::ok() : Status::internal("%s", provider.lastError(nullptr));
-  };
   if (rank == 0)
-    if (Status made = status(comms(), comms().getUniqueId(&id)); made.failed())
+    if (Status made = commStatus(comms(), comms().getUniqueId(&id)); made.failed())
       return made;
   ncclResult_t sent = commProvider().broadcast(&id, &id, sizeof id, ncclInt8, 0, hosts, nullptr);
-  if (Status shared = status(commProvider(), sent); shared.failed())
+  if (Status shared = commStatus(commProvider(), sent); shared.failed())
     return shared;
-  return status(comms(), comms().initRank(&world, ranks, id, rank, nullptr));
+  return commStatus(comms(), comms().initRank(&world, ranks, id, rank, nullptr));
 }
 
 Status CudaDevice::allocate(int64_t bytes, char *&memory) {
