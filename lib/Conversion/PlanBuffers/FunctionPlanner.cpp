@@ -166,6 +166,11 @@ Place FunctionPlanner::allocate(Value value) {
   return temporary(tensorType(value).getShape(), tensorType(value).getElementType());
 }
 
+Place FunctionPlanner::allocateContiguous(Value value) {
+  Place place = allocate(value);
+  return place.isContiguous() ? place : temporary(place.shape, place.element);
+}
+
 Place FunctionPlanner::fixed(Value base, RankedTensorType type) {
   Root &root = roots.emplace_back();
   root.base = base;
@@ -342,7 +347,7 @@ LogicalResult FunctionPlanner::planLaunch(rt::LaunchOp op) {
   }
   for (Value output : op.getResults()) {
     std::optional<Place> gradient = gradientUse(output);
-    Place place = gradient ? *gradient : allocate(output);
+    Place place = gradient ? *gradient : allocateInOrder(output, orderOfResult(op, output));
     places[output] = place;
     outs.push_back(use(place));
     layouts.push_back(TypeAttr::get(outs.back().getType()));

@@ -77,6 +77,15 @@ private:
   int64_t copyCount = 0;
 };
 
+/// Whether a value that is joined or cut along `dim` is better stored with `dim` outermost: something stands before it
+/// that would come between, and something contiguous remains inside it.
+bool isStoredOutermost(llvm::ArrayRef<int64_t> shape, int64_t dim);
+
+/// Letters of an einsum's tensor whose dims lie in memory in this order.
+std::string inOrder(llvm::StringRef letters, llvm::ArrayRef<int64_t> order);
+/// `letters` with those that `order` holds too in the order that they have there.
+std::string reorderLetters(llvm::StringRef letters, llvm::StringRef order);
+
 class FunctionPlanner {
 public:
   FunctionPlanner(ModulePlan &plan, mlir::func::FuncOp source, PlannedFunction &result);
@@ -109,11 +118,24 @@ private:
   void copy(const Place &from, const Place &to, bool accumulate, mlir::Location loc);
   /// The place itself or a packed copy of it.
   Place contiguous(const Place &place, mlir::Location loc);
+  /// A fresh place for what a collective receives: contiguous even where the claimed destination is not.
+  Place allocateContiguous(mlir::Value result);
   Place gradientOf(mlir::Value param);
   /// The gradient that the single use of a value adds to, if it is one.
   std::optional<Place> gradientUse(mlir::Value value);
   /// Layer `layer` of a parameter in the flat buffer `flat`.
   Place parameterPlace(mlir::Value flat, ParamOp param, mlir::Value layer);
+
+  // Order in memory (StorageOrder.cpp): dims from the outermost on, null for row-major.
+  using Order = std::optional<llvm::SmallVector<int64_t>>;
+  /// What the users of a value would have it stored in.
+  Order wantedOrder(mlir::Value value);
+  Order orderForUse(mlir::OpOperand &use);
+  /// As its users want it, else as an operand is stored.
+  Order orderOfResult(rt::LaunchOp op, mlir::Value result);
+  Order orderOfResult(EinsumOp op, mlir::Value result);
+  /// A fresh place in this order, or its claimed destination.
+  Place allocateInOrder(mlir::Value value, const Order &order);
 
   // Collectives. One with a dist.wait is a flight: it runs on a stream of its own, and what it sends and receives stays
   // where it is until the wait.
@@ -142,6 +164,8 @@ private:
   Place cutLeading(const Place &place, int64_t dim, int64_t ranks);
   void joinLeading(mlir::Operation *op, const Place &from, llvm::ArrayRef<int64_t> block, int64_t dim, int64_t ranks,
                    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::IntegerAttr)> emit);
+  /// Whether the only result of a collective that joins `dim` is stored with `dim` outermost.
+  bool joinsOutermost(mlir::Operation *op, int64_t dim);
 
   // Rounds.
   struct CarriedPlace;
@@ -170,6 +194,8 @@ private:
   llvm::DenseMap<mlir::Value, Place> gradients; ///< of parameter arguments
   llvm::SmallVector<Place> destinations;        ///< of the results
   llvm::DenseMap<mlir::Operation *, Flight> flights;
+  llvm::DenseMap<mlir::Value, Order> wantedOrders;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>> storedOrders; ///< of values that are not row-major by choice
   std::deque<Root> roots;
   unsigned now = 0;
 };

@@ -31,6 +31,24 @@ SmallVector<int64_t, 6> colo::contiguousStrides(ArrayRef<int64_t> shape) {
   return strides;
 }
 
+SmallVector<int64_t, 6> colo::stridesInOrder(ArrayRef<int64_t> shape, ArrayRef<int64_t> order) {
+  SmallVector<int64_t, 6> strides(shape.size());
+  int64_t stride = 1;
+  for (int64_t dim : llvm::reverse(order)) {
+    strides[dim] = stride;
+    stride *= shape[dim];
+  }
+  return strides;
+}
+
+SmallVector<int64_t> colo::frontOrder(size_t rank, int64_t dim) {
+  SmallVector<int64_t> order{dim};
+  for (int64_t i = 0, e = rank; i < e; ++i)
+    if (i != dim)
+      order.push_back(i);
+  return order;
+}
+
 bool Place::isContiguous() const {
   for (auto [size, stride, expected] : llvm::zip(shape, strides, contiguousStrides(shape)))
     if (size != 1 && stride != expected)
@@ -43,6 +61,20 @@ int64_t Place::elements() const {
   for (int64_t size : shape)
     n *= size;
   return n;
+}
+
+SmallVector<int64_t> Place::memoryOrder() const {
+  SmallVector<int64_t> order;
+  for (int64_t dim = 0, e = shape.size(); dim < e; ++dim)
+    order.push_back(dim);
+  // A dim of size 1 has no stride of its own.
+  auto strideOf = [&](int64_t dim) {
+    while (dim + 1 < static_cast<int64_t>(shape.size()) && shape[dim] == 1)
+      ++dim;
+    return strides[dim];
+  };
+  llvm::stable_sort(order, [&](int64_t a, int64_t b) { return strideOf(a) > strideOf(b); });
+  return order;
 }
 
 MemRefType Place::type() const {

@@ -52,15 +52,21 @@ struct Place {
 
   bool isContiguous() const;
   int64_t elements() const;
+  /// Its dims from the outermost to the innermost in memory; dims of size 1 stay before the dim that they stand before.
+  llvm::SmallVector<int64_t> memoryOrder() const;
   /// Offset 0; the identity layout where it is contiguous.
   mlir::MemRefType type() const;
 };
 
 llvm::SmallVector<int64_t, 6> contiguousStrides(llvm::ArrayRef<int64_t> shape);
+/// Strides of memory without gaps whose dims lie in `order`, from the outermost on.
+llvm::SmallVector<int64_t, 6> stridesInOrder(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> order);
 
 /// The same elements under another shape, if strides can say it.
 std::optional<Place> reshape(const Place &place, llvm::ArrayRef<int64_t> shape);
 Place transpose(const Place &place, llvm::ArrayRef<int64_t> permutation);
+/// The dims 0 to rank - 1 with `dim` moved to the front.
+llvm::SmallVector<int64_t> frontOrder(size_t rank, int64_t dim);
 Place slice(const Place &place, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> strides,
             llvm::ArrayRef<int64_t> shape);
 /// Dim `dim` of n * size elements as two dims [n, size].

@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // NCCL's collectives cut and join the leading dim of contiguous memory. Where a
-// dim that is not the leading one is cut or joined, a copy brings the ranks'
-// dim to the front before, or back to its place after.
+// dim that is not the leading one is cut or joined, the value is stored with it
+// outermost (StorageOrder.cpp), or a copy brings the ranks' dim to the front
+// before, or back to its place after.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,13 +21,7 @@ using namespace mlir;
 using namespace colo;
 
 /// `dim` moved to the front.
-static Place toFront(const Place &place, int64_t dim) {
-  SmallVector<int64_t> permutation{dim};
-  for (int64_t i = 0, e = place.shape.size(); i < e; ++i)
-    if (i != dim)
-      permutation.push_back(i);
-  return transpose(place, permutation);
-}
+static Place toFront(const Place &place, int64_t dim) { return transpose(place, frontOrder(place.shape.size(), dim)); }
 
 /// The operand with its `dim` cut into `ranks` parts, which come first in contiguous memory.
 Place FunctionPlanner::cutLeading(const Place &place, int64_t dim, int64_t ranks) {
@@ -62,8 +57,11 @@ LogicalResult FunctionPlanner::planWait(dist::WaitOp op) {
     root->last = std::max(root->last, now);
   if (flight.unpack)
     flight.unpack();
-  for (auto [from, to] : llvm::zip(op.getInputs(), op.getOutputs()))
+  for (auto [from, to] : llvm::zip(op.getInputs(), op.getOutputs())) {
     places[to] = Place(placeOf(from));
+    if (storedOrders.count(from))
+      storedOrders[to] = SmallVector<int64_t>(storedOrders[from]);
+  }
   return success();
 }
 
@@ -73,7 +71,7 @@ void FunctionPlanner::joinLeading(Operation *op, const Place &from, ArrayRef<int
   Value value = op->getResult(0);
   auto isOne = [](int64_t size) { return size == 1; };
   if (llvm::all_of(block.take_front(dim), isOne)) {
-    Place out = places[value] = allocate(value);
+    Place out = places[value] = allocateContiguous(value);
     return communicate(op, from, out, emit);
   }
   SmallVector<int64_t> shape{ranks};
@@ -89,6 +87,11 @@ void FunctionPlanner::joinLeading(Operation *op, const Place &from, ArrayRef<int
     flights[op].unpack = unpack;
   else
     unpack();
+}
+
+bool FunctionPlanner::joinsOutermost(Operation *op, int64_t dim) {
+  Value value = op->getResult(0);
+  return !claimed.count(value) && isStoredOutermost(cast<RankedTensorType>(value.getType()).getShape(), dim);
 }
 
 int64_t FunctionPlanner::ranksOver(ArrayAttr axes) { return groupSize(getMesh(plan.module), axes); }
@@ -112,7 +115,7 @@ void FunctionPlanner::lower(dist::AllReduceOp op) {
                                     kind);
   };
   if (op.getInputs().size() == 1) {
-    Place from = contiguous(placeOf(op.getInputs().front()), loc), to = allocate(op.getOutputs().front());
+    Place from = contiguous(placeOf(op.getInputs().front()), loc), to = allocateContiguous(op.getOutputs().front());
     places[op.getOutputs().front()] = to;
     return communicate(op, from, to, reduce);
   }
@@ -135,37 +138,59 @@ void FunctionPlanner::lower(dist::AllReduceOp op) {
 }
 
 void FunctionPlanner::lower(dist::AllGatherOp op) {
+  auto gather = [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::AllGatherOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr());
+  };
+  int64_t dim = op.getDim();
+  if (joinsOutermost(op, dim)) {
+    Place from = contiguous(toFront(placeOf(op.getInput()), dim), loc);
+    Place to = allocateInOrder(op.getResult(), frontOrder(from.shape.size(), dim));
+    places[op.getResult()] = to;
+    return communicate(op, from, toFront(to, dim), gather);
+  }
   Place from = contiguous(placeOf(op.getInput()), loc);
-  joinLeading(op, from, from.shape, op.getDim(), ranksOver(op.getAxes()),
-              [&](Value send, Value recv, IntegerAttr stream) {
-                builder.create<rt::AllGatherOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                                IntegerAttr());
-              });
+  joinLeading(op, from, from.shape, dim, ranksOver(op.getAxes()), gather);
 }
 
 void FunctionPlanner::lower(dist::ReduceScatterOp op) {
-  Place from = cutLeading(placeOf(op.getInput()), op.getDim(), ranksOver(op.getAxes()));
-  Place to = places[op.getResult()] = allocate(op.getResult());
   StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
-  communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
+  auto reduce = [&](Value send, Value recv, IntegerAttr stream) {
     builder.create<rt::ReduceScatterOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
                                         kind);
-  });
+  };
+  int64_t dim = op.getDim();
+  Place input = placeOf(op.getInput());
+  if (joinsOutermost(op, dim) && toFront(input, dim).isContiguous()) {
+    Place to = allocateInOrder(op.getResult(), frontOrder(input.shape.size(), dim));
+    places[op.getResult()] = to;
+    return communicate(op, toFront(input, dim), toFront(to, dim), reduce);
+  }
+  Place from = cutLeading(input, dim, ranksOver(op.getAxes()));
+  Place to = places[op.getResult()] = allocateContiguous(op.getResult());
+  communicate(op, from, to, reduce);
 }
 
 void FunctionPlanner::lower(dist::AllToAllOp op) {
-  int64_t ranks = ranksOver(op.getAxes());
-  Place from = cutLeading(placeOf(op.getInput()), op.getDim(), ranks);
-  joinLeading(op, from, ArrayRef(from.shape).drop_front(), op.getFrom(), ranks,
-              [&](Value send, Value recv, IntegerAttr stream) {
-                builder.create<rt::AllToAllOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(),
-                                               IntegerAttr());
-              });
+  auto exchange = [&](Value send, Value recv, IntegerAttr stream) {
+    builder.create<rt::AllToAllOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr());
+  };
+  int64_t ranks = ranksOver(op.getAxes()), dim = op.getDim(), joined = op.getFrom();
+  if (joinsOutermost(op, joined)) {
+    Place parts = toFront(splitDim(placeOf(op.getInput()), dim, ranks), dim);
+    SmallVector<int64_t> order = frontOrder(parts.shape.size(), joined + 1);
+    std::swap(order[0], order[1]); // the ranks stay first
+    Place from = contiguous(transpose(parts, order), loc);
+    Place to = allocateInOrder(op.getResult(), frontOrder(parts.shape.size() - 1, joined));
+    places[op.getResult()] = to;
+    return communicate(op, from, toFront(to, joined), exchange);
+  }
+  Place from = cutLeading(placeOf(op.getInput()), dim, ranks);
+  joinLeading(op, from, ArrayRef(from.shape).drop_front(), joined, ranks, exchange);
 }
 
 void FunctionPlanner::lower(dist::PermuteOp op) {
   Place from = contiguous(placeOf(op.getInput()), loc);
-  Place to = places[op.getResult()] = allocate(op.getResult());
+  Place to = places[op.getResult()] = allocateContiguous(op.getResult());
   communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
     builder.create<rt::PermuteOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
                                   op.getSourcesAttr());
@@ -174,7 +199,7 @@ void FunctionPlanner::lower(dist::PermuteOp op) {
 
 void FunctionPlanner::lower(dist::BroadcastOp op) {
   Place from = contiguous(placeOf(op.getInput()), loc);
-  Place to = places[op.getResult()] = allocate(op.getResult());
+  Place to = places[op.getResult()] = allocateContiguous(op.getResult());
   communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
     builder.create<rt::BroadcastOp>(loc, send, recv, op.getAxes(), UnitAttr(), stream, IntegerAttr(), IntegerAttr(),
                                     op.getRootAttr(), scalars.lookup(op.getRound()));
@@ -184,7 +209,7 @@ void FunctionPlanner::lower(dist::BroadcastOp op) {
 /// Each member is the root of one round, so all rounds share one place.
 void FunctionPlanner::lower(dist::ReduceOp op) {
   Place from = contiguous(placeOf(op.getInput()), loc);
-  Place to = op.getInto() ? placeOf(op.getInto()) : allocate(op.getResult());
+  Place to = op.getInto() ? placeOf(op.getInto()) : allocateContiguous(op.getResult());
   places[op.getResult()] = to;
   StringAttr kind = builder.getStringAttr(stringifyReduceKind(op.getKind()));
   communicate(op, from, to, [&](Value send, Value recv, IntegerAttr stream) {
@@ -221,7 +246,7 @@ void FunctionPlanner::lower(dist::HalfOp op) {
   scalars[op.getResult()] = builder.create<arith::SelectOp>(loc, rowsAreLater, constant(0), constant(1));
 }
 
-void FunctionPlanner::lower(dist::EmptyOp op) { places[op.getResult()] = allocate(op.getResult()); }
+void FunctionPlanner::lower(dist::EmptyOp op) { places[op.getResult()] = allocateContiguous(op.getResult()); }
 
 LogicalResult FunctionPlanner::planCollective(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)

@@ -29,23 +29,37 @@ SmallVector<int64_t> permutationTo(StringRef letters, StringRef order) {
   return permutation;
 }
 
-/// A product that was found, and which operands it wants packed.
+/// A product that was found; an operand is packed with its letters in this order, or read as it is if that is empty.
 struct Match {
   GemmShape shape;
-  bool packLhs, packRhs;
+  std::string lhsOrder, rhsOrder;
   Strides result;
 };
 
-/// The first way that works: without copies, then with one operand packed, then with both.
+/// The letters of a tensor from the outermost to the innermost in memory.
+std::string memoryLetters(const Place &place, StringRef letters) { return inOrder(letters, place.memoryOrder()); }
+
+/// The first way that works: without copies, then with one operand packed, the smaller first, then with both. A packed
+/// operand has the letters that both hold in the order of the other; where that does not do, those of a matrix.
 std::optional<Match> findMatch(const Contraction &c, const Place &lhs, const Place &rhs, ArrayRef<Strides> results) {
   EinsumSpec spec = c.getSpec();
-  for (auto [packLhs, packRhs] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
-    Strides a = packLhs ? c.stridesFor(spec.lhs, c.packedLhs()) : stridesOf(lhs);
-    Strides b = packRhs ? c.stridesFor(spec.rhs, c.packedRhs()) : stridesOf(rhs);
+  auto find = [&](StringRef lhsOrder, StringRef rhsOrder) -> std::optional<Match> {
+    Strides a = lhsOrder.empty() ? stridesOf(lhs) : c.stridesFor(spec.lhs, lhsOrder);
+    Strides b = rhsOrder.empty() ? stridesOf(rhs) : c.stridesFor(spec.rhs, rhsOrder);
     for (const Strides &result : results)
       if (std::optional<GemmShape> shape = c.match(a, b, result))
-        return Match{*shape, packLhs, packRhs, result};
-  }
+        return Match{*shape, lhsOrder.str(), rhsOrder.str(), result};
+    return std::nullopt;
+  };
+  std::string lhsLike = reorderLetters(spec.lhs, memoryLetters(rhs, spec.rhs)), lhsPacked = c.packedLhs();
+  std::string rhsLike = reorderLetters(spec.rhs, memoryLetters(lhs, spec.lhs)), rhsPacked = c.packedRhs();
+  std::pair<StringRef, StringRef> ways[] = {{"", ""},      {lhsLike, ""},   {lhsPacked, ""},
+                                            {"", rhsLike}, {"", rhsPacked}, {lhsPacked, rhsPacked}};
+  if (rhs.elements() < lhs.elements())
+    std::rotate(ways + 1, ways + 3, ways + 5);
+  for (auto [lhsOrder, rhsOrder] : ways)
+    if (std::optional<Match> match = find(lhsOrder, rhsOrder))
+      return match;
   return std::nullopt;
 }
 
@@ -94,8 +108,12 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   Place out = op.getInto() ? placeOf(op.getInto()) : gradient ? *gradient : allocate(sum);
 
   SmallVector<Strides> layouts{stridesOf(out)};
-  if (!given)
+  Order order;
+  if (!given) {
     layouts.push_back(c.stridesFor(spec.result, c.packedResult()));
+    if ((order = orderOfResult(op, sum)))
+      layouts.insert(layouts.begin(), stridesInOrder(out.shape, *order));
+  }
   std::optional<Match> match = findMatch(c, lhs, rhs, layouts);
   Place target = out;
   if (!match) {
@@ -112,12 +130,14 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
     copy(view, packed, /*accumulate=*/false, op.getLoc());
     return packed;
   };
-  Place a = match->packLhs ? pack(lhs, spec.lhs, c.packedLhs()) : lhs;
-  Place b = match->packRhs ? pack(rhs, spec.rhs, c.packedRhs()) : rhs;
+  Place a = match->lhsOrder.empty() ? lhs : pack(lhs, spec.lhs, match->lhsOrder);
+  Place b = match->rhsOrder.empty() ? rhs : pack(rhs, spec.rhs, match->rhsOrder);
   bool direct = target.root == out.root;
   createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), direct && accumulate);
   if (!direct)
     copy(target, out, accumulate, op.getLoc());
   places[op.getResult()] = direct ? target : out;
+  if (order && match->result == stridesInOrder(out.shape, *order))
+    storedOrders[op.getResult()] = *order;
   return success();
 }
