@@ -61,6 +61,7 @@ template <typename Visit> static void forEachRelabelling(const Sharding &state, 
 /// if the target does not: what travels over other axes becomes smaller.
 std::vector<Step> ReshardPlanner::steps(const Sharding &state, const Sharding &target, ArrayRef<int64_t> shape) const {
   std::vector<Step> result;
+  result.reserve(64);
   auto add = [&](StepKind kind, Axes axes, int from, int dim, Sharding relabelled = {}) {
     Step step{kind, std::move(axes), from, dim, std::move(relabelled)};
     std::optional<Sharding> after = apply(step, state);
@@ -125,6 +126,11 @@ std::optional<ReshardPlanner::Plan> ReshardPlanner::search(const Sharding &from,
       break;
     for (Step &step : steps(state, to, shape)) {
       double total = elements + sentElements(step, shape, state, mesh);
+      // No step is free of both: what is no better than a known way to the target is on no better way.
+      auto target = best.find(to);
+      if (target != best.end() &&
+          std::tie(target->second.elements, target->second.count) <= std::make_tuple(total, count + 1))
+        continue;
       auto it = best.find(step.result);
       if (it != best.end() && std::tie(it->second.elements, it->second.count) <= std::make_tuple(total, count + 1))
         continue;

@@ -109,7 +109,8 @@ private:
   mlir::LogicalResult restrictToPin(mlir::Operation *op, const FactorMap &map, Options &options);
   std::optional<Candidate> search(mlir::Operation *op, const FactorMap &map, const Options &options,
                                   const Assignment &start);
-  std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment);
+  std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment,
+                                    const Candidate *best = nullptr);
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
   mlir::InFlightDiagnostic emitIndivisible(mlir::Operation *op, mlir::Value tensor, int64_t dim, int64_t size,
                                            llvm::ArrayRef<int> axes);

@@ -405,11 +405,27 @@ void Partitioner::orderAxes(Operation *op, const FactorMap &map, Assignment &ass
   }
 }
 
-std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const FactorMap &map,
-                                                            Assignment assignment) {
+/// Nothing as well where an assignment is known to be worse than `best`.
+std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const FactorMap &map, Assignment assignment,
+                                                            const Candidate *best) {
   orderAxes(op, map, assignment);
   Candidate candidate{assignment, {}, {}, {}};
   Cost &cost = candidate.cost;
+  int64_t parts = 1;
+  for (int axis = 0; axis < mesh.rank(); ++axis) {
+    if (assignment.factorOf(axis) >= 0)
+      parts *= mesh.sizes[axis];
+    else
+      ++cost.uncut;
+  }
+  if (auto product = dyn_cast<CostOpInterface>(op))
+    cost.flops = static_cast<double>(product.getFlops()) / static_cast<double>(parts);
+  // What follows only adds bytes.
+  auto isWorse = [&] {
+    return best && std::tie(cost.flops, cost.bytes) > std::tie(best->cost.flops, best->cost.bytes);
+  };
+  if (isWorse())
+    return std::nullopt;
   if (auto positional = dyn_cast<PositionalOpInterface>(op); positional && positional.needsContiguousRows()) {
     const TensorFactors &rows = positional.getPositionedValue() == op->getResult(0) ? map.results[0] : map.operands[0];
     if (llvm::any_of(assignment.factors[rows.front().front()], [&](int axis) { return mesh.isZigzag(axis); }))
@@ -421,6 +437,8 @@ std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const
       return std::nullopt;
     cost.bytes += bytesToReach(operand, *sharding, cost.collectives);
     candidate.operands.push_back(*sharding);
+    if (isWorse())
+      return std::nullopt;
   }
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     std::optional<Sharding> sharding = resultSharding(assignment, map, i, mesh);
@@ -441,15 +459,6 @@ std::optional<Partitioner::Candidate> Partitioner::evaluate(Operation *op, const
         cost.collectives += step.kind != StepKind::AllSlice;
     }
   }
-  int64_t parts = 1;
-  for (int axis = 0; axis < mesh.rank(); ++axis) {
-    if (assignment.factorOf(axis) >= 0)
-      parts *= mesh.sizes[axis];
-    else
-      ++cost.uncut;
-  }
-  if (auto product = dyn_cast<CostOpInterface>(op))
-    cost.flops = static_cast<double>(product.getFlops()) / static_cast<double>(parts);
   return candidate;
 }
 
@@ -500,7 +509,7 @@ std::optional<Partitioner::Candidate> Partitioner::search(Operation *op, const F
   std::optional<Candidate> best;
   auto tryAll = [&](auto &self, int axis, Assignment assignment) -> void {
     if (axis == mesh.rank()) {
-      std::optional<Candidate> candidate = evaluate(op, map, std::move(assignment));
+      std::optional<Candidate> candidate = evaluate(op, map, std::move(assignment), best ? &*best : nullptr);
       if (candidate && (!best || candidate->cost < best->cost))
         best = std::move(candidate);
       return;
