@@ -15,6 +15,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/SetVector.h"
 #include <numeric>
+#include <set>
 
 using namespace mlir;
 using namespace colo;
@@ -145,30 +146,74 @@ std::vector<AxesTotal> totalsOf(ArrayRef<PlannedCollective> collectives) {
   return totals;
 }
 
-/// The replicas come first in a rank's number and in a member's, then pipeline ranks; -1 if the rank is not in the
-/// group.
-int64_t memberOf(const Plan &plan, ArrayRef<std::string> axes, int64_t rank) {
-  int64_t tensorRank = rank % plan.ranks;
-  int64_t member = !axes.empty() && axes.back() == kReplicas ? rank / plan.ranks / plan.stages() : 0;
-  for (const std::string &name : axes) {
-    if (StringRef(name).starts_with(kStages)) {
-      int64_t place = placeAmongStages(name, rank / plan.ranks % plan.stages()), colons = StringRef(name).count(':');
-      if (place < 0)
-        return -1;
-      member = member * (colons ? colons : plan.stages()) + place;
-      continue;
-    }
-    int64_t minor = 1, coordinate = 0, size = 1;
-    for (const auto &[axis, length] : llvm::reverse(plan.mesh)) {
-      if (axis == name) {
-        coordinate = tensorRank / minor % length;
-        size = length;
+/// Where a rank stands in the groups over one list of axes: a rank is a replica, a pipeline rank and a tensor rank.
+/// The replicas come first in its number and in a member's, then pipeline ranks.
+class GroupPlaces {
+public:
+  GroupPlaces(const Plan &plan, ArrayRef<std::string> axes) {
+    overReplicas = !axes.empty() && axes.back() == kReplicas;
+    for (int64_t stage = 0; stage < plan.stages(); ++stage)
+      stagePlaces.push_back(0);
+    for (const std::string &name : axes) {
+      if (StringRef(name).starts_with(kStages)) {
+        int64_t colons = static_cast<int64_t>(StringRef(name).count(':'));
+        stages = colons ? colons : plan.stages();
+        for (auto [stage, place] : llvm::enumerate(stagePlaces))
+          place = placeAmongStages(name, static_cast<int64_t>(stage));
+        continue;
       }
-      minor *= length;
+      int64_t minor = 1;
+      for (const auto &[axis, length] : llvm::reverse(plan.mesh)) {
+        if (axis == name) {
+          digits.push_back({minor, length});
+          tensorMembers *= length;
+        }
+        minor *= length;
+      }
     }
-    member = member * size + coordinate;
   }
-  return member;
+
+  /// -1 if the rank is not in a group.
+  int64_t memberOf(int64_t replica, int64_t stage, int64_t tensorRank) const {
+    if (stagePlaces[stage] < 0)
+      return -1;
+    int64_t member = (overReplicas ? replica : 0) * stages + stagePlaces[stage];
+    for (auto [minor, length] : digits)
+      member = member * length + tensorRank / minor % length;
+    return member;
+  }
+
+  bool isOverReplicas() const { return overReplicas; }
+  /// Of one replica.
+  int64_t members() const { return stages * tensorMembers; }
+
+private:
+  bool overReplicas;
+  int64_t stages = 1, tensorMembers = 1;
+  SmallVector<int64_t> stagePlaces;                ///< by pipeline rank; -1: in no group
+  SmallVector<std::pair<int64_t, int64_t>> digits; ///< of a tensor rank: what one of them is worth, how many there are
+};
+
+/// One replica of each run of neighbours whose members send alike, its first, and every replica whose own members
+/// differ.
+std::vector<int64_t> distinctReplicas(const Plan &plan, ArrayRef<GroupPlaces> places) {
+  int64_t replicas = std::max<int64_t>(plan.replicas, 1);
+  std::set<int64_t> found = {0};
+  for (auto [total, place] : llvm::zip(plan.totals, places)) {
+    if (!total.sent || !place.isOverReplicas())
+      continue;
+    for (const GroupTraffic &stage : *total.sent) {
+      int64_t end = 0;
+      for (const GroupTraffic::Run &run : stage.getRuns()) {
+        end += run.members;
+        // A run ends inside a replica, or between two.
+        for (int64_t replica : {end / place.members(), end / place.members() + 1})
+          if (replica < replicas)
+            found.insert(replica);
+      }
+    }
+  }
+  return {found.begin(), found.end()};
 }
 
 int64_t flopsOf(rt::GemmOp gemm) {
@@ -332,17 +377,19 @@ int64_t Plan::totalOf(const PlannedStage &stage) const {
   return stage.parameters * copies + stage.workspace + inputs;
 }
 
-Traffic Plan::sentBy(int64_t rank) const {
-  Traffic sum;
-  for (const AxesTotal &total : totals)
-    if (int64_t member = memberOf(*this, total.axes, rank); total.sent && member >= 0)
-      sum = sum + (*total.sent)[rank / ranks % stages()].of(member);
-  return sum;
-}
-
 Traffic Plan::mostSent() const {
+  std::vector<GroupPlaces> places;
+  for (const AxesTotal &total : totals)
+    places.emplace_back(*this, total.axes);
   Traffic most;
-  for (int64_t rank = 0, world = ranks * stages() * std::max<int64_t>(replicas, 1); rank < world; ++rank)
-    most = std::max(most, sentBy(rank));
+  for (int64_t replica : distinctReplicas(*this, places))
+    for (int64_t stage = 0; stage < stages(); ++stage)
+      for (int64_t tensorRank = 0; tensorRank < ranks; ++tensorRank) {
+        Traffic sum;
+        for (auto [total, place] : llvm::zip(totals, places))
+          if (int64_t member = place.memberOf(replica, stage, tensorRank); total.sent && member >= 0)
+            sum = sum + (*total.sent)[stage].of(member);
+        most = std::max(most, sum);
+      }
   return most;
 }

@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -20,17 +21,21 @@ using namespace mlir;
 ModeComparison::ModeComparison(MLIRContext &context, const ParallelConfig &config, llvm::StringRef algorithm,
                                Importer import)
     : context(context), config(config), algorithm(algorithm), import(import) {
-  int64_t own = config.worldSize / (config.pipeline * config.tensorSize * config.sequenceSize);
-  microBatches = config.globalBatchSize ? config.globalBatchSize / (own * config.microBatch())
+  // A layout that fills no world of this size trains as many replicas as fit, and at least one.
+  int64_t fit = config.worldSize / (config.pipeline * config.tensorSize * config.sequenceSize);
+  int64_t own = config.data ? config.data.value : std::max<int64_t>(1, fit);
+  // The schedule of a pipeline runs all micro-batches of BATCH_SIZE each time.
+  int64_t round = isPipeline() ? config.numMicroBatches.value : 1, unit = own * round * config.microBatch();
+  microBatches = config.globalBatchSize ? std::max<int64_t>(1, config.globalBatchSize / unit) * round
                                         : config.numMicroBatches * config.gradientAccumulation;
-  globalRows = own * microBatches * config.microBatch();
-  for (const dist::ShardingOptions &group : dist::tensorGroups(config.worldSize))
+  globalRows = config.globalBatchSize ? config.globalBatchSize.value : own * microBatches * config.microBatch();
+  for (const dist::ShardingOptions &group : dist::tensorGroups(config.worldSize / config.pipeline))
     rows.push_back(compare(group));
 }
 
 /// The same rows of the global batch in as many micro-batches, on other ranks.
 ModeRow ModeComparison::compare(const dist::ShardingOptions &group) {
-  ModeRow row{group, config.worldSize / (group.size * group.sequenceSize), {}, {}};
+  ModeRow row{group, config.worldSize / (config.pipeline * group.size * group.sequenceSize), {}, {}};
   if (globalRows % (row.replicas * microBatches)) {
     row.reason = llvm::formatv("the global batch of {0} rows is no multiple of {1} replicas x {2} micro-batches",
                                globalRows, row.replicas, microBatches);
@@ -38,41 +43,64 @@ ModeRow ModeComparison::compare(const dist::ShardingOptions &group) {
   }
   ParallelConfig changed = config;
   setTensorGroup(changed, group);
-  changed.pipeline.value = 1;
   changed.data.value = row.replicas;
-  changed.batchSize.value = globalRows / row.replicas;
-  changed.numMicroBatches.value = microBatches;
+  changed.numMicroBatches.value = isPipeline() ? config.numMicroBatches.value : microBatches;
+  changed.gradientAccumulation.value = microBatches / changed.numMicroBatches;
+  changed.batchSize.value = globalRows / row.replicas / changed.gradientAccumulation;
   changed.globalBatchSize.value = 0;
-  changed.gradientAccumulation.value = 1;
   row.reason = describeBatchError(changed);
-  if (!row.reason.empty())
-    return row;
-  // The first error is the cause.
-  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
-    if (row.reason.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error) {
-      std::string place = describe(diagnostic.getLocation());
-      row.reason = (place.empty() ? "" : place + ": ") + diagnostic.str();
-    }
-    return success();
-  });
-  plan(changed, row);
+  if (row.reason.empty())
+    plan(changed, row);
   return row;
 }
 
-void ModeComparison::plan(const ParallelConfig &changed, ModeRow &row) {
-  OwningOpRef<ModuleOp> module = import(changed, row.reason);
-  if (!module)
-    return;
-  for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(Phase::Rt); ++i) {
+/// Runs phases from `first` to `last`; says why where one fails, and which.
+std::optional<Phase> ModeComparison::runPhases(Phase first, Phase last, const ParallelConfig &changed, ModuleOp module,
+                                               std::string &reason) {
+  // The first error is the cause.
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (reason.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+      std::string place = describe(diagnostic.getLocation());
+      reason = (place.empty() ? "" : place + ": ") + diagnostic.str();
+    }
+    return success();
+  });
+  for (int i = static_cast<int>(first); i <= static_cast<int>(last); ++i) {
     auto phase = static_cast<Phase>(i);
     PassManager pm(&context);
+    // Hundreds of programs: each is verified where the user's errors end and at its own end, not after each pass.
+    pm.enableVerifier(false);
     buildPhasePipeline(pm, phase, changed, algorithm, Target::CPU);
-    if (succeeded(pm.run(*module)))
-      continue;
-    internalError |= phase > Phase::SPMD;
-    return;
+    bool verifies = phase == Phase::SPMD || phase == last;
+    if (failed(pm.run(module)) || (verifies && failed(verify(module))))
+      return phase;
   }
-  row.plan = computePlan(*module);
+  return std::nullopt;
+}
+
+/// Groups with as many replicas have one program until it is divided among ranks.
+const ModeComparison::Program &ModeComparison::programOf(const ParallelConfig &changed) {
+  auto [it, isNew] = programs.try_emplace(changed.microBatch());
+  Program &program = it->second;
+  if (!isNew)
+    return program;
+  program.module = import(changed.microBatch(), program.reason);
+  if (program.module && runPhases(Phase::Staged, Phase::Autodiff, changed, *program.module, program.reason))
+    program.module = nullptr;
+  return program;
+}
+
+void ModeComparison::plan(const ParallelConfig &changed, ModeRow &row) {
+  const Program &program = programOf(changed);
+  row.reason = program.reason;
+  if (!program.module)
+    return;
+  OwningOpRef<ModuleOp> module(program.module.get().clone());
+  trainingSettings(changed).attachTo(*module);
+  if (std::optional<Phase> failed = runPhases(Phase::Sharded, Phase::Rt, changed, *module, row.reason))
+    internalError |= *failed > Phase::SPMD;
+  else
+    row.plan = computePlan(*module);
 }
 
 //===----------------------------------------------------------------------===//
@@ -82,9 +110,12 @@ void ModeComparison::plan(const ParallelConfig &changed, ModeRow &row) {
 static std::string mebibytes(int64_t bytes) { return llvm::formatv("{0:f2}", bytes / 1048576.0).str(); }
 
 void ModeComparison::printText(llvm::raw_ostream &os) const {
-  os << llvm::formatv("one step on {0} ranks: {1} rows, {2} micro-batches a replica\n"
-                      "memory in MiB, bytes and messages of the rank that sends most, flop of one rank\n",
-                      config.worldSize.value, globalRows, microBatches);
+  os << llvm::formatv("one step on {0} ranks: {1} rows, {2} micro-batches a replica\n", config.worldSize.value,
+                      globalRows, microBatches);
+  if (isPipeline())
+    os << llvm::formatv("in the config's pipeline of {0} stages; each number is that of the stage that has most\n",
+                        config.pipeline.value);
+  os << "memory in MiB, bytes and messages of the rank that sends most, flop of one rank\n";
   constexpr const char *line =
       "{0,-29} {1,6} {2,8} {3,6} {4,11} {5,11} {6,11} {7,11} {8,9} {9,11} {10,14} {11,10} {12,10}\n";
   os << llvm::formatv(line, "tensor mode", "size", "sequence", "data", "parameters", "gradients", "optimizer",
@@ -125,6 +156,7 @@ void ModeComparison::printJSON(llvm::raw_ostream &os) const {
   llvm::json::OStream json(os, /*IndentSize=*/2);
   json.object([&] {
     json.attribute("world_size", config.worldSize.value);
+    json.attribute("pipeline", config.pipeline.value);
     json.attribute("global_batch_rows", globalRows);
     json.attribute("micro_batches", microBatches);
     json.attributeArray("modes", [&] {

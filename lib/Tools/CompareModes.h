@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One model and one global batch on one number of ranks: every tensor group
-// whose size divides the world is planned without a pipeline, the rest of the
-// ranks being replicas.
+// One model and one global batch on one number of ranks, in the config's
+// pipeline: every tensor group whose size divides the ranks of a stage is
+// planned, the rest of these being replicas.
 // A plan is that of --plan for the same group.
 //
 //===----------------------------------------------------------------------===//
@@ -18,7 +18,9 @@
 #include "colo/Dialect/Dist/Policy.h"
 #include "colo/Frontend/Config.h"
 #include "colo/Plan/Plan.h"
+#include "colo/Tools/Compile.h"
 #include "mlir/IR/OwningOpRef.h"
+#include <map>
 
 namespace colo {
 
@@ -31,10 +33,10 @@ struct ModeRow {
 
 class ModeComparison {
 public:
-  /// Makes the global program of a configuration, or says why not.
-  using Importer = llvm::function_ref<mlir::OwningOpRef<mlir::ModuleOp>(const ParallelConfig &, std::string &reason)>;
+  /// Makes the global program of so many rows, or says why not.
+  using Importer = llvm::function_ref<mlir::OwningOpRef<mlir::ModuleOp>(int64_t microBatch, std::string &reason)>;
 
-  /// `config` has a known world, which its own layout divides; `algorithm` as in CompileRequest.
+  /// `config` has a known world, a multiple of its pipeline; `algorithm` as in CompileRequest.
   ModeComparison(mlir::MLIRContext &context, const ParallelConfig &config, llvm::StringRef algorithm, Importer import);
 
   void printText(llvm::raw_ostream &os) const;
@@ -45,8 +47,18 @@ public:
   bool isInternalError() const { return internalError; }
 
 private:
+  /// The differentiated program, or why there is none.
+  struct Program {
+    mlir::OwningOpRef<mlir::ModuleOp> module;
+    std::string reason;
+  };
+
+  bool isPipeline() const { return config.pipeline > 1; }
   ModeRow compare(const dist::ShardingOptions &group);
-  void plan(const ParallelConfig &config, ModeRow &row);
+  std::optional<Phase> runPhases(Phase first, Phase last, const ParallelConfig &changed, mlir::ModuleOp module,
+                                 std::string &reason);
+  const Program &programOf(const ParallelConfig &changed);
+  void plan(const ParallelConfig &changed, ModeRow &row);
 
   mlir::MLIRContext &context;
   const ParallelConfig &config;
@@ -55,6 +67,7 @@ private:
   int64_t globalRows = 0;   ///< of one step
   int64_t microBatches = 0; ///< of one replica's step
   bool internalError = false;
+  std::map<int64_t, Program> programs; ///< by rows of a micro-batch
   std::vector<ModeRow> rows;
 };
 

@@ -73,12 +73,20 @@ int Compilation::loadInputs() {
     config.worldSize.value = request.worldSize;
     return ExitDone;
   }
-  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, request.worldSize);
+  // A comparison shares ranks and rows out anew, in the config's pipeline.
+  bool compares = prints(request.compareModes);
+  std::optional<ParallelConfig> loaded = loadConfig(sources, configBuffer, compares ? 0 : request.worldSize);
   if (!loaded)
     return ExitInput;
   config = *loaded;
-  // A comparison shares the rows out anew.
-  if (std::string error = describeBatchError(config); !error.empty() && !prints(request.compareModes)) {
+  config.worldSize.value = request.worldSize;
+  if (compares && config.worldSize % config.pipeline) {
+    diagnostics.error(config.pipeline.loc, "a world of " + llvm::Twine(config.worldSize.value) +
+                                               " ranks is not a multiple of pipeline (" +
+                                               llvm::Twine(config.pipeline.value) + ")");
+    return ExitInput;
+  }
+  if (std::string error = describeBatchError(config); !error.empty() && !compares) {
     diagnostics.error(config.batchSize.isDefault() ? config.tensorMode.loc : config.batchSize.loc, error);
     return ExitInput;
   }

@@ -61,13 +61,11 @@ int Compilation::compareModes() {
     if (text.empty() && diagnostic.getKind() == llvm::SourceMgr::DK_Error)
       text = diagnostic.getMessage().str();
   };
-  auto import = [&](const ParallelConfig &changed, std::string &reason) {
-    options.batch = changed.microBatch();
+  auto import = [&](int64_t microBatch, std::string &reason) {
+    options.batch = microBatch;
     sources.setDiagHandler(keepFirst, &reason);
     OwningOpRef<ModuleOp> imported = importModel(context, sources, modelBuffer, options);
     sources.setDiagHandler(nullptr);
-    if (imported)
-      trainingSettings(changed).attachTo(*imported);
     return imported;
   };
   ModeComparison comparison(context, config, request.algorithm, import);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Each row of --compare-modes is what --plan says for a config with that tensor group and the same global batch."""
+"""Each row of --compare-modes is what --plan says for a config with that tensor group and the same global batch, in the
+same pipeline."""
 
 import os
 import subprocess
@@ -17,12 +18,12 @@ def beside(kind, groups):
     return [("1d", size, 1, parallel, kind, parts) for size, parallel, parts in groups]
 
 
-# model, sizes, rows of the whole world, and the groups that are legal: (mode, size, depth, sequence_parallel), where a
+# model, sizes, pipeline stages, rows of the whole world, and the groups that are legal: (mode, size, depth, sequence_parallel), where a
 # sequence is beside it its mode and size too.
 EVERYWHERE = [("none", 1, 1, False)]
 HYBRIDS = [(size, parallel, parts) for size in (2, 4) for parallel in (False, True) for parts in (2, 4) if size * parts <= WORLD]
 CASES = [
-    ("gpt2", "dict(vocab=50, seq=24, hidden=72, heads=12, layers=2)", 64, EVERYWHERE + [
+    ("gpt2", "dict(vocab=50, seq=24, hidden=72, heads=12, layers=2)", 1, 64, EVERYWHERE + [
         ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True),
         *beside("ring", HYBRIDS),
         *beside("ulysses", [(2, False, 2), (2, True, 2)]),
@@ -33,8 +34,17 @@ CASES = [
         ("sequence", 2, 1, False), ("sequence", 4, 1, False),
         ("ulysses", 2, 1, False), ("ulysses", 4, 1, False),
     ]),
+    ("gpt2", "dict(vocab=50, seq=24, hidden=72, heads=12, layers=2)", 2, 64, EVERYWHERE + [
+        ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True),
+        *beside("ring", [(2, False, 2), (2, True, 2)]),
+        *beside("ulysses", [(2, False, 2), (2, True, 2)]),
+        ("2d", 4, 1, False),
+        ("2.5d", 2, 2, False), ("2.5d", 4, 1, False), ("2.5d", 4, 4, False),
+        ("sequence", 2, 1, False), ("sequence", 4, 1, False),
+        ("ulysses", 2, 1, False), ("ulysses", 4, 1, False),
+    ]),
     # Eight ranks cannot share the 12 heads of gpt2 nor halve their parts of its sequence, and here no sequence is cut.
-    ("mlp", "dict(hidden=72)", 32, EVERYWHERE + [
+    ("mlp", "dict(hidden=72)", 1, 32, EVERYWHERE + [
         ("1d", 2, 1, False), ("1d", 2, 1, True), ("1d", 4, 1, False), ("1d", 4, 1, True), ("1d", 8, 1, False),
         ("1d", 8, 1, True),
         *(group for kind in ("ring", "ulysses") for group in beside(kind, HYBRIDS)),
@@ -64,9 +74,9 @@ def group_of(row):
     return group + ((row["sequence_mode"], row["sequence_size"]) if row["sequence_size"] > 1 else ())
 
 
-def check_row(arguments, model, sizes, rows, row):
+def check_row(arguments, model, sizes, stages, rows, row):
     config = os.path.join(arguments.work, "row.cfg")
-    planned.write_config(config, tensor_of(row), rows // row["data"], MICRO, f"model = {sizes}")
+    planned.write_config(config, tensor_of(row), rows // row["data"], MICRO, f"model = {sizes}", stages)
     plan = planned.read_json(planned.compiler(arguments.examples, model, config, "--plan=json", f"--world-size={WORLD}"))
     most = max(planned.planned_by_rank(plan))
     wanted = dict(
@@ -101,10 +111,12 @@ def check_text(text, table):
 def main():
     arguments = options.parse()
     failures = 0
-    for model, sizes, rows, legal in CASES:
-        # The config's own layout only says what the global batch is: two replicas of half of it.
+    for model, sizes, stages, rows, legal in CASES:
+        # The config's own tensor group only says what the global batch is. Three ranks divide no world of eight: of such
+        # groups as many replicas train as fit.
         config = os.path.join(arguments.work, "own.cfg")
-        planned.write_config(config, "size=4, mode='1d'", rows // 2, MICRO, f"model = {sizes}")
+        replicas = WORLD // (stages * 3)
+        planned.write_config(config, "size=3, mode='1d'", rows // replicas, MICRO, f"model = {sizes}", stages)
         command = planned.compiler(arguments.examples, model, config, f"--world-size={WORLD}")
         table = planned.read_json([*command, "--compare-modes=json"])
         text = subprocess.run([*command, "--compare-modes"], check=True, capture_output=True, text=True).stdout
@@ -118,7 +130,7 @@ def main():
             failures += 1
         for row in table["modes"]:
             if "not_legal" not in row:
-                failures += not check_row(arguments, model, sizes, rows, row)
+                failures += not check_row(arguments, model, sizes, stages, rows, row)
     print("rows and plans agree" if not failures else f"{failures} differ")
     return 1 if failures else 0
 

@@ -16,11 +16,11 @@ class Traffic(typing.NamedTuple):
         return Traffic(self.bytes + other.bytes, self.messages + other.messages)
 
 
-def write_config(path, tensor, batch, micro, extra=""):
-    """A config with one tensor group, such as "size=4, mode='2d'", or none."""
+def write_config(path, tensor, batch, micro, extra="", stages=1):
+    """A config with one tensor group, such as "size=4, mode='2d'", or none, in each of the pipeline's stages."""
     with open(path, "w") as file:
-        if tensor:
-            file.write(f"parallel = dict(tensor=dict({tensor}))\n")
+        group = f", tensor=dict({tensor})" if tensor else ""
+        file.write(f"parallel = dict(pipeline={stages}{group})\n")
         file.write(f"BATCH_SIZE = {batch}\nNUM_MICRO_BATCHES = {micro}\n{extra}\n")
 
 

@@ -91,9 +91,8 @@ struct Plan {
   int64_t stages() const { return std::max<int64_t>(1, static_cast<int64_t>(pipeline.size())); }
   /// Bytes of a rank of one pipeline rank.
   int64_t totalOf(const PlannedStage &stage) const;
-  /// What one rank of the world sends in a step. What unknown replicas decide is left out.
-  Traffic sentBy(int64_t rank) const;
-  /// By the rank that sends most bytes; of several, by one with most messages.
+  /// What the rank of the world that sends most bytes sends in a step; of several, one with most messages. What unknown
+  /// replicas decide is left out.
   Traffic mostSent() const;
 };
 
