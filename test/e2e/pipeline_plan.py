@@ -2,7 +2,8 @@
 """What --plan says of a pipeline is what its run counts, rank by rank.
 
 Bytes and messages at every site; what a rank sends to its neighbours in closed form, b*S*h of its shard for each
-micro-batch, direction and boundary between ranks; memory within 1%, parameters exactly. The activations that ranks count
+micro-batch, direction and boundary between ranks, and what it gathers where layers are handed on whole; memory within 1%,
+parameters exactly. The activations that ranks count
 are those of the simulation; what is saved for them is planned in closed form, where no head is: layers times activations.
 """
 
@@ -20,12 +21,13 @@ from options import Failure
 VOCAB, SEQ, HIDDEN, HEADS, LAYERS, ELEMENT = 60, 24, 72, 12, 4, 4
 SIZES = f"model = dict(vocab={VOCAB}, seq={SEQ}, hidden={HIDDEN}, heads={HEADS}, layers={LAYERS})\n"
 
-# Pipelines, replicas, and on how many ranks of the tensor group an activation between layers is cut.
+# Pipelines, replicas, and on how many ranks of the tensor group an activation is cut on its way to the next stage.
 CELLS = [
     (Pipeline(3, "gpipe", 6, partition=(1, 2, 1)), 1, 1),
     (Pipeline(4, "1f1b", 6), 2, 1),
     (Pipeline(2, "1f1b", 1), 1, 1),
-    (Pipeline(2, "interleaved", 6, chunks=2, tensor=Layout("1d", 2)), 1, 1),
+    (Pipeline(2, "interleaved", 6, chunks=2, tensor=Layout("1d", 2)), 1, 2),
+    (Pipeline(2, "zbv", 4, chunks=2, tensor=Layout("1d", 4)), 1, 4),
     (Pipeline(2, "1f1b", 4, tensor=Layout("1d", 2, SP)), 1, 2),
     (Pipeline(2, "zb-h1", 6, tensor=Layout("2d", 4), rows=24), 1, 4),
     (Pipeline(2, "1f1b", 4, tensor=Layout("3d", 8), rows=16), 1, 8),
@@ -75,6 +77,7 @@ def check(arguments, pipeline, replicas, shards):
     sent = [planned.Traffic(row["transfer_bytes"], row["transfer_messages"]) for row in plan["pipeline"]]
     if sent != transfers(pipeline, shards):
         raise Failure(f"{sent} planned, the form gives {transfers(pipeline, shards)}")
+    check_gathers(pipeline, shards, sent, stats)
     for rank in stats["per_rank"]:
         counted = [planned.Traffic(site["bytes"], site["messages"]) for site in rank["sites"] if site["kind"] == "send"]
         if sum(counted, planned.Traffic()) != sent[rank["stage"]]:
@@ -86,6 +89,19 @@ def check(arguments, pipeline, replicas, shards):
             raise Failure(f"rank {rank['rank']}: {rank['arena_bytes']}, planned {row}")
     check_activations(command, stats)
     check_saved(arguments, base, pipeline, plan, stats)
+
+
+def check_gathers(pipeline, shards, sent, stats):
+    """1d holds activations whole: as many parts arrive as leave, and each rank sends its part to the group's others. These
+    are its only gathers."""
+    if pipeline.tensor.mode != "1d" or pipeline.tensor.extra == SP:
+        return
+    for rank in stats["per_rank"]:
+        gathers = [planned.Traffic(site["bytes"], site["messages"]) for site in rank["sites"] if site["kind"] == "all_gather"]
+        parts = sent[rank["stage"]]
+        form = planned.Traffic(parts.bytes * (shards - 1), parts.messages * (shards - 1))
+        if sum(gathers, planned.Traffic()) != form:
+            raise Failure(f"rank {rank['rank']} sent {gathers} to gather what arrives, the form gives {form}")
 
 
 def check_activations(command, stats):

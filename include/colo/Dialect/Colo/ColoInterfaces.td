@@ -141,4 +141,12 @@ def PositionalOpInterface : OpInterface<"PositionalOpInterface"> {
   ];
 }
 
+def TransferOpInterface : OpInterface<"TransferOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{An op whose only result is its only operand, as it arrives somewhere else.}];
+  let methods = [
+    InterfaceMethod<"Whether that is on other ranks, so that each rank sends what it holds.", "bool", "isSent">,
+  ];
+}
+
 #endif // COLO_INTERFACES_TD

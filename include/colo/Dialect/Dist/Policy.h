@@ -118,6 +118,10 @@ public:
   /// The layout of a value that goes from layer to layer, and of its gradient.
   virtual Sharding boundary(llvm::ArrayRef<int64_t> shape, const Mesh &mesh) const = 0;
 
+  /// The layout in which a value that ranks hold as `held`, complete, goes to another pipeline rank. It is `held`
+  /// again where it arrives.
+  virtual Sharding transit(llvm::ArrayRef<int64_t> shape, const Sharding &held, const Mesh &mesh) const;
+
   /// The dim over which a value that is partial over `axis` is scattered where
   /// it must become complete, or -1 to reduce it on all ranks.
   virtual int scatterDim(llvm::ArrayRef<int64_t> shape, llvm::StringRef axis) const = 0;

@@ -27,11 +27,12 @@ def Pipe_Dialect : Dialect {
 class Pipe_Op<string mnemonic, list<Trait> traits = []> : Op<Pipe_Dialect, mnemonic, traits>;
 
 def Pipe_EnterOp : Pipe_Op<"enter", [DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
-    DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<TransferOpInterface>]> {
   let summary = "The operand, a value of virtual stage `from`, as virtual stage `to` sees it.";
   let description = [{
     The stages are neighbours. With `backward` the value is a gradient; from a stage to itself it is where the stage's backward
-    starts. The value keeps its layout, so that what is sent is what a rank holds, and it is complete.
+    starts. The value keeps its layout, so that what is sent is what a rank holds, and it is complete. Where the stages run on
+    different ranks, as the schedule says (without one, all do), the layout is the one in which the tensor mode sends.
 
     ```mlir
     %x1 = pipe.enter %x0 from 0 to 1 : tensor<4x32x64xf32>

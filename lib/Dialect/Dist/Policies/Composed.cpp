@@ -36,6 +36,10 @@ public:
     return sharding;
   }
 
+  Sharding transit(llvm::ArrayRef<int64_t> shape, const Sharding &held, const Mesh &mesh) const override {
+    return minor->transit(shape, major->transit(shape, held, mesh), mesh);
+  }
+
   int scatterDim(llvm::ArrayRef<int64_t> shape, llvm::StringRef axis) const override {
     return of(axis).scatterDim(shape, axis);
   }

@@ -47,6 +47,24 @@ public:
     return sharding;
   }
 
+  /// Ranks that hold copies send a part each (Narayanan et al., 2104.04473, section 4.1): of the first dim that
+  /// divides, whose parts lie together.
+  Sharding transit(llvm::ArrayRef<int64_t> shape, const Sharding &held, const Mesh &mesh) const override {
+    Sharding sharding = held;
+    for (const auto &[name, _] : axes()) {
+      std::optional<int> axis = mesh.find(name);
+      if (!axis || sharding.uses(*axis))
+        continue;
+      for (Axes &cut : sharding.dims) {
+        cut.push_back(*axis);
+        if (divides(sharding, shape, mesh))
+          break;
+        cut.pop_back();
+      }
+    }
+    return sharding;
+  }
+
   int scatterDim(llvm::ArrayRef<int64_t> shape, llvm::StringRef) const override {
     return hasSequence(shape) ? kSequenceDim : -1;
   }

@@ -15,6 +15,8 @@ Policy::~Policy() = default;
 
 AttentionCut Policy::attentionCut(llvm::StringRef) const { return AttentionCut::Cheapest; }
 
+Sharding Policy::transit(llvm::ArrayRef<int64_t>, const Sharding &held, const Mesh &) const { return held; }
+
 bool Policy::mayRepeat(llvm::StringRef) const { return false; }
 
 int colo::dist::chooseOutputFactor(const FactorMap &map, llvm::ArrayRef<int> outputs,

@@ -90,6 +90,9 @@ private:
   mlir::LogicalResult setOperand(mlir::OpOperand &operand, const Sharding &sharding);
   mlir::FailureOr<Sharding> boundary(mlir::Operation *at, mlir::Type type);
 
+  // What goes to other pipeline ranks (Transit.cpp).
+  mlir::LogicalResult partitionTransfer(mlir::Operation *op, const Sharding &held);
+
   // Choosing (Search.cpp).
   mlir::LogicalResult partitionByFactors(mlir::Operation *op, ShardingRuleOpInterface rule);
   std::optional<Sharding> gradientLayout(mlir::Value value);
@@ -144,13 +147,16 @@ private:
   llvm::DenseSet<mlir::Operation *> openComputations;
   llvm::DenseMap<mlir::Value, mlir::Value> originals; ///< of second computations and reshards
   llvm::DenseMap<mlir::Operation *, Signature> signatures;
-  llvm::DenseSet<mlir::Value> repeatedSums; ///< gradients of keys and values, partial over axes that repeat these
+  llvm::DenseMap<mlir::Value, Sharding> arrivals; ///< of what was sent, the layout that all users but senders see
+  llvm::DenseSet<mlir::Value> repeatedSums;       ///< gradients of keys and values, partial over axes that repeat these
 };
 
 /// Ops that divide their work by cutting parameters where the mode does.
 bool isProductOrLookup(mlir::Operation *op);
 /// Whether the model pins the layout of the op's result.
 bool isPinned(mlir::Operation *op);
+/// Whether the op's result is its operand on another pipeline rank.
+bool isSent(mlir::Operation *op);
 /// The parameter that a value is a view of, or null.
 mlir::Value parameterBehind(mlir::Value value);
 

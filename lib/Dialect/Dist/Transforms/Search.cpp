@@ -486,6 +486,8 @@ LogicalResult Partitioner::partitionByFactors(Operation *op, ShardingRuleOpInter
   std::optional<Candidate> best = search(op, map, options, start);
   if (!best)
     return op->emitError("cannot be cut as its parameters are");
+  if (isSent(op))
+    return partitionTransfer(op, best->results[0]);
   for (OpOperand &operand : op->getOpOperands())
     if (failed(setOperand(operand, best->operands[operand.getOperandNumber()])))
       return failure();

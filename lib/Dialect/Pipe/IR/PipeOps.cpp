@@ -41,6 +41,16 @@ FactorMap EnterOp::getFactorMap() {
   return map;
 }
 
+bool EnterOp::isSent() {
+  if (getFrom() == getTo())
+    return false;
+  ScheduleOp schedule = findSchedule((*this)->getParentOfType<ModuleOp>());
+  if (!schedule)
+    return true;
+  schedule::ScheduleProblem problem = problemOf(schedule);
+  return problem.rankOf(getFrom()) != problem.rankOf(getTo());
+}
+
 void EnterOp::buildAdjoint(OpBuilder &builder, ValueRange operands, ValueRange, ArrayRef<Value> gradients,
                            SmallVectorImpl<Value> &operandGradients) {
   operandGradients[0] = builder.create<EnterOp>(getLoc(), operands[0].getType(), gradients[0], getTo(), getFrom(),
