@@ -22,7 +22,7 @@ namespace {
 
 class Reader {
 public:
-  Reader(StringRef text, Diagnostic &error) : text(text), error(error) {}
+  Reader(StringRef text, Diagnostic &error, ScheduleText &places) : text(text), error(error), places(places) {}
   std::optional<Schedule> run();
 
 private:
@@ -42,12 +42,14 @@ private:
   }
   /// What stands at the offset, for a message.
   std::string found() const;
+  TextPlace placeAt(size_t at) const { return {line, static_cast<unsigned>(at - lineStart + 1)}; }
   bool fail(const Twine &message);
 
   StringRef text;
   size_t offset = 0, lineStart = 0;
   unsigned line = 1;
   Diagnostic &error;
+  ScheduleText &places;
   Schedule schedule;
 };
 
@@ -65,8 +67,8 @@ std::string Reader::found() const {
 
 bool Reader::fail(const Twine &message) {
   error.message = message.str();
-  error.line = line;
-  error.column = static_cast<unsigned>(offset - lineStart + 1);
+  error.line = placeAt(offset).line;
+  error.column = placeAt(offset).column;
   return false;
 }
 
@@ -120,6 +122,7 @@ bool Reader::readAction(bool grouped) {
       return false;
   }
   schedule.ranks.back().push_back(action);
+  places.actions.back().push_back(placeAt(begin));
   return true;
 }
 
@@ -144,6 +147,8 @@ bool Reader::readCell() {
 
 bool Reader::readRow() {
   schedule.ranks.emplace_back();
+  places.rows.push_back(placeAt(offset));
+  places.actions.emplace_back();
   while (true) {
     skip(", \t\r");
     if (atEndOfLine())
@@ -154,8 +159,10 @@ bool Reader::readRow() {
 }
 
 std::optional<Schedule> Reader::run() {
+  constexpr StringRef byteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(byteOrderMark))
+    offset = byteOrderMark.size();
   while (!atEnd()) {
-    lineStart = offset;
     skip(" \t\r");
     if (at('#'))
       offset = std::min(text.find('\n', offset), text.size());
@@ -163,13 +170,23 @@ std::optional<Schedule> Reader::run() {
       return std::nullopt;
     if (!atEnd())
       ++offset;
+    lineStart = offset;
     ++line;
   }
   return std::move(schedule);
 }
 
-std::optional<Schedule> colo::schedule::readSchedule(StringRef text, Diagnostic &error) {
-  return Reader(text, error).run();
+TextPlace ScheduleText::placeOf(const Diagnostic &wrong) const {
+  if (!wrong.actions.empty())
+    return placeOf(wrong.actions.front());
+  if (rows.empty())
+    return {};
+  return rows[std::min<size_t>(std::max(wrong.rank, 0), rows.size() - 1)];
+}
+
+std::optional<Schedule> colo::schedule::readSchedule(StringRef text, Diagnostic &error, ScheduleText *places) {
+  ScheduleText unused;
+  return Reader(text, error, places ? *places : unused).run();
 }
 
 void colo::schedule::writeSchedule(const Schedule &schedule, llvm::raw_ostream &os) {

@@ -59,10 +59,11 @@ private:
   const bool spelt;
 };
 
-Diagnostic fail(const Twine &message, std::vector<ActionReference> actions = {}) {
+Diagnostic fail(const Twine &message, std::vector<ActionReference> actions, int32_t rank = -1) {
   Diagnostic diagnostic;
   diagnostic.message = message.str();
   diagnostic.actions = std::move(actions);
+  diagnostic.rank = rank;
   return diagnostic;
 }
 
@@ -71,7 +72,8 @@ Diagnostic fail(const Twine &message, std::vector<ActionReference> actions = {})
 Result Verifier::run() {
   if (static_cast<int64_t>(schedule.ranks.size()) != problem.stages)
     return fail("the schedule has " + Twine(schedule.ranks.size()) +
-                " lists of actions; legal: " + Twine(problem.stages) + ", one for each pipeline stage");
+                    " lists of actions; legal: " + Twine(problem.stages) + ", one for each pipeline stage",
+                {}, static_cast<int32_t>(problem.stages));
   if (Result error = verifyRanges())
     return error;
   if (Result error = verifyOnce())
@@ -166,8 +168,8 @@ Result Verifier::verifyUnit(int64_t stage, int64_t microBatch) {
                            (problem.chunks > 1 ? ", chunk " + Twine(problem.chunkOf(stage)).str() : std::string()))
                               .str();
     if (!user)
-      return fail(message);
-    return fail(message + ", which " + at(user).text() + " belongs to", {at(user)});
+      return fail(message, {}, rank);
+    return fail(message + ", which " + at(user).text() + " belongs to", {at(user)}, rank);
   };
   Position forward = table.find(ActionKind::Forward, stage, microBatch);
   Position backward = table.findBackward(stage, microBatch);
@@ -210,7 +212,7 @@ Result Verifier::verifyTransfer(ActionKind kind, int64_t stage, int64_t microBat
   action.peer = problem.rankOf(ActionTable::otherStage(kind, stage));
   return fail("rank " + Twine(problem.rankOf(stage)) + " never runs " + action.text() + ", which " + at(user).text() +
                   " waits for",
-              {at(user)});
+              {at(user)}, problem.rankOf(stage));
 }
 
 //===----------------------------------------------------------------------===//

@@ -18,6 +18,7 @@
 #include "colo/Frontend/Config.h"
 #include "colo/Frontend/Diagnostics.h"
 #include "colo/Frontend/Model.h"
+#include "colo/Schedule/ScheduleFile.h"
 #include "colo/Tools/Compile.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -57,6 +58,7 @@ private:
   int load(llvm::StringRef path, unsigned &bufferId);
   int loadInputs();
   int loadSchedule();
+  void showInSchedule(const schedule::Diagnostic &wrong, const schedule::ScheduleText &text, unsigned buffer);
   ModelDefine addDefine(llvm::StringRef name, llvm::StringRef value);
   int readDefines();
   int importModule();

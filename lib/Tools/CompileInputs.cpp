@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compilation.h"
-#include "colo/Schedule/ScheduleFile.h"
 #include "colo/Tools/Pipelines.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -23,7 +22,20 @@ int Compilation::load(llvm::StringRef path, unsigned &bufferId) {
   return ExitDone;
 }
 
-/// The schedule file that the config names, in the config's folder; what is no schedule is shown in it.
+/// What is wrong with a schedule is shown in its file: at the actions, and where the config names the file.
+void Compilation::showInSchedule(const schedule::Diagnostic &wrong, const schedule::ScheduleText &text,
+                                 unsigned buffer) {
+  auto locate = [&](schedule::TextPlace place) {
+    return sources.FindLocForLineAndColumn(buffer, place.line, place.column);
+  };
+  llvm::SmallVector<DiagnosticNote> notes;
+  for (const schedule::ActionReference &action : llvm::drop_begin(wrong.actions, wrong.actions.empty() ? 0 : 1))
+    notes.push_back({locate(text.placeOf(action)), "this is " + action.text()});
+  notes.push_back({config.pipelineSchedule.loc, "the schedule is named here"});
+  diagnostics.error(locate(text.placeOf(wrong)), wrong.message, notes);
+}
+
+/// The schedule file that the config names, in the config's folder.
 int Compilation::loadSchedule() {
   llvm::SmallString<128> path;
   if (!llvm::sys::path::is_absolute(config.pipelineSchedule.value))
@@ -46,13 +58,14 @@ int Compilation::loadSchedule() {
   problem.chunks = config.pipelineChunks;
   problem.microBatches = config.numMicroBatches;
   schedule::Diagnostic mistake;
-  std::optional<schedule::Schedule> actions = schedule::readSchedule(config.pipelineActions, mistake);
+  schedule::ScheduleText text;
+  std::optional<schedule::Schedule> actions = schedule::readSchedule(config.pipelineActions, mistake, &text);
   std::optional<schedule::Diagnostic> wrong = actions ? problem.verify(*actions) : std::nullopt;
   if (!actions)
     diagnostics.error(sources.FindLocForLineAndColumn(buffer, mistake.line, std::max(1u, mistake.column)),
                       mistake.message);
   else if (wrong)
-    diagnostics.error(config.pipelineSchedule.loc, wrong->message);
+    showInSchedule(*wrong, text, buffer);
   return actions && !wrong ? ExitDone : ExitInput;
 }
 
@@ -90,8 +103,7 @@ int Compilation::loadInputs() {
     diagnostics.error(config.batchSize.isDefault() ? config.tensorMode.loc : config.batchSize.loc, error);
     return ExitInput;
   }
-  bool isFile = llvm::StringRef(config.pipelineSchedule.value).ends_with(".csv");
-  return isFile && config.pipeline > 1 ? loadSchedule() : ExitDone;
+  return config.hasScheduleFile() ? loadSchedule() : ExitDone;
 }
 
 /// The type a value on the command line has: int, float, bool or, failing these, str.

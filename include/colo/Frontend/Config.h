@@ -98,6 +98,9 @@ struct ParallelConfig {
 
   /// Rows of one micro-batch of one replica.
   int64_t microBatch() const { return batchSize / numMicroBatches; }
+  /// Whether the schedule is a file's.
+  bool hasScheduleFile() const { return isScheduleFile(pipelineSchedule.value); }
+  static bool isScheduleFile(llvm::StringRef name) { return name.ends_with_insensitive(".csv"); }
 };
 
 /// What the rest of the compiler can do. A legal config that asks for more gets

@@ -124,6 +124,8 @@ struct Diagnostic {
   std::string message;
   /// The actions that the message names, the one at fault first; at most two.
   std::vector<ActionReference> actions;
+  /// Of an action that is missing, or a list: the rank, or -1. It may be one that the schedule has no list of.
+  int32_t rank = -1;
   /// For text: the place from 1, or 0 where there is none.
   unsigned line = 0, column = 0;
 };

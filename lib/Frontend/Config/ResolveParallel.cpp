@@ -173,7 +173,7 @@ static void resolveTensor(Resolver &resolver, const Item &item) {
 static void readSchedule(Resolver &resolver, const Item &item) {
   Sourced<std::string> &result = resolver.config.pipelineSchedule;
   const std::string *text = item.value.asString();
-  if (text && StringRef(*text).ends_with(".csv"))
+  if (text && ParallelConfig::isScheduleFile(*text))
     result = {*text, item.range.Start};
   else
     readName(resolver, item, "parallel.pipeline.schedule", scheduleNames, result,

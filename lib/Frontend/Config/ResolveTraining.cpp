@@ -89,7 +89,7 @@ static void checkPipeline(Resolver &resolver) {
   if (config.pipelineChunks > 1 && config.pipelineSchedule.isDefault())
     config.pipelineSchedule = {"interleaved", config.pipelineChunks.loc};
   const std::string &name = config.pipelineSchedule.value;
-  bool hasChunks = name == "interleaved" || name == "zbv" || StringRef(name).ends_with(".csv");
+  bool hasChunks = name == "interleaved" || name == "zbv" || config.hasScheduleFile();
   if (config.pipelineChunks > 1 && !hasChunks)
     resolver.error(SMRange(config.pipelineChunks.loc, config.pipelineChunks.loc),
                    "chunks belong to the schedules 'interleaved' and 'zbv' only; the schedule is '" + name + "'");
@@ -234,6 +234,19 @@ static void resolveSchedule(Resolver &resolver, const Item &item) {
 // Model, handlers, the rest
 //===----------------------------------------------------------------------===//
 
+/// Chunks have two names.
+static void readChunks(Resolver &resolver, const Item &item) {
+  Sourced<int64_t> &known = resolver.config.pipelineChunks, chunks = known;
+  if (!readCount(resolver, item, "model.num_chunks", 1, chunks))
+    return;
+  if (!known.isDefault() && known.value != chunks.value)
+    resolver.error(item.range,
+                   "model.num_chunks is " + Twine(chunks.value) + ", but parallel.pipeline.chunks is " +
+                       Twine(known.value) + "; they are the same number, and one of them is enough",
+                   DiagnosticNote{known.loc, "parallel.pipeline.chunks is given here"});
+  known = chunks;
+}
+
 static void resolveModel(Resolver &resolver, const Item &item) {
   bool unknown;
   const Dict *dict = readDict(resolver, item, "model", {}, "model = dict(hidden=768, layers=12)", unknown);
@@ -248,7 +261,7 @@ static void resolveModel(Resolver &resolver, const Item &item) {
       resolver.config.model[*name] = {{ModelValue(held), entry.item.range.Start}, entry.keyRange.Start};
     };
     if (*name == "num_chunks")
-      readCount(resolver, entry.item, "model.num_chunks", 1, resolver.config.pipelineChunks);
+      readChunks(resolver, entry.item);
     else if (*name == "type" && value.asSymbol())
       resolver.diagnostics.warning(entry.keyRange.Start, "model.type is ignored: the model is the .colo file's");
     else if (const bool *boolean = value.asBool())

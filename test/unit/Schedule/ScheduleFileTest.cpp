@@ -63,6 +63,25 @@ TEST(ScheduleFile, ErrorsNameTheirPlace) {
   EXPECT_EQ(errorOf("\xff"), "1:1: expected an action, found the byte 0xff; legal: F, B, I, W, SA, RA, SG, RG or -");
 }
 
+TEST(ScheduleFile, PlacesAreThoseOfTheText) {
+  Diagnostic error;
+  ScheduleText text;
+  ASSERT_TRUE(readSchedule("\xef\xbb\xbf# two stages\r\n F0, SA0>1+RG0<1\r\n\r\n-,RA0<0\r\n", error, &text));
+  ASSERT_EQ(text.rows.size(), 2u);
+  auto place = [](TextPlace at) { return std::to_string(at.line) + ":" + std::to_string(at.column); };
+  auto placeOf = [&](int32_t rank, int32_t index) { return place(text.placeOf(ActionReference{rank, index, {}})); };
+  EXPECT_EQ(placeOf(0, 0), "2:2");
+  EXPECT_EQ(placeOf(0, 1), "2:6");
+  EXPECT_EQ(placeOf(0, 2), "2:12");
+  EXPECT_EQ(placeOf(1, 0), "4:3");
+  Diagnostic wrong;
+  EXPECT_EQ(place(text.placeOf(wrong)), "2:2");
+  wrong.rank = 7;
+  EXPECT_EQ(place(text.placeOf(wrong)), "4:1");
+  wrong.actions = {{0, 2, {}}, {0, 0, {}}};
+  EXPECT_EQ(place(text.placeOf(wrong)), "2:12");
+}
+
 /// Reads what may be anything. What is read must survive the round trip, and
 /// verifying it must end.
 void digest(const std::string &text) {

@@ -23,7 +23,7 @@ def StagePass : Pipe_Pass<"pipe-stage"> {
     are used; what is computed from inputs and constants alone belongs to no stage. The loss enters its own stage, so that
     differentiation marks where the backward starts. Adds the schedule, with transfers.
 
-    In: the global program, before differentiation. Out: the same; with one virtual stage unchanged.
+    In: the global program, before differentiation. Out: the same; with one pipeline rank unchanged.
     Errors: fewer layers than virtual stages, a list that does not add up, a schedule that the sizes do not allow, a run
     that cannot be cut.
 

@@ -44,6 +44,8 @@ public:
       : module(module), options(options), symbols(module), builder(module.getContext()) {}
 
   LogicalResult run();
+  /// Only checks that the layers can be divided so.
+  LogicalResult divideLayers();
 
 private:
   FailureOr<schedule::Schedule> makeSchedule(schedule::ScheduleProblem &problem);
@@ -410,15 +412,19 @@ void Stager::enterLoss() {
   }
 }
 
-LogicalResult Stager::run() {
+LogicalResult Stager::divideLayers() {
   for (auto func : module.getOps<func::FuncOp>())
     if (auto role = func->getAttrOfType<StringAttr>(kRoleAttr); role && role.getValue() == "entry")
       entry = func;
   if (!entry)
     return module.emitError("no function has the role \"entry\"");
-  schedule::ScheduleProblem problem;
-  if (failed(collectUnits()) || failed(partitionLayers()))
+  return success(succeeded(collectUnits()) && succeeded(partitionLayers()));
+}
+
+LogicalResult Stager::run() {
+  if (failed(divideLayers()))
     return failure();
+  schedule::ScheduleProblem problem;
   std::vector<double> costs = stageCosts();
   for (double cost : costs)
     problem.costs.push_back({cost, cost, cost, 0, 0});
@@ -448,7 +454,10 @@ struct StagePass : public pipe::impl::StagePassBase<StagePass> {
   using StagePassBase::StagePassBase;
   void runOnOperation() override {
     StagePassOptions options{stages, chunks, schedule, scheduleText, microBatches, partition};
-    if (stages > 1 && failed(Stager(getOperation(), options).run()))
+    Stager stager(getOperation(), options);
+    // One stage has all layers, whatever the partition, but a list must say so.
+    bool isList = partition != "uniform" && partition != "balanced";
+    if (stages > 1 ? failed(stager.run()) : isList && failed(stager.divideLayers()))
       signalPassFailure();
     getOperation()->removeAttr(kConfigLocAttr);
   }
