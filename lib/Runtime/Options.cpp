@@ -50,7 +50,7 @@ static Flag switchFlag(const char *name, bool Options::*field, const char *help)
 
 static const std::vector<Flag> &flags() {
   static const std::vector<Flag> table = [] {
-    Flag timeout{"comm-timeout", "SECONDS", "give up when a rank waits longer for another (300)"};
+    Flag timeout{"comm-timeout", "SECONDS", "give up when a rank waits longer for another (600)"};
     timeout.real = &Options::commTimeout;
     return std::vector<Flag>{
         textFlag(

@@ -22,7 +22,7 @@
 
 namespace colo::runtime {
 
-static std::atomic<double> timeoutSeconds{300};
+static std::atomic<double> timeoutSeconds{600};
 void setCommTimeout(double seconds) { timeoutSeconds.store(seconds); }
 double commTimeout() { return timeoutSeconds.load(); }
 

@@ -35,10 +35,11 @@ void reportCommFailure(ncclResult_t result, const char *message) {
     failureHandler(result, message);
 }
 
+int64_t callerSiteNumber() { return caller && caller->site && *caller->site < caller->siteCount ? *caller->site : -1; }
+
 const char *callerSite() {
-  if (!caller || !caller->site || *caller->site < 0 || *caller->site >= caller->siteCount)
-    return "";
-  return caller->sites[*caller->site].source;
+  int64_t site = callerSiteNumber();
+  return site < 0 ? "" : caller->sites[site].source;
 }
 
 namespace {

@@ -20,7 +20,10 @@
 // of `colo-compile --target=cuda --emulate --emit=obj`: COLO_DOUBLE_KERNELS, or for an
 // executable NAME.cuda the file NAME.so beside it.
 // COLO_DOUBLE_DEVICES is the number of GPUs; COLO_DOUBLE_LOG names a file for what
-// each of them did; COLO_DOUBLE_FAIL a call that returns an error. Whatever is wrong ends the process with a message.
+// each of them did; COLO_DOUBLE_FAIL a call that returns an error. COLO_DOUBLE_FAULT=KIND:DEVICE:N says what happens
+// at a device's N-th launch: "host": its rank stops there, "stream": the stream does,
+// "error": the stream does and NCCL finds an error on its communicators, "lost": the
+// rank stops and NCCL finds an error on the others'. Whatever is wrong ends the process with a message.
 //
 //===----------------------------------------------------------------------===//
 
@@ -84,6 +87,12 @@ namespace colo_double {
 [[noreturn]] void fail(const std::string &message);
 /// Of the calling thread; fails without one.
 CUctx_st &context();
+/// Stops the calling thread at the launch that COLO_DOUBLE_FAULT names; true if the stream is to stop instead.
+bool meetFault();
+/// Whether NCCL finds an error on a device's communicators.
+bool hasAsyncError(int device);
+/// Never returns.
+[[noreturn]] void stopHere();
 /// Whether the environment (COLO_DOUBLE_FAIL) asks for a failure of this call.
 bool mustFail(const char *call);
 /// Notes a launch of the calling thread.

@@ -213,6 +213,13 @@ DOUBLE_EXPORT int cuStreamSynchronize(CUstream_st *stream) {
   live(stream, "cuStreamSynchronize").synchronize();
   return Success;
 }
+DOUBLE_EXPORT int cuStreamWriteValue32_v2(CUstream_st *stream, Address to, uint32_t value, unsigned flags) {
+  auto *word = reinterpret_cast<uint32_t *>(to);
+  if (flags || !isLocked(word, sizeof *word))
+    fail("cuStreamWriteValue32 to memory that is not locked");
+  live(stream, "cuStreamWriteValue32").submit([=] { __atomic_store_n(word, value, __ATOMIC_RELEASE); });
+  return Success;
+}
 DOUBLE_EXPORT int cuStreamWaitEvent(CUstream_st *stream, CUevent_st *event, unsigned) {
   if (std::shared_ptr<Completion> last = event->last)
     live(stream, "cuStreamWaitEvent").submit([last] { last->wait(); });

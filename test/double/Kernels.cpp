@@ -127,6 +127,8 @@ DOUBLE_EXPORT int cuLaunchKernel(CUfunc_st *function, unsigned x, unsigned y, un
   if (mustFail("cuLaunchKernel"))
     return 719;
   noteLaunch();
+  if (meetFault())
+    stream->submit(stopHere);
   // The arguments' own memory is free when the call returns.
   std::vector<uint64_t> values(function->arguments);
   for (size_t i = 0; i < values.size(); ++i) {

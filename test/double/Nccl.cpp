@@ -13,6 +13,7 @@
 #include "Double.h"
 #include "colo/Runtime/Comm.h"
 
+#include <map>
 #include <vector>
 
 using namespace colo_double;
@@ -57,6 +58,17 @@ struct Group {
   std::vector<std::pair<CUstream_st *, Work>> work;
 };
 } // namespace
+
+/// The devices that communicators are on. Errors of NCCL's own are asked for on any thread.
+static std::mutex placesMutex;
+static std::map<ncclComm_t, int> places;
+
+static ncclResult_t made(ncclResult_t result, ncclComm_t comm) {
+  std::lock_guard<std::mutex> lock(placesMutex);
+  if (comm)
+    places[comm] = context().number;
+  return result;
+}
 
 static const CommProvider &own() { return *threadsProvider(); }
 
@@ -176,16 +188,26 @@ DEFINE doubleGetVersion(int *version) {
 }
 DEFINE doubleGetUniqueId(ncclUniqueId *id) { return own().getUniqueId(id); }
 DEFINE doubleCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank) {
-  context();
-  return own().initRank(comm, ranks, id, rank, nullptr);
+  return made(own().initRank(comm, ranks, id, rank, nullptr), *comm);
 }
 DEFINE doubleCommSplit(ncclComm_t comm, int color, int key, ncclComm_t *child, ncclConfig_t *) {
-  return own().split(comm, color, key, child, nullptr);
+  return made(own().split(comm, color, key, child, nullptr), *child);
 }
 DEFINE doubleCommFinalize(ncclComm_t comm) { return own().finalize(comm); }
-DEFINE doubleCommDestroy(ncclComm_t comm) { return own().destroy(comm); }
+DEFINE doubleCommDestroy(ncclComm_t comm) {
+  std::lock_guard<std::mutex> lock(placesMutex);
+  places.erase(comm);
+  return own().destroy(comm);
+}
 DEFINE doubleCommAbort(ncclComm_t comm) { return own().abort(comm); }
-DEFINE doubleCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) { return own().getAsyncError(comm, error); }
+DEFINE doubleCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
+  std::lock_guard<std::mutex> lock(placesMutex);
+  auto place = places.find(comm);
+  if (place == places.end())
+    fail("ncclCommGetAsyncError of what is no communicator");
+  *error = hasAsyncError(place->second) ? ncclRemoteError : ncclSuccess;
+  return ncclSuccess;
+}
 DEFINE doubleCommCount(ncclComm_t comm, int *ranks) { return own().count(comm, ranks); }
 DEFINE doubleCommUserRank(ncclComm_t comm, int *rank) { return own().userRank(comm, rank); }
 DEFINE doubleCommCuDevice(ncclComm_t, int *device) {
@@ -194,5 +216,7 @@ DEFINE doubleCommCuDevice(ncclComm_t, int *device) {
 }
 DEFINE doubleMemAlloc(void **, size_t) { fail("ncclMemAlloc is for programs that register memory"); }
 DEFINE doubleMemFree(void *) { fail("ncclMemFree is for programs that register memory"); }
-DOUBLE_EXPORT const char *doubleGetErrorString(ncclResult_t) { return "an error of the double"; }
+DOUBLE_EXPORT const char *doubleGetErrorString(ncclResult_t result) {
+  return result == ncclRemoteError ? "remote process exited or there was a network error" : "an error of the double";
+}
 DOUBLE_EXPORT const char *doubleGetLastError(ncclComm_t comm) { return own().lastError(comm); }

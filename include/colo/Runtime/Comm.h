@@ -51,8 +51,8 @@ struct CommProvider {
 /// Ranks are threads of this process.
 const CommProvider *threadsProvider();
 
-/// Seconds that an operation of the threads provider may wait for another rank
-/// before it fails; 300 at start.
+/// Seconds that an operation may wait for another rank before it fails; 600 at
+/// start.
 void setCommTimeout(double seconds);
 double commTimeout();
 
@@ -85,6 +85,8 @@ void setCommCaller(CommCaller *caller);
 
 /// The model's place of the calling thread's current operation, for messages.
 const char *callerSite();
+/// Its number, or -1.
+int64_t callerSiteNumber();
 
 /// Called when an operation fails, on the thread where it is found (a stream's
 /// worker included). Without one, nccl functions only return the error.

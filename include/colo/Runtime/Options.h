@@ -23,11 +23,11 @@ namespace colo::runtime {
 struct Options {
   std::string data, eval, init, exportFile, dumpGrads, log, stats, trace, comm = "auto", overlap = "auto";
   int64_t steps = 100;
-  int64_t ranks = 0;     ///< 0: tensor x pipeline size, times the program's data size
-  int64_t seed = -1;     ///< -1: the program's
-  int64_t evalEvery = 0; ///< 0: after the last step only
-  int64_t threads = 0;   ///< per rank; 0: cores / ranks
-  double commTimeout = 300;
+  int64_t ranks = 0;        ///< 0: tensor x pipeline size, times the program's data size
+  int64_t seed = -1;        ///< -1: the program's
+  int64_t evalEvery = 0;    ///< 0: after the last step only
+  int64_t threads = 0;      ///< per rank; 0: cores / ranks
+  double commTimeout = 600; ///< seconds
   bool checkReplicas = false, timeProducts = false, profile = false, info = false, quiet = false, help = false;
 };
 

@@ -15,12 +15,14 @@
 #include "CUDA/LoopbackComm.h"
 #include "CUDA/LtProducts.h"
 #include "CUDA/NcclComm.h"
+#include "CUDA/Watchdog.h"
 #include "Rank.h"
 #include "colo/Runtime/Device.h"
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <random>
 
 namespace colo::runtime::cuda {
 
@@ -100,6 +102,7 @@ public:
 private:
   CudaStream stream(int64_t number) const { return static_cast<CudaStream>(handles[number]); }
   Status loadKernels();
+  Status startWatchdog(uint64_t board, int rank, int ranks);
 
   const Driver &cu = driver();
   const ColoProgram *program = nullptr;
@@ -112,6 +115,7 @@ private:
   std::vector<CudaEvent> events;
   Address arena = 0;
   std::unique_ptr<LtProducts> gemms = std::make_unique<LtProducts>();
+  std::unique_ptr<Watchdog> watchdog; ///< of several ranks
 };
 } // namespace
 
@@ -182,7 +186,8 @@ CudaDevice::~CudaDevice() {
   if (device < 0)
     return;
   synchronize();
-  gemms.reset(); // needs the context
+  watchdog.reset(); // reads twins
+  gemms.reset();    // needs the context
   for (CudaEvent event : events)
     cu.cuEventDestroy_v2(event);
   for (void *handle : handles)
@@ -202,14 +207,39 @@ Status CudaDevice::connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &wo
     world = loopback ? makeLoopbackWorld(hosts) : makeWorldOfOne();
     return Status::ok();
   }
-  ncclUniqueId id{};
-  if (rank == 0)
-    if (Status made = commStatus(comms(), comms().getUniqueId(&id)); made.failed())
+  struct {
+    ncclUniqueId id;
+    uint64_t board; ///< names the ranks' board
+  } shared{};
+  if (rank == 0) {
+    if (Status made = commStatus(comms(), comms().getUniqueId(&shared.id)); made.failed())
       return made;
-  ncclResult_t sent = commProvider().broadcast(&id, &id, sizeof id, ncclInt8, 0, hosts, nullptr);
-  if (Status shared = commStatus(commProvider(), sent); shared.failed())
-    return shared;
-  return commStatus(comms(), comms().initRank(&world, ranks, id, rank, nullptr));
+    std::random_device random;
+    shared.board = uint64_t(random()) << 32 | random();
+  }
+  ncclResult_t sent = commProvider().broadcast(&shared, &shared, sizeof shared, ncclInt8, 0, hosts, nullptr);
+  if (Status status = commStatus(commProvider(), sent); status.failed())
+    return status;
+  if (Status status = startWatchdog(shared.board, rank, ranks); status.failed())
+    return status;
+  return commStatus(comms(), makeNcclWorld(shared.id, rank, ranks, *watchdog, world));
+}
+
+Status CudaDevice::startWatchdog(uint64_t board, int rank, int ranks) {
+  char *words = nullptr;
+  if (Status status = makeTwin(nullptr, Watchdog::wordCount(*program) * 4, words); status.failed())
+    return status;
+  Watchdog::Setup setup;
+  setup.program = program;
+  setup.rank = rank;
+  setup.ranks = ranks;
+  setup.seconds = commTimeout();
+  setup.board = formatString("/colo-%016llx", static_cast<unsigned long long>(board));
+  setup.words = reinterpret_cast<uint32_t *>(words);
+  setup.asyncError = describeAsyncError;
+  setup.fail = [](const std::string &message) { failProcess(Status::internal("%s", message.c_str())); };
+  watchdog = std::make_unique<Watchdog>(std::move(setup));
+  return Status::ok();
 }
 
 Status CudaDevice::allocate(int64_t bytes, char *&memory) {

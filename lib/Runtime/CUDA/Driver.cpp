@@ -52,6 +52,7 @@ Status loadDriver() {
          {"cuStreamCreate", reinterpret_cast<void **>(&functions.cuStreamCreate)},
          {"cuStreamDestroy_v2", reinterpret_cast<void **>(&functions.cuStreamDestroy_v2)},
          {"cuStreamSynchronize", reinterpret_cast<void **>(&functions.cuStreamSynchronize)},
+         {"cuStreamWriteValue32_v2", reinterpret_cast<void **>(&functions.cuStreamWriteValue32_v2)},
          {"cuStreamWaitEvent", reinterpret_cast<void **>(&functions.cuStreamWaitEvent)},
          {"cuEventCreate", reinterpret_cast<void **>(&functions.cuEventCreate)},
          {"cuEventDestroy_v2", reinterpret_cast<void **>(&functions.cuEventDestroy_v2)},

@@ -62,6 +62,7 @@ struct Driver {
   int (*cuStreamCreate)(CudaStream *, unsigned);
   int (*cuStreamDestroy_v2)(CudaStream);
   int (*cuStreamSynchronize)(CudaStream);
+  int (*cuStreamWriteValue32_v2)(CudaStream, Address, uint32_t, unsigned);
   int (*cuStreamWaitEvent)(CudaStream, CudaEvent, unsigned);
   int (*cuEventCreate)(CudaEvent *, unsigned);
   int (*cuEventDestroy_v2)(CudaEvent);

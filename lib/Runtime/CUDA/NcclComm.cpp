@@ -13,6 +13,7 @@
 #include "CUDA/NcclComm.h"
 #include "CUDA/Driver.h"
 #include "CUDA/Library.h"
+#include "CUDA/Watchdog.h"
 
 #include <mutex>
 
@@ -53,7 +54,25 @@ Nccl nccl;
 struct Communicator {
   ncclComm_t handle = nullptr;
   int ranks = 1, rank = 0;
+  Watchdog *watchdog = nullptr;
+  int number = 0; ///< the watchdog's
 };
+
+/// Operations of a group, which reach their streams when it ends.
+struct Group {
+  struct Member {
+    const Communicator *comm;
+    CudaStream stream;
+    uint32_t number;
+  };
+  int depth = 0;
+  std::vector<Member> members;
+};
+
+Group &group() {
+  static thread_local Group instance;
+  return instance;
+}
 
 thread_local std::string message;
 
@@ -90,6 +109,20 @@ ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, nc
   return result;
 }
 
+/// Makes a communicator under the watchdog's eyes.
+template <typename Make> ncclResult_t makeWatched(Communicator &made, int colour, Make make) {
+  if (!made.watchdog)
+    return make();
+  made.number = made.watchdog->addCommunicator(colour);
+  uint32_t call = made.watchdog->call(made.number, /*site=*/-1);
+  made.watchdog->startOnHost(made.number, call);
+  ncclResult_t result = make();
+  if (result == ncclSuccess && made.handle)
+    made.watchdog->setHandle(made.number, made.handle, made.rank);
+  made.watchdog->finishOnHost(made.number, call);
+  return result;
+}
+
 ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *config) {
   *child = nullptr;
   if (!unwrap(parent).handle) {
@@ -98,14 +131,19 @@ ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncc
     return ncclSuccess;
   }
   Communicator made;
-  ncclResult_t result =
-      kept(nccl.ncclCommSplit(unwrap(parent).handle, color, key, &made.handle, config), "ncclCommSplit");
-  if (result != ncclSuccess || !made.handle)
-    return result;
-  nccl.ncclCommCount(made.handle, &made.ranks);
-  nccl.ncclCommUserRank(made.handle, &made.rank);
-  *child = wrap(made);
-  return ncclSuccess;
+  made.watchdog = unwrap(parent).watchdog;
+  ncclResult_t result = makeWatched(made, color, [&] {
+    ncclResult_t split =
+        kept(nccl.ncclCommSplit(unwrap(parent).handle, color, key, &made.handle, config), "ncclCommSplit");
+    if (split == ncclSuccess && made.handle) {
+      nccl.ncclCommCount(made.handle, &made.ranks);
+      nccl.ncclCommUserRank(made.handle, &made.rank);
+    }
+    return split;
+  });
+  if (result == ncclSuccess && made.handle)
+    *child = wrap(made);
+  return result;
 }
 
 ncclResult_t finalize(ncclComm_t comm) {
@@ -117,6 +155,8 @@ ncclResult_t destroy(ncclComm_t comm) {
   if (!comm)
     return ncclSuccess;
   ncclComm_t handle = unwrap(comm).handle;
+  if (Watchdog *watchdog = unwrap(comm).watchdog)
+    watchdog->forget(unwrap(comm).number);
   delete &unwrap(comm);
   return handle ? kept(nccl.ncclCommDestroy(handle), "ncclCommDestroy") : ncclSuccess;
 }
@@ -147,60 +187,101 @@ ncclResult_t deviceOf(ncclComm_t comm, int *device) {
 }
 const char *lastError(ncclComm_t) { return message.c_str(); }
 
+void markFinished(const Group::Member &member) {
+  check(driver().cuStreamWriteValue32_v2(
+            member.stream, addressOf(member.comm->watchdog->finishedWord(member.comm->number)), member.number, 0),
+        "cuStreamWriteValue32", callerSite());
+}
+
+/// Calls an operation between marks on its stream, which the watchdog reads. The stream comes to a group's operations
+/// as one, when the group ends.
+template <typename Call>
+ncclResult_t watched(ncclComm_t comm, cudaStream_t stream, const char *name, Call call, int peer = -1) {
+  Communicator &own = unwrap(comm);
+  if (Watchdog *watchdog = own.watchdog) {
+    uint32_t number =
+        watchdog->call(own.number, callerSiteNumber(), peer < 0 ? -1 : watchdog->worldRank(own.number, peer));
+    check(driver().cuStreamWriteValue32_v2(stream, addressOf(watchdog->startedWord(own.number)), number, 0),
+          "cuStreamWriteValue32", callerSite());
+    Group::Member member{&own, stream, number};
+    if (group().depth)
+      group().members.push_back(member);
+    ncclResult_t result = kept(call(own.handle), name, own.handle);
+    if (!group().depth)
+      markFinished(member);
+    return result;
+  }
+  return kept(call(own.handle), name, own.handle);
+}
+
 /// Without the library there is nothing to group.
-ncclResult_t groupStart() { return nccl.ncclGroupStart ? kept(nccl.ncclGroupStart(), "ncclGroupStart") : ncclSuccess; }
-ncclResult_t groupEnd() { return nccl.ncclGroupEnd ? kept(nccl.ncclGroupEnd(), "ncclGroupEnd") : ncclSuccess; }
+ncclResult_t groupStart() {
+  ++group().depth;
+  return nccl.ncclGroupStart ? kept(nccl.ncclGroupStart(), "ncclGroupStart") : ncclSuccess;
+}
+ncclResult_t groupEnd() {
+  ncclResult_t result = nccl.ncclGroupEnd ? kept(nccl.ncclGroupEnd(), "ncclGroupEnd") : ncclSuccess;
+  if (--group().depth == 0) {
+    for (const Group::Member &member : group().members)
+      markFinished(member);
+    group().members.clear();
+  }
+  return result;
+}
 
 ncclResult_t allReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
                        cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  if (!handle)
+  if (!unwrap(comm).handle)
     return copy(send, recv, count, type, stream);
-  return kept(nccl.ncclAllReduce(send, recv, count, type, op, handle, stream), "ncclAllReduce", handle);
+  return watched(comm, stream, "ncclAllReduce",
+                 [&](ncclComm_t handle) { return nccl.ncclAllReduce(send, recv, count, type, op, handle, stream); });
 }
 
 ncclResult_t allGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
                        cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  if (!handle)
+  if (!unwrap(comm).handle)
     return copy(send, recv, count, type, stream);
-  return kept(nccl.ncclAllGather(send, recv, count, type, handle, stream), "ncclAllGather", handle);
+  return watched(comm, stream, "ncclAllGather",
+                 [&](ncclComm_t handle) { return nccl.ncclAllGather(send, recv, count, type, handle, stream); });
 }
 
 ncclResult_t reduceScatter(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
                            ncclComm_t comm, cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  if (!handle)
+  if (!unwrap(comm).handle)
     return copy(send, recv, count, type, stream);
-  return kept(nccl.ncclReduceScatter(send, recv, count, type, op, handle, stream), "ncclReduceScatter", handle);
+  return watched(comm, stream, "ncclReduceScatter", [&](ncclComm_t handle) {
+    return nccl.ncclReduceScatter(send, recv, count, type, op, handle, stream);
+  });
 }
 
 ncclResult_t broadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
                        cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  if (!handle)
+  if (!unwrap(comm).handle)
     return copy(send, recv, count, type, stream);
-  return kept(nccl.ncclBroadcast(send, recv, count, type, root, handle, stream), "ncclBroadcast", handle);
+  return watched(comm, stream, "ncclBroadcast",
+                 [&](ncclComm_t handle) { return nccl.ncclBroadcast(send, recv, count, type, root, handle, stream); });
 }
 
 ncclResult_t reduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
                     ncclComm_t comm, cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  if (!handle)
+  if (!unwrap(comm).handle)
     return copy(send, recv, count, type, stream);
-  return kept(nccl.ncclReduce(send, recv, count, type, op, root, handle, stream), "ncclReduce", handle);
+  return watched(comm, stream, "ncclReduce",
+                 [&](ncclComm_t handle) { return nccl.ncclReduce(send, recv, count, type, op, root, handle, stream); });
 }
 
 ncclResult_t sendTo(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                     cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  return kept(nccl.ncclSend(send, count, type, peer, handle, stream), "ncclSend", handle);
+  return watched(
+      comm, stream, "ncclSend",
+      [&](ncclComm_t handle) { return nccl.ncclSend(send, count, type, peer, handle, stream); }, peer);
 }
 
 ncclResult_t receiveFrom(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                          cudaStream_t stream) {
-  ncclComm_t handle = unwrap(comm).handle;
-  return kept(nccl.ncclRecv(recv, count, type, peer, handle, stream), "ncclRecv", handle);
+  return watched(
+      comm, stream, "ncclRecv",
+      [&](ncclComm_t handle) { return nccl.ncclRecv(recv, count, type, peer, handle, stream); }, peer);
 }
 
 /// NCCL has a function for it from 2.28 on only.
@@ -264,6 +345,32 @@ const CommProvider *ncclProvider() {
       countRanks, userRank,   deviceOf,    lastError, groupStart,  groupEnd, allReduce, allGather, reduceScatter,
       broadcast,  reduce,     allToAll,    sendTo,    receiveFrom, memAlloc, memFree};
   return &provider;
+}
+
+ncclResult_t makeNcclWorld(const ncclUniqueId &id, int rank, int ranks, Watchdog &watchdog, ncclComm_t &world) {
+  Communicator made;
+  made.ranks = ranks;
+  made.rank = rank;
+  made.watchdog = &watchdog;
+  ncclResult_t result = makeWatched(made, /*colour=*/0, [&] {
+    return kept(nccl.ncclCommInitRank(&made.handle, ranks, id, rank), "ncclCommInitRank");
+  });
+  if (result != ncclSuccess)
+    return result;
+  watchdog.met();
+  world = wrap(made);
+  return ncclSuccess;
+}
+
+std::string describeAsyncError(ncclComm_t handle) {
+  ncclResult_t error = ncclSuccess, result = nccl.ncclCommGetAsyncError(handle, &error);
+  if (result != ncclSuccess)
+    error = result;
+  if (error == ncclSuccess || error == ncclInProgress)
+    return "";
+  const char *last = nccl.ncclGetLastError(handle);
+  return formatString("NCCL found an error, %s%s%s", nccl.ncclGetErrorString(error), last && *last ? ": " : "",
+                      last ? last : "");
 }
 
 ncclComm_t makeWorldOfOne() { return wrap({}); }

@@ -18,9 +18,15 @@
 
 namespace colo::runtime::cuda {
 
+class Watchdog;
+
 /// Opens the library once in a process.
 Status loadNccl();
 const CommProvider *ncclProvider();
+/// A world of several; `watchdog`, which outlives it, watches what is called of it and of communicators split from it.
+ncclResult_t makeNcclWorld(const ncclUniqueId &id, int rank, int ranks, Watchdog &watchdog, ncclComm_t &world);
+/// What NCCL found wrong with one of its own communicators, in words; empty: nothing.
+std::string describeAsyncError(ncclComm_t handle);
 /// A world of one rank.
 ncclComm_t makeWorldOfOne();
 

@@ -67,6 +67,7 @@ SAME(Driver, cuMemsetD8Async);
 SAME(Driver, cuStreamCreate);
 SAME(Driver, cuStreamDestroy_v2);
 SAME(Driver, cuStreamSynchronize);
+SAME(Driver, cuStreamWriteValue32_v2);
 SAME(Driver, cuStreamWaitEvent);
 SAME(Driver, cuEventCreate);
 SAME(Driver, cuEventDestroy_v2);

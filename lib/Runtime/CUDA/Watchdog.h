@@ -1,0 +1,115 @@
+//===- Watchdog.h - collectives that do not end -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A rank has a thread that looks at its communicators while the host waits. Where
+// an operation does not end in time, or NCCL reports an error or the process of
+// another rank on this host has gone while the rank waits, it ends the process with
+// one message: the operation with the model's line, the communicator, and the ranks
+// that have not come to it.
+//
+// How far streams are it reads from words in locked memory that the streams write
+// before and behind each operation, so it calls nothing of the driver.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_RUNTIME_CUDA_WATCHDOG_H
+#define COLO_LIB_RUNTIME_CUDA_WATCHDOG_H
+
+#include "CUDA/Board.h"
+#include "colo/Runtime/Nccl.h"
+#include "colo/Runtime/Program.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace colo::runtime::cuda {
+
+class Watchdog {
+public:
+  /// An error that NCCL found by itself, in words; empty: none.
+  using AsyncError = std::function<std::string(ncclComm_t)>;
+
+  struct Setup {
+    const ColoProgram *program = nullptr;
+    int rank = 0, ranks = 1;
+    double seconds = 0;        ///< that an operation may take
+    std::string board;         ///< name of the ranks' common memory, as shm_open takes it
+    uint32_t *words = nullptr; ///< wordCount(program) of them, which streams write
+    AsyncError asyncError;
+    /// How a fault ends the process; tests put something else here.
+    std::function<void(const std::string &)> fail;
+  };
+  static int64_t wordCount(const ColoProgram &program) { return 2 * (program.commCount + 1); }
+
+  explicit Watchdog(Setup setup);
+  ~Watchdog();
+  Watchdog(const Watchdog &) = delete;
+
+  /// Communicator 0 is the world; further ones are numbered in the order in which all ranks make them.
+  int addCommunicator(int group);
+  /// It is made, and the rank has this place in it.
+  void setHandle(int comm, ncclComm_t handle, int place);
+  void forget(int comm);
+  /// All ranks have come to here.
+  void met();
+
+  /// The next operation of a communicator: `site` of the program, or -1 for making the communicator; `peer`: the rank
+  /// of the world at the other end of a transfer, or -1. Returns its number.
+  uint32_t call(int comm, int64_t site, int peer = -1);
+  /// The words that a stream writes that number to before and behind the operation.
+  uint32_t *startedWord(int comm) const { return &setup.words[2 * comm]; }
+  uint32_t *finishedWord(int comm) const { return &setup.words[2 * comm + 1]; }
+  /// Of what the host does itself.
+  void startOnHost(int comm, uint32_t number);
+  void finishOnHost(int comm, uint32_t number);
+  /// The rank of the world that has this place in a communicator; -1 if it is on another host.
+  int worldRank(int comm, int place) const;
+
+private:
+  using Clock = std::chrono::steady_clock;
+  struct Call {
+    int64_t site = -1, order = 0;
+    int peer = -1;
+  };
+  struct Comm {
+    ncclComm_t handle = nullptr;
+    uint32_t called = 0, started = 0, finished = 0;
+    Clock::time_point since; ///< nothing has changed
+    std::vector<Call> calls; ///< the last ones, by number
+  };
+
+  void watch();
+  void look();
+  /// Tells the board how far the rank is.
+  void publish();
+  static Call oldest(const Comm &comm);
+  std::string describe(int comm, int64_t site) const;
+  /// " for rank 1, which …", of what a rank waits in; `hops`: so many ranks that wait for each other are followed.
+  std::string describeMissing(int64_t waiting, int hops) const;
+  std::string describeOther(int64_t rank, int64_t waiting, int hops) const;
+  void report(const std::string &message);
+
+  Setup setup;
+  Board board;
+  std::vector<Comm> comms;
+  std::vector<bool> seen; ///< ranks on this host whose processes can be looked for
+  int64_t order = 0;
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  bool stopping = false;
+  std::thread thread;
+};
+
+} // namespace colo::runtime::cuda
+
+#endif // COLO_LIB_RUNTIME_CUDA_WATCHDOG_H

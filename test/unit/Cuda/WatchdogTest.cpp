@@ -1,0 +1,149 @@
+//===- WatchdogTest.cpp - operations that do not end -------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Ranks here write the words that streams write.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/Watchdog.h"
+
+#include <array>
+#include <csignal>
+#include <future>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace colo::runtime::cuda;
+
+namespace {
+
+const ColoComm kComms[] = {{"tp", {}, 0, 0, 0}, {"pp", {}, 0, 3, 0}};
+const ColoSite kSites[] = {{"all_reduce", "m.colo:1:2", "forward", 0, 0, 1},
+                           {"receive", "m.colo:3:4", "forward", 1, 0, 1}};
+enum { kWorld, kTensor, kPipeline };
+enum { kAllReduce, kReceive };
+
+ColoProgram makeProgram() {
+  ColoProgram program{};
+  program.commCount = 2;
+  program.comms = kComms;
+  program.siteCount = 2;
+  program.sites = kSites;
+  return program;
+}
+
+/// A rank of one communicator over all ranks for each of the program's; its first fault.
+struct TestRank {
+  TestRank(const std::string &board, int rank, int ranks, double seconds) {
+    Watchdog::Setup setup;
+    setup.program = &program;
+    setup.rank = rank;
+    setup.ranks = ranks;
+    setup.seconds = seconds;
+    setup.board = board;
+    setup.words = words.data();
+    setup.asyncError = [this](ncclComm_t) { return std::string(error.load()); };
+    setup.fail = [this](const std::string &message) { fault.set_value(message); };
+    watchdog = std::make_unique<Watchdog>(std::move(setup));
+    for (int comm = kWorld; comm <= kPipeline; ++comm) {
+      watchdog->finishOnHost(watchdog->addCommunicator(0), watchdog->call(comm, -1));
+      watchdog->setHandle(comm, reinterpret_cast<ncclComm_t>(this), rank);
+    }
+  }
+  /// The stream comes to an operation.
+  uint32_t start(int comm, int site, int peer = -1) {
+    uint32_t number = watchdog->call(comm, site, peer);
+    watchdog->startOnHost(comm, number);
+    return number;
+  }
+  std::string message() {
+    std::future<std::string> future = fault.get_future();
+    return future.wait_for(std::chrono::seconds(20)) == std::future_status::ready ? future.get() : "nothing";
+  }
+
+  ColoProgram program = makeProgram();
+  std::array<uint32_t, 6> words{};
+  std::atomic<const char *> error{""};
+  std::promise<std::string> fault;
+  std::unique_ptr<Watchdog> watchdog;
+};
+
+std::string boardName() { return "/colo-test-" + std::to_string(getpid()); }
+
+TEST(Watchdog, namesTheRankThatHasNotCalled) {
+  TestRank one(boardName(), 0, 2, 0.5), two(boardName(), 1, 2, 60);
+  one.watchdog->met();
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(),
+            "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 1, which has not called it; "
+            "it last called making NCCL's communicator over tp");
+}
+
+TEST(Watchdog, namesTheRankWhoseStreamHasNotCome) {
+  TestRank one(boardName(), 0, 2, 0.5), two(boardName(), 1, 2, 60);
+  two.watchdog->call(kTensor, kAllReduce);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200)); // two's thread has looked
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(),
+            "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 1, whose GPU has not come there");
+}
+
+TEST(Watchdog, followsRanksThatWaitForOthers) {
+  TestRank one(boardName(), 0, 3, 0.7), two(boardName(), 1, 3, 60), three(boardName(), 2, 3, 60);
+  two.start(kPipeline, kReceive, 2);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  one.start(kPipeline, kReceive, 1);
+  EXPECT_EQ(one.message(), "rank 0 waited 0.7 s in receive at m.colo:3:4 over pp for rank 1, which waits in receive at "
+                           "m.colo:3:4 over pp for rank 2, which has not called it; it last called making NCCL's "
+                           "communicator over pp");
+}
+
+TEST(Watchdog, whatEndsIsNoFault) {
+  TestRank one(boardName(), 0, 2, 0.2), two(boardName(), 1, 2, 0.2);
+  for (int i = 0; i < 8; ++i) {
+    uint32_t number = one.start(kTensor, kAllReduce);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    one.watchdog->finishOnHost(kTensor, number);
+  }
+  EXPECT_EQ(one.fault.get_future().wait_for(std::chrono::milliseconds(500)), std::future_status::timeout);
+}
+
+TEST(Watchdog, reportsWhatNcclFinds) {
+  TestRank one(boardName(), 0, 2, 60), two(boardName(), 1, 2, 60);
+  two.start(kTensor, kAllReduce);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  one.error = "broken";
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(),
+            "rank 0 waited in all_reduce at m.colo:1:2 over tp, which all its ranks have come to: broken");
+}
+
+/// At once, not after the time that an operation may take.
+TEST(Watchdog, noticesAProcessThatHasGone) {
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  std::string board = boardName();
+  pid_t other = fork();
+  if (other == 0) {
+    TestRank two(board, 1, 2, 60);
+    char byte = 0;
+    if (write(ready[1], &byte, 1) == 1)
+      pause();
+    _exit(1);
+  }
+  char byte;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  TestRank one(board, 0, 2, 60);
+  one.watchdog->met();
+  one.start(kTensor, kAllReduce);
+  kill(other, SIGKILL);
+  EXPECT_EQ(one.message(), "rank 0 waited in all_reduce at m.colo:1:2 over tp, and the process of rank 1 has gone");
+  waitpid(other, nullptr, 0);
+}
+
+} // namespace
