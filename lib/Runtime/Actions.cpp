@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Actions.h"
+#include "Ranges.h"
 #include "Rank.h"
 
 #include <algorithm>
@@ -60,6 +61,13 @@ void ActionLog::end(int64_t action, int64_t microBatch, Device &device) {
 extern "C" void colo_action(ColoFrame *frame, int64_t action, int64_t microBatch, int64_t ends) {
   using namespace colo::runtime;
   auto &rank = *static_cast<Rank *>(frame->runtime);
+  // Transfers are under way while other actions start and end.
+  const ColoAction &named = rank.program().actions[action];
+  if (named.stream == COLO_STREAM_COMPUTE && ends)
+    popRange();
+  else if (named.stream == COLO_STREAM_COMPUTE && hasRanges())
+    RangeScope::push(
+        formatString("%s, stage %d, micro-batch %lld", named.kind, named.stage, static_cast<long long>(microBatch)));
   if (ends)
     rank.actionLog.end(action, microBatch, rank.device());
   else

@@ -11,6 +11,7 @@
 
 #include "colo/Runtime/Device.h"
 #include "Profile.h"
+#include "Ranges.h"
 #include "Rank.h"
 
 #include <chrono>
@@ -43,14 +44,21 @@ using namespace colo::runtime;
 
 static Device &deviceOf(ColoFrame *frame) { return static_cast<Rank *>(frame->runtime)->device(); }
 
+static const ColoProgram &programOf(ColoFrame *frame) { return static_cast<Rank *>(frame->runtime)->program(); }
+
 extern "C" {
 
 void colo_gemm(ColoFrame *frame, int64_t gemm, const void *a, const void *b, void *c) {
   ProfileScope scope(Profile::Product, gemm);
+  RangeScope range([&] { return formatString("product, %s", programOf(frame).gemms[gemm].source); });
   deviceOf(frame).products().run(gemm, a, b, c);
 }
 
 void colo_launch_kernel(ColoFrame *frame, int64_t kernel, void **arguments, int64_t blocks) {
+  RangeScope range([&] {
+    const ColoDeviceKernel &named = programOf(frame).kernels[kernel];
+    return formatString("kernel %s, %s", named.name, named.source);
+  });
   deviceOf(frame).launch(kernel, arguments, blocks);
 }
 

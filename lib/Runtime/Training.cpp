@@ -12,6 +12,7 @@
 #include "Logger.h"
 #include "ProductTiming.h"
 #include "Profile.h"
+#include "Ranges.h"
 #include "Rank.h"
 #include "Replicas.h"
 #include "colo/Runtime/LearningRate.h"
@@ -66,6 +67,7 @@ void Rank::setCounting(bool on) {
 Status Rank::trainStep(int64_t step) {
   const ColoOptimizer &optimizer = program().optimizer;
   Stopwatch watch;
+  RangeScope range([&] { return formatString("step %lld", static_cast<long long>(step) + 1); });
   if (Status status = loadRows(*run.train, step * run.world.globalRows, true); status.failed())
     return status;
   colo.step = step;
@@ -104,6 +106,7 @@ Status Rank::evaluate(int64_t step) {
   for (int64_t batch = 0; batch < batches; ++batch) {
     if (Status status = loadRows(*run.eval, batch * run.world.globalRows, false); status.failed())
       return status;
+    RangeScope range([&] { return formatString("evaluation, batch %lld", static_cast<long long>(batch)); });
     colo.step = evaluationStep + batch;
     program().evaluate(&colo);
     owned->synchronize();

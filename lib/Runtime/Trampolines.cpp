@@ -12,7 +12,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Profile.h"
+#include "Ranges.h"
 #include "colo/Runtime/Comm.h"
+#include "colo/Runtime/Status.h"
 
 #include <cstdio>
 
@@ -64,9 +66,18 @@ static void tally(const Place &place, int64_t elements, ncclDataType_t type, int
   counter.messages += messages;
 }
 
-/// Times a call for --profile, under the caller's site.
-struct TimedCall : ProfileScope {
-  TimedCall() : ProfileScope(Profile::Collective, caller && caller->site ? *caller->site : -1) {}
+static std::string describeSite() {
+  int64_t site = callerSiteNumber();
+  if (site < 0)
+    return "a collective";
+  const ColoSite &named = caller->sites[site];
+  return formatString("%s, %s, %s", named.kind, named.source, named.phase);
+}
+
+/// Times a call for --profile, under the caller's site, and names it for profilers.
+struct TimedCall : ProfileScope, RangeScope {
+  TimedCall()
+      : ProfileScope(Profile::Collective, caller && caller->site ? *caller->site : -1), RangeScope(describeSite) {}
 };
 
 /// Inside a group an error surfaces at its end, with the provider's message.

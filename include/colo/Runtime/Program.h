@@ -292,6 +292,10 @@ void colo_launch_kernel(ColoFrame *, int64_t kernel, void **args, int64_t blocks
 void colo_clear(ColoFrame *, void *memory, int64_t bytes);
 void colo_fetch(ColoFrame *, void *host, const void *memory, int64_t bytes, int64_t stream);
 void colo_host_wait(ColoFrame *, int64_t event);
+/* For profilers: a function of the model starts, for a layer, or where that is -1 for the micro-batch that has the row;
+ * and ends. */
+void colo_enter(ColoFrame *, const char *name, int64_t layer, int64_t row);
+void colo_leave(ColoFrame *);
 void colo_event_record(ColoFrame *, int64_t event, int64_t stream);
 void colo_stream_wait(ColoFrame *, int64_t stream, int64_t event);
 void colo_action(ColoFrame *, int64_t action, int64_t microBatch,

@@ -49,6 +49,8 @@ void colo::declareRuntime(ModuleOp module, const ProgramTables &tables) {
   declare("colo_clear", none, {p, p, i64});
   declare("colo_fetch", none, {p, p, p, i64, i64});
   declare("colo_host_wait", none, {p, i64});
+  declare("colo_enter", none, {p, p, i64, i64});
+  declare("colo_leave", none, {p});
   declare(tables.device, p, {});
   declare("colo_event_record", none, {p, i64, i64});
   declare("colo_stream_wait", none, {p, i64, i64});

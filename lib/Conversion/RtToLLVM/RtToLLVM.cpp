@@ -130,6 +130,9 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
     FailureOr<ProgramTables> tables = collectTables(module, device, hasOwnMemory);
     if (failed(tables))
       return signalPassFailure();
+    SmallVector<HostRange> ranges;
+    if (hasOwnMemory)
+      ranges = collectRanges(module);
     threadFrame(module);
     for (func::FuncOp func : module.getOps<func::FuncOp>()) {
       OpPassManager flatten(func::FuncOp::getOperationName());
@@ -160,6 +163,7 @@ struct RtToLLVM : colo::impl::RtToLLVMBase<RtToLLVM> {
     target.markOpRecursivelyLegal<func::FuncOp>(isKernel);
     if (failed(applyFullConversion(module, target, std::move(patterns))))
       return signalPassFailure();
+    markRanges(module, ranges);
 
     for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
       if (!isa<LLVM::LLVMFuncOp, LLVM::GlobalOp, func::FuncOp, gpu::GPUModuleOp>(op))

@@ -16,6 +16,7 @@
 #include "CUDA/LtProducts.h"
 #include "CUDA/NcclComm.h"
 #include "CUDA/Watchdog.h"
+#include "Ranges.h"
 #include "Rank.h"
 #include "colo/Runtime/Device.h"
 
@@ -120,6 +121,7 @@ private:
 } // namespace
 
 Status CudaDevice::probe(const DeviceSetup &setup) {
+  startRanges();
   bool shares = setup.comm == kLoopback;
   int64_t wanted = shares ? 1 : setup.ranksInProcess;
   if (Status status = loadDriver(); status.failed())

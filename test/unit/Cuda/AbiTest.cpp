@@ -12,10 +12,14 @@
 
 #include "CUDA/CublasLt.h"
 #include "CUDA/Driver.h"
+#include "Ranges.h"
 
 #include <cstddef>
 #include <cublasLt.h>
 #include <cuda.h>
+#if __has_include(<nvtx3/nvToolsExt.h>)
+#include <nvtx3/nvToolsExt.h>
+#endif
 #include <type_traits>
 
 namespace cuda = colo::runtime::cuda;
@@ -105,5 +109,23 @@ static_assert(sizeof(cuda::Algorithm) == sizeof(cublasLtMatmulAlgo_t) &&
               sizeof(cuda::Heuristic) == sizeof(cublasLtMatmulHeuristicResult_t) &&
               offsetof(cuda::Heuristic, scratchBytes) == offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize) &&
               offsetof(cuda::Heuristic, state) == offsetof(cublasLtMatmulHeuristicResult_t, state));
+
+#if __has_include(<nvtx3/nvToolsExt.h>)
+namespace nvtx = colo::runtime::nvtx;
+static_assert(nvtx::kCallbackTable == NVTX_ETID_CALLBACKS && nvtx::kVersionTable == NVTX_ETID_VERSIONINFO &&
+              nvtx::kCoreModule == NVTX_CB_MODULE_CORE && nvtx::kModules == NVTX_CB_MODULE_SIZE &&
+              nvtx::kRangePushA == NVTX_CBID_CORE_RangePushA && nvtx::kRangePop == NVTX_CBID_CORE_RangePop &&
+              nvtx::kCoreFunctions == NVTX_CBID_CORE_SIZE && nvtx::kCoreFunctions >= NVTX_CBID_CORE2_SIZE);
+static_assert(sizeof(nvtx::CallbackTable) == sizeof(NvtxExportTableCallbacks) &&
+              sizeof(nvtx::VersionTable) == sizeof(NvtxExportTableVersionInfo) &&
+              offsetof(nvtx::CallbackTable, getModuleFunctionTable) ==
+                  offsetof(NvtxExportTableCallbacks, GetModuleFunctionTable) &&
+              offsetof(nvtx::VersionTable, setInjectionVersion) ==
+                  offsetof(NvtxExportTableVersionInfo, SetInjectionNvtxVersion));
+static_assert(SameCall<decltype(nvtx::CallbackTable::getModuleFunctionTable),
+                       decltype(NvtxExportTableCallbacks::GetModuleFunctionTable)>::value);
+static_assert(SameCall<int (*)(const char *), decltype(&::nvtxRangePushA)>::value &&
+              SameCall<int (*)(), decltype(&::nvtxRangePop)>::value);
+#endif
 
 } // namespace
