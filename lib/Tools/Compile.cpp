@@ -82,15 +82,21 @@ void Compilation::locateStages() {
 /// While a program is divided among a group of ranks, an error is that the group does not fit the model: it stands
 /// where the config asks for the group, and in a note what in the model does not fit.
 LogicalResult Compilation::blameGroup(Diagnostic &diagnostic) {
-  llvm::SMLoc loc = lastValid({config.tensorMode.loc, config.sequenceSize.loc, config.tensorSize.loc});
+  dist::ShardingOptions group = shardingOptions(config);
+  auto axes = dyn_cast<FusedLocWith<ArrayAttr>>(diagnostic.getLocation());
+  bool isSequence = axes && llvm::any_of(axes.getMetadata().getAsRange<StringAttr>(),
+                                         [&](StringAttr axis) { return dist::isSequenceAxis(axis.getValue(), group); });
+  llvm::SMLoc mode = config.tensorMode.loc, tensor = config.tensorSize.loc, sequence = config.sequenceSize.loc;
+  llvm::SMLoc loc = isSequence ? lastValid({mode, tensor, sequence}) : lastValid({mode, sequence, tensor});
   if (diagnostic.getSeverity() != DiagnosticSeverity::Error || !loc.isValid())
     return failure();
-  FileLineColLoc place = locate(loc);
-  if (diagnostic.getLocation() == place)
-    return failure();
-  InFlightDiagnostic error = emitError(place);
-  error << "mode '" << dist::describe(shardingOptions(config)) << "' on "
-        << config.tensorSize.value * config.sequenceSize.value << " ranks does not fit the model: " << diagnostic.str();
+  // What stands there already has been said by this function.
+  for (llvm::SMLoc place : {mode, tensor, sequence})
+    if (place.isValid() && diagnostic.getLocation() == locate(place))
+      return failure();
+  InFlightDiagnostic error = emitError(locate(loc));
+  error << "mode '" << dist::describe(group) << "' on " << group.size * group.sequenceSize
+        << " ranks does not fit the model: " << diagnostic.str();
   error.attachNote(diagnostic.getLocation()) << "this is what it does not fit";
   for (Diagnostic &note : diagnostic.getNotes())
     error.attachNote(note.getLocation()) << note.str();

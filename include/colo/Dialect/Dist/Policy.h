@@ -187,9 +187,13 @@ std::vector<ShardingOptions> resizedGroups(const ShardingOptions &options, int64
 std::vector<ShardingOptions> resizedSequences(const ShardingOptions &options, int64_t dim);
 /// For messages: at most 16 of the numbers, "1, 2, 3".
 std::string joinNumbers(llvm::ArrayRef<int64_t> numbers);
-/// For messages: of these groups the legal ones, "tensor sizes of mode '2d' that divide it: 1, 4, 9"; "" without any.
-std::string describeLegalGroups(int64_t dim, const ShardingOptions &options, bool resizeTensor,
-                                llvm::function_ref<bool(const ShardingOptions &)> isLegal);
+/// Whether the axis is that of the sequence beside the tensor mode.
+bool isSequenceAxis(llvm::StringRef axis, const ShardingOptions &options);
+/// For messages: which sizes of the tensor group or of the sequence beside it are legal for a dim, the other staying as
+/// it is, "tensor sizes of mode '2d' that divide it: 1, 4, 9"; where none is, which pairs are.
+std::vector<std::string> describeLegalGroups(int64_t dim, const ShardingOptions &options, bool resizeTensor,
+                                             bool resizeSequence,
+                                             llvm::function_ref<bool(const ShardingOptions &)> isLegal);
 /// The same where legal is with what the axes so named cut a dim of `size` evenly.
 std::string describeSizesThatDivide(int64_t size, llvm::ArrayRef<std::string> axes, const ShardingOptions &options);
 

@@ -119,15 +119,21 @@ std::string colo::dist::supportedModes() {
   return llvm::join(llvm::map_range(kModes, [](const Mode *mode) { return mode->description.name.str(); }), ", ");
 }
 
+/// Of the sequence beside the tensor mode; null if it is of no known mode.
+static std::unique_ptr<Policy> makeSequencePolicy(const ShardingOptions &options) {
+  const Mode *mode =
+      findBesideOthers(options.sequenceMode.empty() ? sequenceModeNames().front() : options.sequenceMode);
+  ShardingOptions alone;
+  alone.size = options.sequenceSize;
+  return mode ? mode->make(alone) : nullptr;
+}
+
 std::unique_ptr<Policy> colo::dist::makePolicy(const ShardingOptions &options) {
   const Mode *mode = find(options.mode);
   std::unique_ptr<Policy> policy = mode ? mode->make(options) : nullptr;
   if (policy && options.sequenceSize > 1) {
-    ShardingOptions sequenceOptions;
-    sequenceOptions.size = options.sequenceSize;
-    const Mode *sequence =
-        findBesideOthers(options.sequenceMode.empty() ? sequenceModeNames().front() : options.sequenceMode);
-    policy = sequence ? composePolicies(sequence->make(sequenceOptions), std::move(policy)) : nullptr;
+    std::unique_ptr<Policy> sequence = makeSequencePolicy(options);
+    policy = sequence ? composePolicies(std::move(sequence), std::move(policy)) : nullptr;
   }
   if (policy)
     policy->options = options;
@@ -226,26 +232,61 @@ std::string colo::dist::joinNumbers(llvm::ArrayRef<int64_t> numbers) {
   return llvm::join(llvm::map_range(numbers.take_front(kMost), [](int64_t n) { return std::to_string(n); }), ", ");
 }
 
-std::string colo::dist::describeLegalGroups(int64_t dim, const ShardingOptions &options, bool resizeTensor,
-                                            llvm::function_ref<bool(const ShardingOptions &)> isLegal) {
-  std::vector<int64_t> sizes;
-  for (const ShardingOptions &group : resizeTensor ? resizedGroups(options, dim) : resizedSequences(options, dim))
-    if (isLegal(group))
-      sizes.push_back(resizeTensor ? group.size : group.sequenceSize);
-  return sizes.empty()
-             ? ""
-             : (resizeTensor ? "tensor sizes of mode '" + options.mode + "'" : std::string("sequence sizes")) +
-                   " that divide it: " + joinNumbers(sizes);
+bool colo::dist::isSequenceAxis(llvm::StringRef axis, const ShardingOptions &options) {
+  if (options.sequenceSize == 1)
+    return false;
+  std::unique_ptr<Policy> sequence = makeSequencePolicy(options);
+  return sequence && llvm::any_of(sequence->axes(), [&](const auto &own) { return own.first == axis; });
+}
+
+/// "1 x 2, 2 x 1": the pairs of tensor and sequence sizes of which a group is legal, at most 16.
+static std::string joinLegalPairs(int64_t dim, const ShardingOptions &options,
+                                  llvm::function_ref<bool(const ShardingOptions &)> isLegal) {
+  constexpr size_t kMost = 16;
+  std::vector<std::string> pairs;
+  for (const ShardingOptions &tensor : resizedGroups(options, dim))
+    for (const ShardingOptions &group : resizedSequences(tensor, dim))
+      if (pairs.size() < kMost && isLegal(group))
+        pairs.push_back(std::to_string(group.size) + " x " + std::to_string(group.sequenceSize));
+  return llvm::join(pairs, ", ");
+}
+
+std::vector<std::string> colo::dist::describeLegalGroups(int64_t dim, const ShardingOptions &options, bool resizeTensor,
+                                                         bool resizeSequence,
+                                                         llvm::function_ref<bool(const ShardingOptions &)> isLegal) {
+  auto legalOf = [&](llvm::ArrayRef<ShardingOptions> groups, int64_t ShardingOptions::*size) {
+    std::vector<int64_t> sizes;
+    for (const ShardingOptions &group : groups)
+      if (isLegal(group))
+        sizes.push_back(group.*size);
+    return sizes;
+  };
+  std::vector<std::string> texts;
+  auto add = [&](const std::string &what, llvm::ArrayRef<int64_t> sizes) {
+    if (!sizes.empty())
+      texts.push_back(what + " that divide it: " + joinNumbers(sizes));
+  };
+  if (resizeTensor)
+    add("tensor sizes of mode '" + options.mode + "'", legalOf(resizedGroups(options, dim), &ShardingOptions::size));
+  if (resizeSequence)
+    add("sequence sizes", legalOf(resizedSequences(options, dim), &ShardingOptions::sequenceSize));
+  if (!texts.empty() || options.sequenceSize == 1)
+    return texts;
+  std::string pairs = joinLegalPairs(dim, options, isLegal);
+  std::string alone = resizeTensor && resizeSequence ? "no tensor size alone and no sequence size alone divides it"
+                      : resizeTensor                 ? "no tensor size alone divides it"
+                                                     : "no sequence size alone divides it";
+  return {alone + (pairs.empty() ? "" : "; tensor x sequence sizes that do: " + pairs)};
 }
 
 std::string colo::dist::describeSizesThatDivide(int64_t size, llvm::ArrayRef<std::string> axes,
                                                 const ShardingOptions &options) {
-  ShardingOptions tensor = options;
-  tensor.sequenceSize = 1;
-  bool isTensor =
-      llvm::any_of(makePolicy(tensor)->axes(), [&](const auto &axis) { return llvm::is_contained(axes, axis.first); });
-  return describeLegalGroups(size, options, isTensor,
-                             [&](const ShardingOptions &group) { return size % partsOver(axes, group) == 0; });
+  auto isSequence = [&](const std::string &axis) { return isSequenceAxis(axis, options); };
+  bool ofTensor = !llvm::all_of(axes, isSequence), ofSequence = llvm::any_of(axes, isSequence);
+  auto isLegal = [&](const ShardingOptions &group) {
+    return (group.sequenceSize == 1 && !ofTensor) || size % partsOver(axes, group) == 0;
+  };
+  return llvm::join(describeLegalGroups(size, options, ofTensor, ofSequence, isLegal), "; ");
 }
 
 Mesh colo::dist::makeMesh(const Policy &policy, bool hasCausalAttention) {

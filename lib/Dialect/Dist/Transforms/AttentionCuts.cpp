@@ -97,7 +97,8 @@ LogicalResult Partitioner::divideHeads(Operation *op, const FactorMap &map, Opti
     return success();
   const Ring ring = *ringOf(map);
   int64_t heads = map.factors[ring.heads].size, shares = ring.shares ? map.factors[*ring.shares].size : 1;
-  InFlightDiagnostic diagnostic = op->emitError("attention over ");
+  InFlightDiagnostic diagnostic = emitMisfit(op, heads * (uneven->withQueries ? shares : 1), uneven->axes);
+  diagnostic << "attention over ";
   if (uneven->withQueries)
     diagnostic << heads * shares << " query heads and ";
   diagnostic << heads << " key and value heads cannot be divided into " << mesh.groupSize(uneven->axes)
@@ -109,10 +110,8 @@ LogicalResult Partitioner::divideHeads(Operation *op, const FactorMap &map, Opti
     return !cutHeads(map, otherMesh, *other, ignored);
   };
   const ShardingOptions &group = policy.getOptions();
-  for (bool resizeTensor : {true, false})
-    if (std::string legal = describeLegalGroups(heads * shares, group, resizeTensor, isLegal);
-        !legal.empty() && (resizeTensor || group.sequenceSize > 1))
-      diagnostic.attachNote() << legal;
+  for (const std::string &legal : describeLegalGroups(heads * shares, group, true, group.sequenceSize > 1, isLegal))
+    diagnostic.attachNote() << legal;
   return failure();
 }
 
@@ -142,10 +141,10 @@ LogicalResult Partitioner::restrictAttention(Operation *op, const FactorMap &map
     int64_t size = map.factors[factor].size, parts = mesh.granule(axes);
     if (size % parts == 0)
       return success();
-    InFlightDiagnostic diagnostic = op->emitError("attention over ")
-                                    << size << ' ' << what << " cannot be divided into " << parts << " equal parts, "
-                                    << (parts == mesh.groupSize(axes) ? "the" : "twice the") << " size of "
-                                    << mesh.describe(axes);
+    InFlightDiagnostic diagnostic = emitMisfit(op, size, axes)
+                                    << "attention over " << size << ' ' << what << " cannot be divided into " << parts
+                                    << " equal parts, " << (parts == mesh.groupSize(axes) ? "the" : "twice the")
+                                    << " size of " << mesh.describe(axes);
     diagnostic.attachNote() << describeLegalSizes(size, axes);
     return failure();
   };

@@ -115,6 +115,9 @@ private:
   std::optional<Candidate> evaluate(mlir::Operation *op, const FactorMap &map, Assignment assignment,
                                     const Candidate *best = nullptr);
   void orderAxes(mlir::Operation *op, const FactorMap &map, Assignment &assignment);
+  /// An error at the op about a size that `axes` do not divide. Its location holds the names of those to blame, by
+  /// which the driver finds the config's place: a FusedLoc with an ArrayAttr of strings.
+  mlir::InFlightDiagnostic emitMisfit(mlir::Operation *op, int64_t size, llvm::ArrayRef<int> axes) const;
   mlir::InFlightDiagnostic emitIndivisible(mlir::Operation *op, mlir::Value tensor, int64_t dim, int64_t size,
                                            llvm::ArrayRef<int> axes);
   /// The tensor sizes that a config may say with which `axes` cut a dim of `size` evenly.

@@ -76,8 +76,8 @@ LogicalResult Partitioner::checkDivides(Operation *op, const FactorMap &map, con
         return emitIndivisible(op, parameter, dimOfFactor(use.parameter, index), size, axes);
       Value tensor = has(map.results[0], index) ? op->getResult(0) : op->getOperand(0);
       int64_t dim = dimOfFactor(has(map.results[0], index) ? map.results[0] : map.operands[0], index);
-      InFlightDiagnostic diagnostic = op->emitError("dim ")
-                                      << dim << " of " << withoutEncoding(tensor.getType()) << ", " << size
+      InFlightDiagnostic diagnostic = emitMisfit(op, size, axes)
+                                      << "dim " << dim << " of " << withoutEncoding(tensor.getType()) << ", " << size
                                       << ", must be " << mesh.describeMultiple(axes);
       diagnostic.attachNote() << describeLegalSizes(size, axes);
       return diagnostic;

@@ -293,10 +293,21 @@ std::string Partitioner::describeLegalSizes(int64_t size, ArrayRef<int> axes) co
   return describeSizesThatDivide(size, names, policy.getOptions());
 }
 
+InFlightDiagnostic Partitioner::emitMisfit(Operation *op, int64_t size, ArrayRef<int> axes) const {
+  Axes tensor, sequence;
+  for (int axis : axes)
+    (isSequenceAxis(mesh.names[axis], policy.getOptions()) ? sequence : tensor).push_back(axis);
+  // What the sequence does not divide no tensor size makes legal.
+  const Axes &blamed = tensor.empty() || size % mesh.granule(sequence) != 0 ? sequence : tensor;
+  MLIRContext *context = op->getContext();
+  return emitError(FusedLoc::get(context, {op->getLoc()}, mesh.nameAttr(context, blamed)));
+}
+
 InFlightDiagnostic Partitioner::emitIndivisible(Operation *op, Value tensor, int64_t dim, int64_t size,
                                                 ArrayRef<int> axes) {
-  InFlightDiagnostic diagnostic = op->emitError("dim ") << dim << " of parameter '" << nameOf(tensor) << "', " << size
-                                                        << ", must be " << mesh.describeMultiple(axes);
+  InFlightDiagnostic diagnostic = emitMisfit(op, size, axes)
+                                  << "dim " << dim << " of parameter '" << nameOf(tensor) << "', " << size
+                                  << ", must be " << mesh.describeMultiple(axes);
   diagnostic.attachNote(tensor.getLoc()) << "the parameter is " << withoutEncoding(tensor.getType()) << "; "
                                          << describeLegalSizes(size, axes);
   return diagnostic;

@@ -226,9 +226,9 @@ FailureOr<Sharding> Partitioner::boundary(Operation *at, Type type) {
     int64_t size = tensor.getDimSize(dim);
     if (size % mesh.granule(axes) == 0)
       continue;
-    InFlightDiagnostic diagnostic = at->emitError("dim ")
-                                    << dim << " of a value between layers, " << withoutEncoding(type) << ", must be "
-                                    << mesh.describeMultiple(axes);
+    InFlightDiagnostic diagnostic = emitMisfit(at, size, axes)
+                                    << "dim " << dim << " of a value between layers, " << withoutEncoding(type)
+                                    << ", must be " << mesh.describeMultiple(axes);
     diagnostic.attachNote() << "it is " << size << "; " << describeLegalSizes(size, axes);
     return failure();
   }
