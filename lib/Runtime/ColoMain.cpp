@@ -121,11 +121,15 @@ static Status checkOutputs(const Options &options) {
   const std::string *outputs[] = {&options.exportFile, &options.dumpGrads, &options.stats, &options.trace,
                                   &options.log};
   for (const std::string *&output : outputs) {
-    if (output->empty() || (output == &options.log && *output == "-"))
+    if (output->empty())
       continue;
+    if (*output == "-" && (output == &options.exportFile || output == &options.dumpGrads))
+      return Status::usage("tensors are no text for standard output; --export and --dump-grads need a file");
     for (const std::string **other = outputs; other != &output; ++other)
       if (**other == *output || isSameFile(**other, *output))
         return Status::usage("%s is named for two outputs", output->c_str());
+    if (*output == "-")
+      continue;
     if (readsFile(options.data, Split::Train, *output) || readsFile(options.eval, Split::Eval, *output) ||
         (output != &options.exportFile && isSameFile(options.init, *output)))
       return Status::usage("%s is read by this run and would be overwritten", output->c_str());
@@ -263,8 +267,10 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
     status = probeDevice(run);
   if (!status.failed())
     status = startProvider(run.world);
+  // What is written to standard output takes the place of the lines for people.
+  const bool isTaken = run.options.stats == "-" || run.options.trace == "-";
   if (!status.failed() && speaks(run))
-    status = logger.open(*program, run.options.log, run.options.quiet);
+    status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
   if (status.failed()) {
     if ((isFoundByAll || status.code == ExitUsage) && !speaks(run))
       return status.code;

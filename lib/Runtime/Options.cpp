@@ -65,9 +65,11 @@ static const std::vector<Flag> &flags() {
         textFlag("export", "FILE", &Options::exportFile, "write the whole model as safetensors after the last step"),
         textFlag("dump-grads", "FILE", &Options::dumpGrads, "write the last step's summed gradients likewise"),
         textFlag("log", "FILE", &Options::log, "one JSON object per step; - is standard output"),
-        textFlag("stats", "FILE", &Options::stats, "bytes, flops and memory per rank, as JSON, after the run"),
+        textFlag("stats", "FILE", &Options::stats,
+                 "bytes, flops and memory per rank, as JSON, after the run; - as for --log"),
         textFlag("trace", "FILE", &Options::trace,
-                 "the last step's actions of all pipeline ranks beside the predicted ones, as a Chrome trace"),
+                 "the last step's actions of all pipeline ranks beside the predicted ones, as a Chrome trace; - as for "
+                 "--log"),
         textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi; of ranks on GPUs nccl or loopback"),
         numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
         textFlag("overlap", "WHEN", &Options::overlap,

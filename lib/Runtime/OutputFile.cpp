@@ -12,6 +12,7 @@
 #include "colo/Runtime/OutputFile.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -41,6 +42,8 @@ OutputFile::~OutputFile() {
 
 /// Finds the target and whether it is replaced or written through.
 Status OutputFile::resolve() {
+  if (path == "-")
+    return Status::ok();
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT)
@@ -70,6 +73,11 @@ Status OutputFile::resolve() {
 Status OutputFile::open() {
   if (Status status = resolve(); status.failed())
     return status;
+  if (path == "-") {
+    fflush(stdout);
+    file = dup(STDOUT_FILENO);
+    return file < 0 ? problem() : Status::ok();
+  }
   if (temporary.empty()) {
     file = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
     return file < 0 ? problem() : Status::ok();

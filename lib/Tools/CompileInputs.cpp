@@ -136,8 +136,10 @@ int Compilation::readDefines() {
       options.defines[name] = addDefine(name, value);
       continue;
     }
-    if (value != "f32" && value != "f64")
-      return usageError("-D dtype=" + value + " is not supported; legal: f32 or f64");
+    if (value != "f32" && value != "f64") {
+      diagnostics.error(addDefine(name, value).loc, "dtype " + value + " is not supported yet; legal: f32 or f64");
+      return ExitInput;
+    }
     options.f64 = value == "f64";
   }
   return ExitDone;

@@ -11,7 +11,7 @@ class F<string name, string help> : Flag<["--", "-"], name>, HelpText<help>;
 class J<string name, string meta, string help> : Joined<["--", "-"], name # "=">, MetaVarName<meta>, HelpText<help>;
 class S<string name, string help> : Separate<["--", "-"], name>, HelpText<help>;
 
-def config_eq : J<"config", "<file>", "the parallel configuration">;
+def config_eq : J<"config", "<file>", "the parallel configuration (default: one rank)">;
 def config : S<"config", "the parallel configuration">, Flags<[HelpHidden]>, Alias<config_eq>;
 def output : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, HelpText<"where the result goes, '-' being standard output (default: there for text; for a binary the model's file name without its extension, in the current folder, over what is there)">;
 def target_eq : J<"target", "cpu[:native|x86-64-v3|x86-64-v4]|cuda", "what the executable runs on (default cpu:native)">;
@@ -25,7 +25,7 @@ def dump_phases_eq : J<"dump-phases", "<dir>", "write one numbered file per phas
 def schedule_svg_eq : J<"schedule-svg", "<file>", "draw the pipeline's schedule as it would run">;
 def plan : F<"plan", "print memory, flops and communication per rank and stop">;
 def plan_eq : J<"plan", "text|json", "the same, in this format">;
-def compare_modes : F<"compare-modes", "print what each parallel mode would cost on --world-size ranks and stop">;
+def compare_modes : F<"compare-modes", "print what each parallel mode would cost on --world-size ranks, in the configuration's pipeline, and stop">;
 def compare_modes_eq : J<"compare-modes", "text|json", "the same, in this format">;
 def check : F<"check", "check model and configuration and stop; with --plan, print the plan">;
 def print_config : F<"print-config", "print the resolved configuration, and where each value came from, and stop">;

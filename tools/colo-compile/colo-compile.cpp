@@ -11,6 +11,8 @@
 
 #include "colo/Frontend/Diagnostics.h"
 #include "colo/Tools/Compile.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Option/Arg.h"
 #include "llvm/Option/ArgList.h"
 #include "llvm/Option/OptTable.h"
@@ -78,6 +80,28 @@ int checkFlags(const OptionTable &table, const InputArgList &args, unsigned miss
   return ExitDone;
 }
 
+/// A flag with a value says it once, and says something; -D is given for each name.
+int checkValues(const InputArgList &args) {
+  DenseMap<unsigned, const Arg *> seen;
+  StringSet<> defined;
+  for (const Arg *arg : args) {
+    if (arg->getOption().matches(OPT_INPUT) || !arg->getNumValues())
+      continue;
+    StringRef flag = arg->getSpelling().rtrim('='), value = arg->getValue();
+    if (arg->getOption().matches(OPT_define)) {
+      if (!defined.insert(value.split('=').first).second)
+        return usageError("'-D " + value.split('=').first + "' is given twice");
+      continue;
+    }
+    if (value.empty())
+      return usageError("'" + flag + "' needs a value");
+    auto [first, isNew] = seen.try_emplace(arg->getOption().getID(), arg);
+    if (!isNew)
+      return usageError("'" + flag + "' is given twice, with '" + first->second->getValue() + "' and '" + value + "'");
+  }
+  return ExitDone;
+}
+
 int parseTarget(StringRef target, bool emulate, CompileRequest &request) {
   auto [kind, cpu] = target.split(':');
   if (kind == "cuda" && cpu.empty()) {
@@ -94,11 +118,14 @@ int parseTarget(StringRef target, bool emulate, CompileRequest &request) {
   return ExitDone;
 }
 
-/// `--flag` or `--flag=text|json`; the last one counts.
+/// `--flag` or `--flag=text|json`, once.
 int parseFormat(const InputArgList &args, OptionId plain, OptionId valued, CompileRequest::PlanFormat &result) {
   const Arg *arg = args.getLastArg(plain, valued);
   if (!arg)
     return ExitDone;
+  auto all = args.filtered(plain, valued);
+  if (std::distance(all.begin(), all.end()) > 1)
+    return usageError("'" + arg->getSpelling().rtrim('=') + "' is given twice");
   StringRef format = arg->getOption().matches(plain) ? "text" : arg->getValue();
   if (format != "text" && format != "json")
     return usageError(Twine("unknown format '") + format + "' of " + arg->getSpelling().rtrim('=') +
@@ -173,12 +200,8 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
     return usageError("one model file at a time, not '" + inputs[0] + "' and '" + inputs[1] + "'");
   if (!inputs.empty())
     request.modelFile = inputs[0];
-  if (std::vector<std::string> configs = args.getAllArgValues(OPT_config_eq); configs.size() > 1)
-    return usageError("one configuration at a time, not '" + configs[0] + "' and '" + configs[1] + "'");
   request.configFile = args.getLastArgValue(OPT_config_eq).str();
   request.output = args.getLastArgValue(OPT_output).str();
-  if (args.hasArg(OPT_output) && request.output.empty())
-    return usageError("-o needs a file name");
   request.dumpDirectory = args.getLastArgValue(OPT_dump_phases_eq).str();
   request.scheduleSvg = args.getLastArgValue(OPT_schedule_svg_eq).str();
   request.modelName = args.getLastArgValue(OPT_model_eq).str();
@@ -192,7 +215,7 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
   if (int code = checkComparison(args, request))
     return code;
   if (request.modelFile.empty() && !((request.check || request.printConfig) && !request.configFile.empty()))
-    return usageError("no model file; usage: colo-compile MODEL.colo --config PARALLEL.cfg -o EXE");
+    return usageError("no model file; usage: colo-compile MODEL.colo [--config PARALLEL.cfg] [-o EXE]");
   return ExitDone;
 }
 
@@ -206,7 +229,7 @@ int main(int argc, char **argv) {
   unsigned missingIndex = 0, missingCount = 0;
   InputArgList args = table.ParseArgs(ArrayRef<const char *>(argv + 1, argc - 1), missingIndex, missingCount);
   if (args.hasArg(OPT_help)) {
-    table.printHelp(outs(), "colo-compile MODEL.colo --config PARALLEL.cfg [-o EXE] [options]",
+    table.printHelp(outs(), "colo-compile MODEL.colo [--config PARALLEL.cfg] [-o EXE] [options]",
                     "colo-compile: a model and a parallel configuration become an executable that trains");
     return endOfOutput();
   }
@@ -215,6 +238,8 @@ int main(int argc, char **argv) {
     return endOfOutput();
   }
   if (int code = checkFlags(table, args, missingIndex, missingCount))
+    return code;
+  if (int code = checkValues(args))
     return code;
   CompileRequest request;
   request.toolPath = sys::fs::getMainExecutable(argv[0], reinterpret_cast<void *>(&main));

@@ -8,7 +8,7 @@
 // A regular file is written beside its place under a name that nothing has, and
 // takes its place when it is complete, so that no reader sees half of it. Links
 // are followed: what they lead to is replaced, never the link. Devices and pipes
-// are written through. A path that cannot be written is the environment's fault.
+// are written through, and so is standard output, "-". A path that cannot be written is the environment's fault.
 //
 //===----------------------------------------------------------------------===//
 

@@ -110,11 +110,27 @@ void Importer::unpack(ArrayRef<Target> targets, bool unpacks, const Value &value
 
 void Importer::bind(const Target &target, Value value, Scope &scope, Module *member) {
   if (member) {
+    checkParameterIsRead(*member, scope, target);
     checkNewNames(*member, target.name, value, target.loc);
     adopt(*member, target.name, value);
   }
   // The name lives in the syntax tree of its first assignment.
   scope.names[target.name] = std::move(value);
+}
+
+/// A value that a class was given, by the config for one, is not lost in silence.
+void Importer::checkParameterIsRead(const Module &owner, const Scope &scope, const Target &target) {
+  const auto &parameters = owner.definition->parameters;
+  auto parameter = find_if(parameters, [&](const Parameter &known) { return known.name == target.name; });
+  if (&scope != &owner.scope || parameter == parameters.end() || scope.read.contains(target.name))
+    return;
+  SmallVector<DiagnosticNote, 2> notes{{parameter->loc, "the parameter of " + owner.definition->name}};
+  auto given = options.defines.find(target.name);
+  if (&owner == model.get() && given != options.defines.end())
+    notes.push_back({given->second.nameLoc, "it is set here"});
+  fail(target.loc,
+       "'" + target.name + "' is a parameter that nothing has read, and its value would be lost; use another name",
+       notes);
 }
 
 /// Two modules or parameters of one name would be one in files.

@@ -174,6 +174,7 @@ private:
   std::optional<Value> exec(const Stmt &stmt, Scope &scope, Module *member);
   void assign(const AssignStmt &stmt, Scope &scope, Module *member);
   void bind(const Target &target, Value value, Scope &scope, Module *member);
+  void checkParameterIsRead(const Module &owner, const Scope &scope, const Target &target);
   void checkNewNames(const Module &owner, const std::string &name, const Value &value, llvm::SMLoc loc);
   void adopt(Module &owner, const std::string &name, const Value &value);
   void check(const AssertStmt &stmt, Scope &scope);

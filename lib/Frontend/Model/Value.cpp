@@ -36,8 +36,10 @@ std::string Tensor::describe() const {
 
 Value *Scope::find(StringRef name) {
   for (Scope *scope = this; scope; scope = scope->parent)
-    if (auto it = scope->names.find(name); it != scope->names.end())
+    if (auto it = scope->names.find(name); it != scope->names.end()) {
+      scope->read.insert(it->first);
       return &it->second;
+    }
   return nullptr;
 }
 

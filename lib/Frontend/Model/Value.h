@@ -17,6 +17,7 @@
 #include "AST.h"
 #include "colo/Dialect/Colo/ColoDialect.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/Twine.h"
@@ -152,6 +153,7 @@ struct Scope {
   explicit Scope(Scope *parent = nullptr) : parent(parent) {}
   Scope *parent;
   llvm::MapVector<llvm::StringRef, Value> names; // keys live in the syntax tree
+  llvm::DenseSet<llvm::StringRef> read;          // of these, what find() has found
   Value *find(llvm::StringRef name);
 };
 
