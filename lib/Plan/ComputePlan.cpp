@@ -290,8 +290,7 @@ static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
   if (auto elements = module->getAttrOfType<IntegerAttr>("colo.param_elements"))
     for (ParamOp param : module.getOps<ParamOp>())
       plan.parameters = elements.getInt() * elementBytes(cast<RankedTensorType>(param.getType()).getElementType());
-  plan.gradients = plan.parameters;
-  plan.optimizerState = plan.parameters * training.stateBuffers();
+  plan.stateBuffers = training.stateBuffers();
   if (auto bytes = module->getAttrOfType<IntegerAttr>("colo.workspace_bytes"))
     plan.workspace = bytes.getInt();
   for (func::FuncOp func : module.getOps<func::FuncOp>()) {
@@ -325,9 +324,22 @@ static void planStages(ModuleOp module, Plan &plan, llvm::DenseMap<Operation *, 
       counts[rank] += times;
     };
     walkStep(module, count, plan.microBatches, static_cast<int64_t>(rank));
-    plan.flops = std::max(plan.flops, row.flops);
-    plan.activations = std::max(plan.activations, row.saved);
   }
+}
+
+/// Bytes of the rank that holds most, not the most of each kind: that need be no rank's.
+static void takeLargest(Plan &plan) {
+  auto largest = llvm::max_element(
+      plan.pipeline, [&](const PlannedStage &a, const PlannedStage &b) { return plan.totalOf(a) < plan.totalOf(b); });
+  auto busiest =
+      llvm::max_element(plan.pipeline, [](const PlannedStage &a, const PlannedStage &b) { return a.flops < b.flops; });
+  plan.largest = largest - plan.pipeline.begin();
+  plan.busiest = busiest - plan.pipeline.begin();
+  plan.flops = busiest->flops;
+  plan.parameters = plan.gradients = largest->parameters;
+  plan.optimizerState = largest->parameters * plan.stateBuffers;
+  plan.workspace = largest->workspace;
+  plan.activations = largest->saved;
 }
 
 Plan colo::computePlan(ModuleOp module, int64_t replicas) {
@@ -337,7 +349,7 @@ Plan colo::computePlan(ModuleOp module, int64_t replicas) {
   Mesh mesh = getMesh(module);
   for (const MeshAxis &axis : mesh) {
     plan.mesh.push_back({axis.name.str(), axis.size});
-    plan.ranks *= axis.size;
+    plan.tensorRanks *= axis.size;
   }
   plan.replicas = replicas ? replicas : settings.data;
   plan.microBatches = microBatchesOf(settings, plan.replicas);
@@ -345,6 +357,7 @@ Plan colo::computePlan(ModuleOp module, int64_t replicas) {
   plan.pipeline.resize(settings.pipeline);
   llvm::DenseMap<Operation *, std::vector<int64_t>> executions;
   planStages(module, plan, executions);
+  takeLargest(plan);
   for (rt::CommunicationOpInterface op : collectivesOf(module)) {
     std::vector<int64_t> &counts = executions[op];
     counts.resize(plan.pipeline.size());
@@ -373,8 +386,7 @@ std::optional<Traffic> AxesTotal::most() const {
 }
 
 int64_t Plan::totalOf(const PlannedStage &stage) const {
-  int64_t copies = parameters ? (parameters + gradients + optimizerState) / parameters : 0;
-  return stage.parameters * copies + stage.workspace + inputs;
+  return stage.parameters * (2 + stateBuffers) + stage.workspace + inputs;
 }
 
 Traffic Plan::mostSent() const {
@@ -384,7 +396,7 @@ Traffic Plan::mostSent() const {
   Traffic most;
   for (int64_t replica : distinctReplicas(*this, places))
     for (int64_t stage = 0; stage < stages(); ++stage)
-      for (int64_t tensorRank = 0; tensorRank < ranks; ++tensorRank) {
+      for (int64_t tensorRank = 0; tensorRank < tensorRanks; ++tensorRank) {
         Traffic sum;
         for (auto [total, place] : llvm::zip(totals, places))
           if (int64_t member = place.memberOf(replica, stage, tensorRank); total.sent && member >= 0)

@@ -32,7 +32,11 @@ static void printStages(const Plan &plan, llvm::raw_ostream &os) {
 }
 
 void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
-  os << "memory of one rank (tensor group of " << plan.ranks << ")\n";
+  bool isPipeline = plan.pipeline.size() > 1;
+  auto whose = [&](int64_t rank, const char *what) {
+    return isPipeline ? llvm::formatv("one rank of pipeline rank {0}, which {1} most", rank, what).str() : "one rank";
+  };
+  os << "memory of " << whose(plan.largest, "holds") << " (tensor group of " << plan.tensorRanks << ")\n";
   auto row = [&](const char *name, int64_t bytes) {
     os << llvm::formatv("  {0,-18} {1}  {2,14} bytes\n", name, mebibytes(bytes), bytes);
   };
@@ -43,10 +47,11 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   row("  of it saved", plan.activations);
   row("inputs", plan.inputs);
   row("total", plan.total());
-  if (plan.pipeline.size() > 1)
+  if (isPipeline)
     printStages(plan, os);
-  os << llvm::formatv("work of one rank and step ({0} micro-batches)\n  products           {1:e3} flop\n",
-                      plan.microBatches, static_cast<double>(plan.flops));
+  os << "work of " << whose(plan.busiest, "does")
+     << llvm::formatv(", in one step ({0} micro-batches)\n  products           {1:e3} flop\n", plan.microBatches,
+                      static_cast<double>(plan.flops));
   os << "communication of one step, of the rank that sends most\n";
   if (plan.collectives.empty())
     os << "  none\n";
@@ -110,6 +115,8 @@ static void printExecutions(llvm::json::OStream &json, const PlannedCollective &
 
 void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
   json.attributeObject("memory", [&] {
+    if (plan.pipeline.size() > 1)
+      json.attribute("pipeline_rank", plan.largest);
     json.attribute("parameters", plan.parameters);
     json.attribute("gradients", plan.gradients);
     json.attribute("optimizer_state", plan.optimizerState);
@@ -123,7 +130,8 @@ void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
 void colo::printPlanJSON(const Plan &plan, llvm::raw_ostream &os) {
   llvm::json::OStream json(os, /*IndentSize=*/2);
   json.object([&] {
-    json.attribute("ranks", plan.ranks);
+    json.attribute("ranks", plan.ranks());
+    json.attribute("tensor_ranks", plan.tensorRanks);
     json.attributeObject("mesh", [&] {
       for (const auto &[axis, size] : plan.mesh)
         json.attribute(axis, size);

@@ -75,7 +75,7 @@ def coordinates_of(plan, rank):
 
 def planned_by_rank(plan):
     """Of each rank of the world, what it sends in a step."""
-    world = plan["ranks"] * len(plan["pipeline"]) * plan["replicas"]
+    world = plan["ranks"] * plan["replicas"]
     places = [coordinates_of(plan, rank) for rank in range(world)]
     return [sum((planned_at(site, plan, *place) for site in plan["collectives"]), Traffic()) for place in places]
 

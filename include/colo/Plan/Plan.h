@@ -64,7 +64,7 @@ struct AxesTotal {
   std::optional<Traffic> most() const;
 };
 
-/// What one pipeline rank holds and computes; where bytes differ, Plan's own are those of the largest.
+/// What one pipeline rank holds and computes.
 struct PlannedStage {
   int64_t parameters = 0, workspace = 0; ///< bytes
   int64_t saved = 0; ///< of the workspace, what forwards keep for backwards in all live micro-batches
@@ -72,22 +72,27 @@ struct PlannedStage {
   Traffic transfers; ///< what one rank sends to other pipeline ranks in a step, reductions apart
 };
 
-/// Of one rank and one optimizer step.
+/// Of one rank and one optimizer step. Bytes are those of the pipeline rank that holds most in all, flops of that which
+/// computes most.
 struct Plan {
   std::vector<std::pair<std::string, int64_t>> mesh;         ///< tensor axes and sizes, major to minor
-  int64_t ranks = 1;                                         ///< of the tensor group
+  int64_t tensorRanks = 1;                                   ///< of the tensor group
   int64_t replicas = 0;                                      ///< 0: unknown before launch
   int64_t parameters = 0, gradients = 0, optimizerState = 0; ///< bytes
+  int64_t stateBuffers = 0;                                  ///< of the optimizer, each as large as the parameters
   int64_t workspace = 0;                                     ///< activations and temporaries
   int64_t activations = 0;                                   ///< of the workspace, what is saved for backward
   int64_t inputs = 0;                                        ///< of one step
   int64_t flops = 0;                                         ///< of one step's products
   int64_t microBatches = 1;                                  ///< per step and replica
   std::vector<PlannedStage> pipeline;                        ///< one a pipeline rank
+  int64_t largest = 0, busiest = 0;                          ///< the pipeline ranks that bytes and flops are of
   std::vector<PlannedCollective> collectives;                ///< in the order of collectivesOf
   std::vector<AxesTotal> totals;                             ///< in the order of first use in a step
 
   int64_t total() const { return parameters + gradients + optimizerState + workspace + inputs; }
+  /// Of one replica.
+  int64_t ranks() const { return tensorRanks * stages(); }
   int64_t stages() const { return std::max<int64_t>(1, static_cast<int64_t>(pipeline.size())); }
   /// Bytes of a rank of one pipeline rank.
   int64_t totalOf(const PlannedStage &stage) const;

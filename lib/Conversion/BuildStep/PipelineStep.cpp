@@ -17,6 +17,7 @@
 #include "RankProgram.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace colo;
@@ -158,12 +159,14 @@ void StepBuilder::onSlotEvent(const RankProgram &program, Pool pool, int64_t str
                row[RankProgram::kEvents + static_cast<unsigned>(pool)], b.getI64IntegerAttr(program.numEvents()));
 }
 
-/// The rank that a transfer of a virtual stage goes to or comes from: activations go up and gradients down.
-static int64_t peerOf(const schedule::ScheduleProblem &problem, ActionKind kind, int64_t stage) {
-  if (schedule::isCompute(kind))
-    return -1;
+/// The virtual stage that a transfer of another one goes to or comes from: activations go up and gradients down.
+static int64_t otherStage(ActionKind kind, int64_t stage) {
   bool up = kind == ActionKind::SendActivation || kind == ActionKind::ReceiveGradient;
-  return problem.rankOf(up ? stage + 1 : stage - 1);
+  return up ? stage + 1 : stage - 1;
+}
+
+static int64_t peerOf(const schedule::ScheduleProblem &problem, ActionKind kind, int64_t stage) {
+  return schedule::isCompute(kind) ? -1 : problem.rankOf(otherStage(kind, stage));
 }
 
 void StepBuilder::markAction(const RankProgram &program, size_t number, ArrayRef<Value> row, bool ends) {
@@ -219,11 +222,14 @@ void StepBuilder::buildTransfer(const RankProgram &program, ActionKind kind, int
   Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
   IntegerAttr stream = b.getI64IntegerAttr(rt::kPipelineStream);
   IntegerAttr own = b.getI64IntegerAttr(problem.rankOf(stage));
-  name(activation ? "activation" : "gradient", activation ? StepPhase::Forward : StepPhase::Backward);
+  int64_t other = otherStage(kind, stage);
+  std::string way = llvm::formatv("stage {0} to {1}", sends ? stage : other, sends ? other : stage);
   const PipelineValues &values = program.pipelineValues();
   auto all = b.getDenseI64ArrayAttr(llvm::to_vector(llvm::seq<int64_t>(0, ranks.size())));
   for (int64_t number : values.numbersIn(pool, stage)) {
     const PipelineValue &value = sends ? values.made(number) : values.read(number);
+    loc = inPhase(NameLoc::get(b.getStringAttr(way), values.sourceOf(number)),
+                  activation ? StepPhase::Forward : StepPhase::Backward);
     Value place = slot(workspace, value.offset, value.type, slotColumn(row, pool));
     Operation *op;
     if (sends)

@@ -60,6 +60,8 @@ PipelineValues::PipelineValues(const StageFunctions &functions) {
       offset += llvm::alignTo(bytesOf(type), kSlotAlignment);
       bytes[other] = offset;
     }
+    for (auto [i, number] : llvm::enumerate(numbers(func, pipe::kReadsAttr)))
+      sources.try_emplace(number, func.getArgument(kFirstTensor + i).getLoc());
   }
 }
 

@@ -56,6 +56,8 @@ public:
     auto it = bytes.find({pool, stage});
     return it == bytes.end() ? 0 : it->second;
   }
+  /// The model's place that a value which another stage reads comes from.
+  mlir::Location sourceOf(int64_t number) const { return mlir::Location(sources.at(number)); }
   llvm::ArrayRef<int64_t> numbersIn(Pool pool, int64_t stage) const {
     auto it = members.find({pool, stage});
     return it == members.end() ? llvm::ArrayRef<int64_t>() : llvm::ArrayRef<int64_t>(it->second);
@@ -63,6 +65,7 @@ public:
 
 private:
   std::map<int64_t, std::pair<PipelineValue, PipelineValue>> values; ///< for the maker, for another stage
+  std::map<int64_t, mlir::LocationAttr> sources;                     ///< of what is read, by number
   std::map<std::pair<Pool, int64_t>, int64_t> bytes;
   std::map<std::pair<Pool, int64_t>, llvm::SmallVector<int64_t>> members;
 };

@@ -234,6 +234,8 @@ void Cutter::build(Piece &piece, OpBuilder &builder) {
   func->setAttr(kLeavingAttr, builder.getI64IntegerAttr(piece.leaving.size()));
   func->setAttr(kWritesAttr, builder.getDenseI64ArrayAttr(results));
   Block *body = func.addEntryBlock();
+  for (auto [argument, value] : llvm::zip(body->getArguments(), reads))
+    argument.setLoc(value.getLoc());
   IRMapping mapping;
   mapping.map(ValueRange(reads), body->getArguments());
   OpBuilder inner = OpBuilder::atBlockEnd(body);
