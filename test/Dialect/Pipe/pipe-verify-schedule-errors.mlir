@@ -25,6 +25,11 @@ pipe.schedule @schedule stages 2 chunks 1 placement "ring" micro_batches 1 {"F0,
 
 // -----
 
+// expected-error @+1 {{has 1 costs for 2 virtual stages}}
+pipe.schedule @schedule stages 2 chunks 1 placement "loop" micro_batches 1 {"F0,B0", "F0,B0"} {costs = array<f64: 1.0, 1.0>, recomputed = array<f64: 1.0>}
+
+// -----
+
 func.func @skips_a_stage(%x: tensor<4xf32>) -> tensor<4xf32> {
   // expected-error @+1 {{goes from stage 0 to stage 2, which is not the next}}
   %e = pipe.enter %x from 0 to 2 : tensor<4xf32> -> tensor<4xf32>

@@ -45,8 +45,8 @@ llvm::StringRef nameOf(ParamOp param);
 /// The schedule of a module, null without one: one stage.
 ScheduleOp findSchedule(mlir::ModuleOp module);
 
-/// The op's problem, a backward costing two forwards, and its schedule; nothing, with a diagnostic, if the actions are
-/// no text of a schedule.
+/// The op's problem, a backward costing two forwards and what it computes again, and its schedule; nothing, with a
+/// diagnostic, if the actions are no text of a schedule.
 schedule::ScheduleProblem problemOf(ScheduleOp op);
 mlir::FailureOr<schedule::Schedule> scheduleOf(ScheduleOp op);
 

@@ -48,7 +48,8 @@ def Pipe_ScheduleOp : Pipe_Op<"schedule", [Symbol]> {
   let summary = "The order in which pipeline ranks run the virtual stages' micro-batches: one list of actions a rank.";
   let description = [{
     `actions` has one string a rank, in the form of schedule files (docs/schedules.md), transfers included. `placement` is
-    `loop` or `vee`; `costs`, where it is there, what each virtual stage's forward takes, in any one unit. Whether it is a schedule at all is for `pipe-verify-schedule` to say.
+    `loop` or `vee`; `costs`, where it is there, what each virtual stage's forward takes, in any one unit, and
+    `recomputed` what its backward takes in addition to two forwards. Whether it is a schedule at all is for `pipe-verify-schedule` to say.
 
     ```mlir
     pipe.schedule @schedule stages 2 chunks 1 placement "loop" micro_batches 2 {
@@ -58,7 +59,8 @@ def Pipe_ScheduleOp : Pipe_Op<"schedule", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$stages, I64Attr:$chunks, StrAttr:$placement,
-    I64Attr:$micro_batches, StrArrayAttr:$actions, OptionalAttr<DenseF64ArrayAttr>:$costs);
+    I64Attr:$micro_batches, StrArrayAttr:$actions, OptionalAttr<DenseF64ArrayAttr>:$costs,
+    OptionalAttr<DenseF64ArrayAttr>:$recomputed);
   let assemblyFormat = [{
     $sym_name `stages` $stages `chunks` $chunks `placement` $placement `micro_batches` $micro_batches
     custom<Actions>($actions) attr-dict

@@ -94,6 +94,10 @@ static void printActions(OpAsmPrinter &printer, ScheduleOp, ArrayAttr actions) {
 LogicalResult ScheduleOp::verify() {
   if (getPlacement() != "loop" && getPlacement() != "vee")
     return emitOpError("has placement '") << getPlacement() << "'; legal: 'loop' or 'vee'";
+  int64_t stages = getStages() * getChunks();
+  for (std::optional<ArrayRef<double>> costs : {getCosts(), getRecomputed()})
+    if (costs && static_cast<int64_t>(costs->size()) != stages)
+      return emitOpError("has ") << costs->size() << " costs for " << stages << " virtual stages";
   if (std::optional<schedule::Diagnostic> problem = problemOf(*this).check())
     return emitOpError() << problem->message;
   return success();
@@ -115,9 +119,10 @@ schedule::ScheduleProblem pipe::problemOf(ScheduleOp op) {
   problem.chunks = op.getChunks();
   problem.microBatches = op.getMicroBatches();
   problem.placement = op.getPlacement() == "vee" ? schedule::Placement::Vee : schedule::Placement::Loop;
-  if (DenseF64ArrayAttr costs = op.getCostsAttr())
-    for (double cost : costs.asArrayRef())
-      problem.costs.push_back({cost, cost, cost, 0, 0});
+  ArrayRef<double> costs = op.getCosts().value_or(ArrayRef<double>());
+  ArrayRef<double> recomputed = op.getRecomputed().value_or(ArrayRef<double>());
+  for (auto [stage, cost] : llvm::enumerate(costs))
+    problem.costs.push_back({cost, cost + (stage < recomputed.size() ? recomputed[stage] : 0), cost, 0, 0});
   return problem;
 }
 

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Costs.h"
 #include "colo/Dialect/Pipe/Passes.h"
 #include "colo/Schedule/Generators.h"
 #include "colo/Schedule/Partition.h"
@@ -49,14 +50,14 @@ public:
 
 private:
   FailureOr<schedule::Schedule> makeSchedule(schedule::ScheduleProblem &problem);
-  void addSchedule(const schedule::ScheduleProblem &problem, const schedule::Schedule &schedule,
-                   ArrayRef<double> costs);
-  LogicalResult collectUnits();
+  void addSchedule(const schedule::ScheduleProblem &problem, const schedule::Schedule &schedule, ArrayRef<double> costs,
+                   ArrayRef<double> again);
+  void collectUnits();
   std::vector<int64_t> layerCosts();
-  int64_t flopsOf(Operation *op);
+  std::vector<int64_t> recomputedCosts();
   LogicalResult partitionLayers();
   LogicalResult emitSizeError(const Twine &message);
-  std::vector<double> stageCosts() const;
+  std::pair<std::vector<double>, std::vector<double>> stageCosts() const;
   LogicalResult checkRun(LayersOp run);
   LogicalResult checkRepeatedRuns();
   void splitRun(const Unit &unit);
@@ -90,7 +91,7 @@ private:
   func::FuncOp entry;
   SmallVector<Unit> units;
   int64_t layers = 0;
-  std::vector<int64_t> flops; ///< of each layer
+  std::vector<int64_t> flops, recomputed; ///< of each layer's forward, and of it in the backward
   schedule::Partition partition;
   llvm::DenseSet<Operation *> free, portable;
   /// The stage of each op that has one.
@@ -126,7 +127,7 @@ FailureOr<schedule::Schedule> Stager::makeSchedule(schedule::ScheduleProblem &pr
 }
 
 void Stager::addSchedule(const schedule::ScheduleProblem &problem, const schedule::Schedule &schedule,
-                         ArrayRef<double> costs) {
+                         ArrayRef<double> costs, ArrayRef<double> again) {
   std::string text;
   llvm::raw_string_ostream os(text);
   schedule::writeSchedule(schedule, os);
@@ -136,44 +137,29 @@ void Stager::addSchedule(const schedule::ScheduleProblem &problem, const schedul
   auto config = module->getAttrOfType<LocationAttr>(kConfigLocAttr);
   builder.create<ScheduleOp>(config ? Location(config) : module.getLoc(), "schedule", problem.stages, problem.chunks,
                              problem.placement == schedule::Placement::Vee ? "vee" : "loop", problem.microBatches,
-                             builder.getStrArrayAttr(rows), builder.getDenseF64ArrayAttr(costs));
+                             builder.getStrArrayAttr(rows), builder.getDenseF64ArrayAttr(costs),
+                             llvm::any_of(again, [](double cost) { return cost > 0; })
+                                 ? builder.getDenseF64ArrayAttr(again)
+                                 : DenseF64ArrayAttr());
 }
 
 //===----------------------------------------------------------------------===//
 // Layers
 //===----------------------------------------------------------------------===//
 
-LogicalResult Stager::collectUnits() {
-  for (auto run : entry.getOps<LayersOp>()) {
-    units.push_back({run, layers, static_cast<int64_t>(run.getCount())});
-    layers += run.getCount();
+void Stager::collectUnits() {
+  for (Operation *op : layersOf(entry)) {
+    auto run = dyn_cast<LayersOp>(op);
+    units.push_back({op, layers, run ? static_cast<int64_t>(run.getCount()) : 1});
+    layers += units.back().count;
   }
-  if (!units.empty())
-    return success();
-  for (auto call : entry.getOps<CallOp>())
-    units.push_back({call, layers++, 1});
-  return success();
-}
-
-int64_t Stager::flopsOf(Operation *op) {
-  if (auto cost = dyn_cast<CostOpInterface>(op))
-    return cost.getFlops();
-  auto callee = op->getAttrOfType<FlatSymbolRefAttr>("callee");
-  auto func = callee ? symbols.lookup<func::FuncOp>(callee.getValue()) : func::FuncOp();
-  int64_t flops = 0;
-  if (func)
-    for (Operation &inner : func.front()) {
-      auto run = dyn_cast<LayersOp>(inner);
-      flops += flopsOf(&inner) * (run ? static_cast<int64_t>(run.getCount()) : 1);
-    }
-  return flops;
 }
 
 /// Flops of each layer, what lies around the layers included.
 std::vector<int64_t> Stager::layerCosts() {
   std::vector<int64_t> costs(layers);
   for (const Unit &unit : units)
-    std::fill_n(costs.begin() + unit.first, unit.count, flopsOf(unit.op));
+    std::fill_n(costs.begin() + unit.first, unit.count, flopsOf(unit.op, symbols));
   int64_t current = 0;
   const Unit *next = units.begin();
   for (Operation &op : entry.front()) {
@@ -182,24 +168,36 @@ std::vector<int64_t> Stager::layerCosts() {
       ++next;
       continue;
     }
-    costs[current] += flopsOf(&op);
+    costs[current] += flopsOf(&op, symbols);
   }
   return costs;
 }
 
-/// Flops of each virtual stage's forward, their mean being 1.
-std::vector<double> Stager::stageCosts() const {
-  std::vector<double> costs;
+/// Flops of each layer that its backward computes again.
+std::vector<int64_t> Stager::recomputedCosts() {
+  std::vector<int64_t> costs(layers);
+  for (auto [unit, again] : llvm::zip(units, recomputedFlops(module)))
+    std::fill_n(costs.begin() + unit.first, unit.count, again);
+  return costs;
+}
+
+/// Of each virtual stage, in forwards of a mean one: what its forward takes, and what its backward computes again.
+std::pair<std::vector<double>, std::vector<double>> Stager::stageCosts() const {
+  std::vector<double> forward, again;
   double total = 0;
   for (const schedule::LayerRange &range : partition) {
-    costs.push_back(0);
-    for (int64_t layer = range.begin; layer < range.end; ++layer)
-      costs.back() += static_cast<double>(std::max<int64_t>(1, flops[layer]));
-    total += costs.back();
+    forward.push_back(0);
+    again.push_back(0);
+    for (int64_t layer = range.begin; layer < range.end; ++layer) {
+      forward.back() += static_cast<double>(std::max<int64_t>(1, flops[layer]));
+      again.back() += static_cast<double>(recomputed[layer]);
+    }
+    total += forward.back();
   }
-  for (double &cost : costs)
-    cost *= static_cast<double>(costs.size()) / total;
-  return costs;
+  for (std::vector<double> *costs : {&forward, &again})
+    for (double &cost : *costs)
+      cost *= static_cast<double>(partition.size()) / total;
+  return {forward, again};
 }
 
 /// The sizes are the config's, where it is known, and what they do not fit is the model's.
@@ -220,12 +218,17 @@ LogicalResult Stager::partitionLayers() {
                          " pipeline stages: each needs at least one; layers are the elements of module lists that a "
                          "loop runs through, or the modules of the file's own classes that the Model's forward calls");
   flops = layerCosts();
+  recomputed = recomputedCosts();
   schedule::Diagnostic error;
   std::optional<schedule::Partition> result;
   if (options.partition == "uniform") {
     result = schedule::partitionUniform(layers, options.stages, options.chunks, error);
   } else if (options.partition == "balanced") {
-    result = schedule::partitionBalanced(flops, options.stages, options.chunks, error);
+    // A backward is two forwards, and what it computes again.
+    std::vector<int64_t> costs;
+    for (auto [forward, again] : llvm::zip(flops, recomputed))
+      costs.push_back(3 * forward + again);
+    result = schedule::partitionBalanced(costs, options.stages, options.chunks, error);
   } else {
     SmallVector<StringRef> words;
     StringRef(options.partition).split(words, ',');
@@ -418,16 +421,17 @@ LogicalResult Stager::divideLayers() {
       entry = func;
   if (!entry)
     return module.emitError("no function has the role \"entry\"");
-  return success(succeeded(collectUnits()) && succeeded(partitionLayers()));
+  collectUnits();
+  return partitionLayers();
 }
 
 LogicalResult Stager::run() {
   if (failed(divideLayers()))
     return failure();
   schedule::ScheduleProblem problem;
-  std::vector<double> costs = stageCosts();
-  for (double cost : costs)
-    problem.costs.push_back({cost, cost, cost, 0, 0});
+  auto [costs, again] = stageCosts();
+  for (auto [cost, more] : llvm::zip(costs, again))
+    problem.costs.push_back({cost, cost + more, cost, 0, 0});
   FailureOr<schedule::Schedule> schedule = makeSchedule(problem);
   if (failed(schedule))
     return failure();
@@ -445,7 +449,7 @@ LogicalResult Stager::run() {
   assignStages();
   connect();
   enterLoss();
-  addSchedule(problem, *schedule, costs);
+  addSchedule(problem, *schedule, costs, again);
   return success();
 }
 
