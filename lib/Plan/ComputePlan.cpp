@@ -288,8 +288,10 @@ static int64_t microBatchesOf(const Training &training, int64_t replicas) {
 
 static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
   if (auto elements = module->getAttrOfType<IntegerAttr>("colo.param_elements"))
-    for (ParamOp param : module.getOps<ParamOp>())
+    for (ParamOp param : module.getOps<ParamOp>()) {
       plan.parameters = elements.getInt() * elementBytes(cast<RankedTensorType>(param.getType()).getElementType());
+      plan.copies = param.getReadAs() ? elements.getInt() * elementBytes(*param.getReadAs()) : 0;
+    }
   plan.stateBuffers = training.stateBuffers();
   if (auto bytes = module->getAttrOfType<IntegerAttr>("colo.workspace_bytes"))
     plan.workspace = bytes.getInt();
@@ -310,10 +312,11 @@ static void planStages(ModuleOp module, Plan &plan, llvm::DenseMap<Operation *, 
   DenseI64ArrayAttr elements = perRank("colo.rank_elements"), workspaces = perRank("colo.rank_workspace_bytes"),
                     saved = perRank("colo.rank_saved_bytes");
   auto whole = module->getAttrOfType<IntegerAttr>("colo.param_elements");
+  auto perElement = [&](int64_t bytes) { return whole && whole.getInt() ? bytes / whole.getInt() : 0; };
   for (auto [rank, row] : llvm::enumerate(plan.pipeline)) {
     bool known = elements && workspaces && saved && rank < static_cast<size_t>(elements.size());
-    int64_t bytes = whole && whole.getInt() ? plan.parameters / whole.getInt() : 0;
-    row.parameters = known ? elements[rank] * bytes : plan.parameters;
+    row.parameters = known ? elements[rank] * perElement(plan.parameters) : plan.parameters;
+    row.copies = known ? elements[rank] * perElement(plan.copies) : plan.copies;
     row.workspace = known ? workspaces[rank] : plan.workspace;
     row.saved = known ? saved[rank] : plan.activations;
     auto count = [&, &row = row, rank = rank](Operation *op, int64_t times) {
@@ -337,6 +340,7 @@ static void takeLargest(Plan &plan) {
   plan.busiest = busiest - plan.pipeline.begin();
   plan.flops = busiest->flops;
   plan.parameters = plan.gradients = largest->parameters;
+  plan.copies = largest->copies;
   plan.optimizerState = largest->parameters * plan.stateBuffers;
   plan.workspace = largest->workspace;
   plan.activations = largest->saved;
@@ -386,7 +390,7 @@ std::optional<Traffic> AxesTotal::most() const {
 }
 
 int64_t Plan::totalOf(const PlannedStage &stage) const {
-  return stage.parameters * (2 + stateBuffers) + stage.workspace + inputs;
+  return stage.parameters * (2 + stateBuffers) + stage.copies + stage.workspace + inputs;
 }
 
 Traffic Plan::mostSent() const {

@@ -41,6 +41,8 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
     os << llvm::formatv("  {0,-18} {1}  {2,14} bytes\n", name, mebibytes(bytes), bytes);
   };
   row("parameters", plan.parameters);
+  if (plan.copies)
+    row("  16-bit copies", plan.copies);
   row("gradients", plan.gradients);
   row("optimizer state", plan.optimizerState);
   row("workspace", plan.workspace);
@@ -118,6 +120,8 @@ void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
     if (plan.pipeline.size() > 1)
       json.attribute("pipeline_rank", plan.largest);
     json.attribute("parameters", plan.parameters);
+    if (plan.copies)
+      json.attribute("copies", plan.copies);
     json.attribute("gradients", plan.gradients);
     json.attribute("optimizer_state", plan.optimizerState);
     json.attribute("workspace", plan.workspace);

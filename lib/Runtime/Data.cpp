@@ -60,7 +60,7 @@ int64_t rowElements(const ColoInput &input) {
 }
 
 int64_t typeSize(int32_t dtype) {
-  static const int64_t sizes[] = {4, 8, 4, 8, 1};
+  static const int64_t sizes[] = {4, 8, 4, 8, 1, 2, 2};
   return sizes[dtype];
 }
 

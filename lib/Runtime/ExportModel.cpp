@@ -89,7 +89,7 @@ static Status gatherTensor(Rank &rank, const Tensor &tensor, const char *buffer,
   return Status::ok();
 }
 
-Status exportModel(Rank &rank, const char *buffer, const std::string &path) {
+Status exportModel(Rank &rank, const char *buffer, const std::string &path, double factor) {
   bool writes = rank.index() == 0;
   OutputFile file(path);
   if (writes) {
@@ -115,6 +115,10 @@ Status exportModel(Rank &rank, const char *buffer, const std::string &path) {
       return status;
     if (!writes)
       continue;
+    if (factor != 1 && rank.program().dtype == COLO_F32) // what has a loss scale is f32
+      for (auto *value = reinterpret_cast<float *>(whole.data()), *end = value + whole.size() / 4; value != end;
+           ++value)
+        *value = static_cast<float>(*value * factor);
     if (Status status = file.write(whole.data(), whole.size()); status.failed())
       return status;
   }

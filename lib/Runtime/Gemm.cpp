@@ -8,12 +8,15 @@
 // oneDNN's strided matmul covers every f32 descriptor; where it would fall back to
 // its unoptimised reference kernel because of the batch strides, the batch is a
 // loop over a two-dimensional primitive. f64, and batches of small f32 products,
-// are loops over OpenBLAS.
+// are loops over OpenBLAS. 16-bit floats are oneDNN's where it has them (bf16 on
+// CPUs with AVX-512); elsewhere they go by way of f32 (WideProduct.h).
 //
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
 #include "Threads.h"
+#include "WideProduct.h"
+#include "colo/Runtime/Data.h"
 
 #include <algorithm>
 #include <cblas.h>
@@ -36,6 +39,8 @@ struct GemmSet::Prepared {
   bool isDouble = false, isSmall = false, looped = false;
   dnnl::matmul matmul;
   dnnl::memory a, b, c;
+  std::unique_ptr<WideProduct> wide; ///< where the rest is of its packed operands
+  ColoGemm gemm{};                   ///< what is executed
   std::string implementation;
 };
 
@@ -56,7 +61,9 @@ static dnnl::memory::desc describe(const ColoGemm &g, const int64_t *batchStride
   }
   dims.insert(dims.end(), {rows, cols});
   strides.insert(strides.end(), {rowStride, colStride});
-  return dnnl::memory::desc(dims, dnnl::memory::data_type::f32, strides);
+  using Type = dnnl::memory::data_type;
+  bool isBf16 = (isResult ? g.resultDtype : g.dtype) == COLO_BF16;
+  return dnnl::memory::desc(dims, isBf16 ? Type::bf16 : Type::f32, strides);
 }
 
 static dnnl::matmul::primitive_desc makePrimitive(const ColoGemm &g, const dnnl::engine &engine, bool withBatch) {
@@ -77,45 +84,79 @@ static dnnl::matmul::primitive_desc makePrimitive(const ColoGemm &g, const dnnl:
 /// their time (docs/runtime.md).
 static bool isSmall(const ColoGemm &g) { return batchSize(g) > 1 && g.m * g.n * g.k <= (1 << 17); }
 
+/// oneDNN's primitive for what `p` executes. Throws what oneDNN says of a product that it lacks.
+void GemmSet::preparePrimitive(Prepared &p) {
+  if (!engine)
+    engine = std::make_unique<Engine>();
+  dnnl::matmul::primitive_desc desc = makePrimitive(p.gemm, engine->cpu, true);
+  if (p.gemm.batchRank > 0 && std::strncmp(desc.impl_info_str(), "ref", 3) == 0) {
+    desc = makePrimitive(p.gemm, engine->cpu, false);
+    p.looped = true;
+  }
+  p.implementation = desc.impl_info_str();
+  p.matmul = dnnl::matmul(desc);
+  p.a = dnnl::memory(desc.src_desc(), engine->cpu, DNNL_MEMORY_NONE);
+  p.b = dnnl::memory(desc.weights_desc(), engine->cpu, DNNL_MEMORY_NONE);
+  p.c = dnnl::memory(desc.dst_desc(), engine->cpu, DNNL_MEMORY_NONE);
+  engine->scratchBytes = std::max(engine->scratchBytes, desc.scratchpad_desc().get_size());
+}
+
+/// Whether oneDNN has the product of 16-bit floats, and not only as its reference.
+bool GemmSet::prepareNarrow(Prepared &p) {
+  if (p.gemm.dtype == COLO_F16)
+    return false;
+  try {
+    preparePrimitive(p);
+  } catch (const dnnl::error &) {
+    return false;
+  }
+  return p.implementation.compare(0, 3, "ref") != 0;
+}
+
+Status GemmSet::prepare(const ColoGemm &g, Prepared &p) {
+  p.gemm = g;
+  p.isDouble = g.dtype == COLO_F64;
+  bool isNarrow = g.dtype == COLO_BF16 || g.dtype == COLO_F16;
+  if (isNarrow && prepareNarrow(p))
+    return Status::ok();
+  if (isNarrow) {
+    p.looped = false;
+    p.wide = std::make_unique<WideProduct>(g);
+    p.gemm = p.wide->packed();
+    wideFloats = std::max(wideFloats, p.wide->scratchFloats());
+  }
+  p.isSmall = isSmall(g);
+  p.implementation = "openblas";
+  if (!p.isDouble && !p.isSmall) {
+    try {
+      preparePrimitive(p);
+    } catch (const dnnl::error &error) {
+      return Status::internal("oneDNN refuses the product of %s: %s", g.source, error.what());
+    }
+  }
+  if (p.wide)
+    p.implementation += " as f32";
+  return Status::ok();
+}
+
 Status GemmSet::prepare(const ColoGemm *gemms, int64_t count) {
   descriptors = gemms;
   callCounts.assign(count, 0);
   static std::once_flag once;
   std::call_once(once, [] { openblas_set_num_threads(1); });
   for (int64_t i = 0; i < count; ++i) {
-    const ColoGemm &g = gemms[i];
-    if (Status status = check(g); status.failed())
+    if (Status status = check(gemms[i]); status.failed())
       return status;
-    auto p = std::make_unique<Prepared>();
-    p->isDouble = g.dtype == COLO_F64;
-    p->isSmall = isSmall(g);
-    p->implementation = "openblas";
-    if (!p->isDouble && !p->isSmall) {
-      try {
-        if (!engine)
-          engine = std::make_unique<Engine>();
-        dnnl::matmul::primitive_desc desc = makePrimitive(g, engine->cpu, true);
-        if (g.batchRank > 0 && std::strncmp(desc.impl_info_str(), "ref", 3) == 0) {
-          desc = makePrimitive(g, engine->cpu, false);
-          p->looped = true;
-        }
-        p->implementation = desc.impl_info_str();
-        p->matmul = dnnl::matmul(desc);
-        p->a = dnnl::memory(desc.src_desc(), engine->cpu, DNNL_MEMORY_NONE);
-        p->b = dnnl::memory(desc.weights_desc(), engine->cpu, DNNL_MEMORY_NONE);
-        p->c = dnnl::memory(desc.dst_desc(), engine->cpu, DNNL_MEMORY_NONE);
-        engine->scratchBytes = std::max(engine->scratchBytes, desc.scratchpad_desc().get_size());
-      } catch (const dnnl::error &error) {
-        return Status::internal("oneDNN refuses the product of %s: %s", g.source, error.what());
-      }
-    }
-    prepared.push_back(std::move(p));
+    prepared.push_back(std::make_unique<Prepared>());
+    if (Status status = prepare(gemms[i], *prepared.back()); status.failed())
+      return status;
   }
   if (engine)
     engine->scratch =
         dnnl::memory(dnnl::memory::desc({static_cast<dnnl::memory::dim>(std::max<size_t>(engine->scratchBytes, 1))},
                                         dnnl::memory::data_type::u8, dnnl::memory::format_tag::a),
                      engine->cpu);
+  wideScratch.resize(wideFloats);
   return Status::ok();
 }
 
@@ -184,8 +225,15 @@ template <typename T> static void runBlas(const ColoGemm &g, const void *a, cons
 }
 
 void GemmSet::execute(int64_t index, const void *a, const void *b, void *c) {
-  const ColoGemm &g = descriptors[index];
   Prepared &p = *prepared[index];
+  if (!p.wide)
+    return execute(p, a, b, c);
+  p.wide->run(a, b, c, wideScratch.data(),
+              [&](const float *wideA, const float *wideB, float *wideC) { execute(p, wideA, wideB, wideC); });
+}
+
+void GemmSet::execute(Prepared &p, const void *a, const void *b, void *c) {
+  const ColoGemm &g = p.gemm;
   if (p.isDouble)
     return runBlas<double>(g, a, b, c);
   if (p.isSmall)
@@ -194,10 +242,11 @@ void GemmSet::execute(int64_t index, const void *a, const void *b, void *c) {
                                        {DNNL_ARG_WEIGHTS, p.b.get()},
                                        {DNNL_ARG_DST, p.c.get()},
                                        {DNNL_ARG_SCRATCHPAD, engine->scratch.get()}};
+  int64_t size = typeSize(g.dtype), resultSize = typeSize(g.resultDtype);
   auto execute = [&](int64_t ao, int64_t bo, int64_t co) {
-    p.a.set_data_handle(const_cast<float *>(static_cast<const float *>(a)) + ao);
-    p.b.set_data_handle(const_cast<float *>(static_cast<const float *>(b)) + bo);
-    p.c.set_data_handle(static_cast<float *>(c) + co);
+    p.a.set_data_handle(const_cast<char *>(static_cast<const char *>(a)) + ao * size);
+    p.b.set_data_handle(const_cast<char *>(static_cast<const char *>(b)) + bo * size);
+    p.c.set_data_handle(static_cast<char *>(c) + co * resultSize);
     dnnl_primitive_execute(p.matmul.get(), engine->stream.get(), 4, arguments);
   };
   if (p.looped)

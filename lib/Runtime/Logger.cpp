@@ -79,6 +79,10 @@ Status Logger::step(const StepRecord &r) {
     writeNumber(file, "lr", r.lr);
     writeNumber(file, "grad_norm", r.gradNorm);
     writeNumber(file, "tokens_per_s", r.tokensPerSecond);
+    if (r.lossScale > 0) {
+      writeNumber(file, "loss_scale", r.lossScale);
+      fprintf(file, ", \"skipped\": %s", r.overflowed ? "true" : "false");
+    }
     if (Status status = endRecord(); status.failed())
       return status;
   }
@@ -91,6 +95,8 @@ Status Logger::step(const StepRecord &r) {
   for (int64_t i = 0; i < program->metricCount; ++i)
     printf("  %s %.4f", program->metrics[i].name, r.metrics[i]);
   printf("  lr %.3g  grad %.3f  %.0f tokens/s", r.lr, r.gradNorm, r.tokensPerSecond);
+  if (r.lossScale > 0)
+    printf("  scale %.6g%s", r.lossScale, r.overflowed ? ", skipped" : "");
   if (terminal) {
     fputs("\033[K", stdout);
     lineOpen = true;

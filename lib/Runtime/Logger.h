@@ -27,6 +27,8 @@ struct StepRecord {
   int64_t steps; ///< of the run
   double lr, gradNorm, tokensPerSecond;
   const double *metrics;
+  double lossScale = 0;    ///< of the step; 0 where there is none
+  bool overflowed = false; ///< the step changed nothing
 };
 
 class Logger {

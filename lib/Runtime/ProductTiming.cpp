@@ -24,10 +24,10 @@ static int64_t extent(const ColoGemm &gemm, const int64_t *batchStrides, int64_t
 
 /// The least of a few repetitions of `executions` runs of a product, in seconds.
 static double timeProduct(Products &products, const ColoGemm &gemm, int64_t index, int64_t executions) {
-  size_t bytes = static_cast<size_t>(typeSize(gemm.dtype));
+  auto bytes = static_cast<size_t>(typeSize(gemm.dtype)), out = static_cast<size_t>(typeSize(gemm.resultDtype));
   std::vector<char> a(bytes * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak));
   std::vector<char> b(bytes * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn));
-  std::vector<char> c(bytes * extent(gemm, gemm.cBatch, gemm.m, gemm.cm, gemm.n, gemm.cn));
+  std::vector<char> c(out * extent(gemm, gemm.cBatch, gemm.m, gemm.cm, gemm.n, gemm.cn));
   double least = 0;
   for (int repetition = 0; repetition < 5; ++repetition) {
     auto begin = std::chrono::steady_clock::now();

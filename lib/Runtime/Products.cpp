@@ -31,10 +31,16 @@ void denseWhereFree(int64_t rows, int64_t cols, int64_t &rowStride, int64_t &col
     rowStride = std::max(rowStride, cols);
 }
 
+/// Sums of 16-bit floats may stay f32.
+static bool typesFit(const ColoGemm &g) {
+  if (g.dtype == COLO_BF16 || g.dtype == COLO_F16)
+    return g.resultDtype == g.dtype || g.resultDtype == COLO_F32;
+  return (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.resultDtype == g.dtype;
+}
+
 Status Products::check(const ColoGemm &g) {
   bool ok = (g.am == 1 || g.ak == 1) && (g.bk == 1 || g.bn == 1) && g.cn == 1 && (g.beta == 0 || g.beta == 1) &&
-            (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 &&
-            g.n > 0 && g.k > 0;
+            typesFit(g) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 && g.n > 0 && g.k > 0;
   if (!ok)
     return Status::internal("matrix product of %s has strides, sizes or a type outside its contract", g.source);
   return Status::ok();

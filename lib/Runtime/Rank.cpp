@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Rank.h"
+#include "Half.h"
 #include "Threads.h"
 #include "colo/Runtime/Safetensors.h"
 
@@ -26,7 +27,8 @@ Status commStatus(const CommProvider &provider, ncclResult_t result) {
 }
 
 Rank::Rank(Run &run, int64_t rank)
-    : run(run), rank(rank), at(coordinatesOf(*run.program, run.world, rank)), tensorList(listTensors(*run.program)) {}
+    : run(run), rank(rank), at(coordinatesOf(*run.program, run.world, rank)), tensorList(listTensors(*run.program)),
+      scale(run.program->lossScale) {}
 
 Rank::~Rank() {
   setCommCaller(nullptr);
@@ -62,8 +64,25 @@ Status Rank::setUp() {
       initialize(*run.program, tensor, run.seed, at.axes.data(), view.data());
     }
   if (run.init)
-    return run.init->load(*this);
+    if (Status status = run.init->load(*this); status.failed())
+      return status;
+  copyParameters();
   return Status::ok();
+}
+
+/// What the update does to the parameters that it changes.
+void Rank::copyParameters() {
+  const ColoProgram &p = *run.program;
+  if (!hasCopies())
+    return;
+  int64_t elements = stage().paramElements;
+  HostView from(*owned, colo.params, elements * typeSize(p.dtype), HostView::Reads);
+  HostView to(*owned, colo.copies, elements * typeSize(p.readAs), HostView::Writes);
+  auto *wide = reinterpret_cast<const float *>(from.data());
+  if (p.readAs == COLO_BF16)
+    std::transform(wide, wide + elements, reinterpret_cast<BFloat16 *>(to.data()), [](float x) { return BFloat16(x); });
+  else
+    std::transform(wide, wide + elements, reinterpret_cast<Float16 *>(to.data()), [](float x) { return Float16(x); });
 }
 
 Status Rank::setUpComms() {
@@ -98,8 +117,14 @@ Status Rank::setUpMemory() {
   for (int64_t i = 0; i < p.inputCount; ++i)
     inputs += roundTo64(rowElements(p.inputs[i]) * typeSize(p.inputs[i].dtype) * run.world.rowsPerReplica);
   int64_t small = roundTo64(p.termCount * 8) * 2 + roundTo64(p.metricCount * 8) + roundTo64(8);
-  int64_t sizes[Arena::RegionCount] = {
-      flat, flat, roundTo64(flat) * p.stateBuffers, stage().workspaceBytes, inputs, small, owned->scratchBytes()};
+  int64_t sizes[Arena::RegionCount] = {flat,
+                                       hasCopies() ? stage().paramElements * typeSize(p.readAs) : 0,
+                                       flat,
+                                       roundTo64(flat) * p.stateBuffers,
+                                       stage().workspaceBytes,
+                                       inputs,
+                                       small,
+                                       owned->scratchBytes()};
   if (Status status = memory.allocate(*owned, sizes); status.failed())
     return status;
   owned->useScratch(memory.begin(Arena::Scratch));
@@ -112,6 +137,9 @@ Status Rank::setUpMemory() {
 Status Rank::setUpFrame() {
   const ColoProgram &p = *run.program;
   colo.params = memory.begin(Arena::Params);
+  if (hasCopies())
+    colo.copies = memory.begin(Arena::Copies);
+  colo.lossScale = scale.value();
   colo.grads = memory.begin(Arena::Grads);
   for (int64_t i = 0; i < p.stateBuffers && i < 2; ++i)
     colo.state[i] = memory.begin(Arena::State) + i * roundTo64(stage().paramElements * typeSize(p.dtype));

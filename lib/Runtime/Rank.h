@@ -19,6 +19,7 @@
 #include "colo/Runtime/Comm.h"
 #include "colo/Runtime/Data.h"
 #include "colo/Runtime/Device.h"
+#include "colo/Runtime/LossScale.h"
 #include "colo/Runtime/Options.h"
 #include "colo/Runtime/Parameters.h"
 #include "colo/Runtime/Program.h"
@@ -72,6 +73,7 @@ public:
   Products &products() const { return owned->products(); }
   const std::vector<CommCounter> &counters() const { return commCounters; }
   int64_t highWater() const;
+  const LossScale &lossScale() const { return scale; }
 
   /// Bytes of the workspace that steps have written, where --stats asked for it.
   bool painted = false;
@@ -82,6 +84,8 @@ private:
   Status setUpMemory();
   Status setUpFrame();
   ColoStage stage() const;
+  bool hasCopies() const { return run.program->readAs == COLO_BF16 || run.program->readAs == COLO_F16; }
+  void copyParameters();
   Status loadRows(const Dataset &data, int64_t position, bool shuffled);
   Status trainStep(int64_t step);
   Status evaluate(int64_t step);
@@ -101,6 +105,7 @@ private:
   std::vector<CommCounter> commCounters;
   CommCaller caller;
   std::vector<double> evalSums;
+  LossScale scale;
   Elapsed profiled;                ///< of the steps that --profile shows
   std::vector<double> stepSeconds; ///< of every step, where --time-products asks for it
 };

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reduce.h"
+#include "Half.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -98,22 +99,50 @@ template <typename T, typename Op> void fold(const Operands &operands, size_t be
     foldElements<T, Op>(operands, at, std::min(block, end - at), sum);
 }
 
+template <typename T> constexpr bool isNarrow = std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>;
+
+/// Elements of 16 bits are added up as f32 and rounded once.
+template <typename T, typename Op> void foldNarrow(const Operands &operands, size_t begin, size_t end) {
+  constexpr size_t block = 1024;
+  float sum[block];
+  for (size_t at = begin; at < end; at += block) {
+    size_t count = std::min(block, end - at);
+    for (int s = 0; s < operands.sourceCount; ++s) {
+      const T *source = static_cast<const T *>(operands.sources[s]) + at;
+      for (size_t i = 0; i < count; ++i)
+        sum[i] = s ? Op::template apply<float>(sum[i], static_cast<float>(source[i])) : static_cast<float>(source[i]);
+    }
+    T narrow[block];
+    for (size_t i = 0; i < count; ++i)
+      narrow[i] = T(operands.average ? sum[i] / static_cast<float>(operands.sourceCount) : sum[i]);
+    for (int t = 0; t < operands.targetCount; ++t)
+      std::memcpy(static_cast<T *>(operands.targets[t]) + at, narrow, count * sizeof(T));
+  }
+}
+
+template <typename T, typename Op> void foldAny(const Operands &operands, size_t begin, size_t end) {
+  if constexpr (isNarrow<T>)
+    foldNarrow<T, Op>(operands, begin, end);
+  else
+    fold<T, Op>(operands, begin, end);
+}
+
 template <typename T>
 bool foldType(const void *const *sources, int sourceCount, void *const *targets, int targetCount, size_t begin,
               size_t end, ncclRedOp_t op) {
   switch (op) {
   case ncclSum:
   case ncclAvg:
-    fold<T, Sum>({sources, sourceCount, targets, targetCount, op == ncclAvg}, begin, end);
+    foldAny<T, Sum>({sources, sourceCount, targets, targetCount, op == ncclAvg}, begin, end);
     return true;
   case ncclProd:
-    fold<T, Prod>({sources, sourceCount, targets, targetCount, false}, begin, end);
+    foldAny<T, Prod>({sources, sourceCount, targets, targetCount, false}, begin, end);
     return true;
   case ncclMax:
-    fold<T, Max>({sources, sourceCount, targets, targetCount, false}, begin, end);
+    foldAny<T, Max>({sources, sourceCount, targets, targetCount, false}, begin, end);
     return true;
   case ncclMin:
-    fold<T, Min>({sources, sourceCount, targets, targetCount, false}, begin, end);
+    foldAny<T, Min>({sources, sourceCount, targets, targetCount, false}, begin, end);
     return true;
   default:
     return false;
@@ -137,6 +166,10 @@ bool foldInRankOrder(const void *const *sources, int sourceCount, void *const *t
     return foldType<int64_t>(sources, sourceCount, targets, targetCount, begin, end, op);
   case ncclUint64:
     return foldType<uint64_t>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclBfloat16:
+    return foldType<BFloat16>(sources, sourceCount, targets, targetCount, begin, end, op);
+  case ncclFloat16:
+    return foldType<Float16>(sources, sourceCount, targets, targetCount, begin, end, op);
   case ncclFloat32:
     return foldType<float>(sources, sourceCount, targets, targetCount, begin, end, op);
   case ncclFloat64:

@@ -18,8 +18,8 @@
 
 namespace colo::runtime {
 
-/// Elements [begin, end). False if the type has no arithmetic here (16-bit
-/// floats) or the operation does not exist.
+/// Elements [begin, end); those of 16-bit floats are rounded after the last
+/// operation. False if the type or the operation does not exist.
 bool foldInRankOrder(const void *const *sources, int sourceCount, void *const *targets, int targetCount, size_t begin,
                      size_t end, ncclDataType_t type, ncclRedOp_t op);
 

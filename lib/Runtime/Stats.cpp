@@ -71,6 +71,10 @@ static std::string entryOf(const Rank &rank) {
     entry["peak_activations"] = rank.actionLog.peak();
     entry["peak_activations_by_stage"] = rank.actionLog.peaks();
   }
+  if (rank.lossScale().isOn()) {
+    entry["loss_scale"] = rank.lossScale().value();
+    entry["skipped_steps"] = rank.lossScale().skipped();
+  }
   Json arena;
   for (int region = 0; region < Arena::RegionCount; ++region)
     arena[Arena::name(region)] = rank.arena().bytes(region);

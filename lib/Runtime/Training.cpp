@@ -72,11 +72,16 @@ Status Rank::trainStep(int64_t step) {
     return status;
   colo.step = step;
   colo.lr = learningRate(optimizer, step, run.options.steps);
-  colo.biasCorrection1 = 1 - std::pow(optimizer.beta1, static_cast<double>(step + 1));
-  colo.biasCorrection2 = 1 - std::pow(optimizer.beta2, static_cast<double>(step + 1));
+  colo.biasCorrection1 = 1 - std::pow(optimizer.beta1, static_cast<double>(colo.updates + 1));
+  colo.biasCorrection2 = 1 - std::pow(optimizer.beta2, static_cast<double>(colo.updates + 1));
+  colo.lossScale = scale.value();
   actionLog.startStep();
   program().step(&colo);
   owned->synchronize();
+  // Every rank reads the same norm.
+  bool overflowed = scale.isOn() && !std::isfinite(*colo.hostGradNorm);
+  colo.updates += !overflowed;
+  scale.update(overflowed);
   Elapsed elapsed = watch.elapsed();
   profiled += elapsed;
   double seconds = elapsed.clock;
@@ -85,11 +90,18 @@ Status Rank::trainStep(int64_t step) {
   if (rank != 0)
     return Status::ok();
   double tokens = static_cast<double>(run.world.globalRows * tokensPerRow(program()));
-  StepRecord record{step + 1, run.options.steps, colo.lr, *colo.hostGradNorm, tokens / seconds, colo.hostMetrics};
+  StepRecord record{step + 1,
+                    run.options.steps,
+                    colo.lr,
+                    *colo.hostGradNorm,
+                    tokens / seconds,
+                    colo.hostMetrics,
+                    scale.isOn() ? colo.lossScale : 0,
+                    overflowed};
   if (Status status = run.logger->step(record); status.failed())
     return status;
   double loss = program().metricCount ? colo.hostMetrics[run.logger->lossIndex()] : 0;
-  if (!std::isfinite(loss))
+  if (!std::isfinite(loss) && !overflowed)
     return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
                         "warm-up or clip_grad_norm may help",
                         loss, static_cast<long long>(step) + 1, colo.lr, *colo.hostGradNorm);
@@ -156,7 +168,7 @@ Status Rank::train() {
     if (Status status = exportModel(*this, colo.params, options.exportFile); status.failed())
       return status;
   if (!options.dumpGrads.empty())
-    return exportModel(*this, colo.grads, options.dumpGrads);
+    return exportModel(*this, colo.grads, options.dumpGrads, 1 / colo.lossScale);
   return Status::ok();
 }
 

@@ -141,6 +141,10 @@ int Compilation::readDefines() {
       return ExitInput;
     }
     options.f64 = value == "f64";
+    if (options.f64 && config.precision.value != "f32") {
+      diagnostics.error(config.precision.loc, "mixed precision has parameters of f32, but -D dtype=f64 is given");
+      return ExitInput;
+    }
   }
   return ExitDone;
 }

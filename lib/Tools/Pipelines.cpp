@@ -105,6 +105,17 @@ Training colo::trainingSettings(const ParallelConfig &config) {
   training.data = config.data;
   training.pipeline = config.pipeline;
   training.sequence = config.sequenceSize;
+  if (!config.lossScale.on)
+    return training;
+  const LossScaleConfig &scale = config.lossScale;
+  training.lossScale = scale.initial;
+  training.scaleDynamic = scale.dynamic;
+  training.scaleGrowth = scale.growth;
+  training.scaleBackoff = scale.backoff;
+  training.scaleMinimum = scale.minimum;
+  training.scaleMaximum = scale.maximum;
+  training.scaleInterval = scale.interval;
+  training.scaleHysteresis = scale.hysteresis;
   return training;
 }
 
@@ -128,6 +139,8 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   switch (phase) {
   case Phase::Staged:
     pm.addPass(createVerifyBatchPass());
+    pm.addPass(
+        createMixedPrecisionPass({config.precision.value == "f32" ? "" : config.precision.value, config.lossScale.on}));
     pm.addPass(pipe::createStagePass(stageOptions(config)));
     pm.addPass(pipe::createVerifySchedulePass({remarks}));
     break;

@@ -11,11 +11,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "Double.h"
+#include "Half.h"
 
 #include <algorithm>
 #include <cblas.h>
+#include <vector>
 
 using namespace colo_double;
+using colo::runtime::BFloat16, colo::runtime::Float16;
 
 namespace {
 struct Product {
@@ -114,13 +117,47 @@ DOUBLE_EXPORT int cublasLtMatmulPreferenceSetAttribute(void *preference, int att
   return 0;
 }
 
+static bool isNarrow(int type) { return type == 2 || type == 14; }
+static size_t bytesOf(int type) { return isNarrow(type) ? 2 : type == 1 ? 8 : 4; }
+
+/// A matrix of any type but f64 as f32: columns of `rows` elements, one after the other.
+static std::vector<float> widened(const char *matrix, const Matrix &layout) {
+  std::vector<float> wide;
+  for (uint64_t col = 0; col < layout.cols; ++col)
+    for (uint64_t row = 0; row < layout.rows; ++row) {
+      const char *at = matrix + (col * layout.lead + row) * bytesOf(layout.type);
+      if (layout.type == 14)
+        wide.push_back(static_cast<float>(*reinterpret_cast<const BFloat16 *>(at)));
+      else if (layout.type == 2)
+        wide.push_back(static_cast<float>(*reinterpret_cast<const Float16 *>(at)));
+      else
+        wide.push_back(*reinterpret_cast<const float *>(at));
+    }
+  return wide;
+}
+
+static void narrowInto(char *matrix, const Matrix &layout, const std::vector<float> &wide) {
+  for (uint64_t col = 0; col < layout.cols; ++col)
+    for (uint64_t row = 0; row < layout.rows; ++row) {
+      char *at = matrix + (col * layout.lead + row) * bytesOf(layout.type);
+      float value = wide[col * layout.rows + row];
+      if (layout.type == 14)
+        *reinterpret_cast<BFloat16 *>(at) = BFloat16(value);
+      else if (layout.type == 2)
+        *reinterpret_cast<Float16 *>(at) = Float16(value);
+      else
+        *reinterpret_cast<float *>(at) = value;
+    }
+}
+
 /// The sizes of a product, or none.
 static bool sizes(const Product &p, const Matrix &a, const Matrix &b, const Matrix &c, int &m, int &n, int &k) {
   m = static_cast<int>(c.rows), n = static_cast<int>(c.cols);
   k = static_cast<int>(p.turnA ? a.rows : a.cols);
   return (p.turnA ? a.cols : a.rows) == c.rows && (p.turnB ? b.rows : b.cols) == c.cols &&
          (p.turnB ? b.cols : b.rows) == static_cast<uint64_t>(k) && a.batch == c.batch && b.batch == c.batch &&
-         a.type == p.type && b.type == p.type && c.type == p.type;
+         a.type == b.type && (isNarrow(a.type) ? p.type == 0 : a.type == p.type) &&
+         (c.type == a.type || (isNarrow(a.type) && c.type == 0));
 }
 
 DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a, void *b, void *c, void *,
@@ -158,11 +195,11 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
     std::lock_guard<std::mutex> lock(context().mutex);
     ++context().products;
   }
-  size_t size = p.type ? 8 : 4;
   auto see = [&](const void *matrix, const Matrix &layout) {
     int64_t last = layout.stride * (layout.batch - 1) + layout.lead * static_cast<int64_t>(layout.cols - 1) +
                    static_cast<int64_t>(layout.rows);
-    return static_cast<char *>(visible(reinterpret_cast<Address>(matrix), last * size, "cublasLtMatmul"));
+    return static_cast<char *>(
+        visible(reinterpret_cast<Address>(matrix), last * bytesOf(layout.type), "cublasLtMatmul"));
   };
   char *as = see(a, am), *bs = see(b, bm), *cs = see(d, cm);
   double scale = p.type ? *static_cast<const double *>(alpha) : *static_cast<const float *>(alpha);
@@ -170,8 +207,14 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
   stream->submit([=] {
     for (int32_t i = 0; i < cm.batch; ++i) {
       CBLAS_TRANSPOSE ta = p.turnA ? CblasTrans : CblasNoTrans, tb = p.turnB ? CblasTrans : CblasNoTrans;
-      char *x = as + i * am.stride * size, *y = bs + i * bm.stride * size, *z = cs + i * cm.stride * size;
-      if (p.type)
+      char *x = as + i * am.stride * bytesOf(am.type), *y = bs + i * bm.stride * bytesOf(bm.type),
+           *z = cs + i * cm.stride * bytesOf(cm.type);
+      if (isNarrow(am.type)) {
+        std::vector<float> wideX = widened(x, am), wideY = widened(y, bm), wideZ = widened(z, cm);
+        cblas_sgemm(CblasColMajor, ta, tb, m, n, k, static_cast<float>(scale), wideX.data(), static_cast<int>(am.rows),
+                    wideY.data(), static_cast<int>(bm.rows), static_cast<float>(keep), wideZ.data(), m);
+        narrowInto(z, cm, wideZ);
+      } else if (p.type)
         cblas_dgemm(CblasColMajor, ta, tb, m, n, k, scale, reinterpret_cast<double *>(x), am.lead,
                     reinterpret_cast<double *>(y), bm.lead, keep, reinterpret_cast<double *>(z), cm.lead);
       else

@@ -27,6 +27,11 @@ class Failure(Exception):
     """What a comparison found to differ."""
 
 
+def require(holds, message):
+    if not holds:
+        raise Failure(message)
+
+
 def compare(arguments, cells, check, outcome):
     """Checks each cell, a tuple of which the first thing names it, and says how many hold; the exit code."""
     equal = 0

@@ -39,6 +39,10 @@ struct Training {
   int64_t seed = 1024;
   int64_t data = 0; ///< required data-parallel size, 0: any
   int64_t pipeline = 1;
+  /// Of the loss (colo/Runtime/LossScale.h); an initial scale of 0: none.
+  double lossScale = 0, scaleGrowth = 2, scaleBackoff = 0.5, scaleMinimum = 0, scaleMaximum = 0;
+  bool scaleDynamic = true;
+  int64_t scaleInterval = 0, scaleHysteresis = 0;
   int64_t sequence = 1; ///< parts of a sequence that is cut beside the tensor mode
 
   /// Optimizer buffers of the size of the parameters.

@@ -62,6 +62,13 @@ struct ScheduleConfig {
   Sourced<double> minLr{0};
 };
 
+/// By what the loss is multiplied, by steps (colo/Runtime/LossScale.h).
+struct LossScaleConfig {
+  Sourced<bool> on{false}, dynamic{true};
+  Sourced<double> initial{0}, growth{2}, backoff{0.5}, minimum{0}, maximum{0}; // a maximum of 0: none
+  Sourced<int64_t> interval{0}, hysteresis{1};
+};
+
 /// What `-D name=value` and `model=dict(...)` give a Model's parameters.
 using ModelValue = std::variant<int64_t, double, bool, std::string>;
 
@@ -90,8 +97,10 @@ struct ParallelConfig {
   Sourced<int64_t> globalBatchSize{0}; // 0: not given
   Sourced<int64_t> numMicroBatches{1};
   Sourced<int64_t> gradientAccumulation{1};
-  Sourced<double> clipGradNorm{0}; // 0: off
+  Sourced<double> clipGradNorm{0};       // 0: off
+  Sourced<std::string> precision{"f32"}; // of activations and products: f32, bf16, f16; f32 is what the model says
   Sourced<int64_t> seed{1024};
+  LossScaleConfig lossScale; // on with f16
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   std::map<std::string, ModelDefine> model;
@@ -107,7 +116,7 @@ struct ParallelConfig {
 /// an error that says "not supported yet". By default the table of Config.cpp
 /// answers.
 struct SupportedFeatures {
-  /// "pipeline", "zero", "fp16", "bf16", "torch_ddp", "experts".
+  /// "pipeline", "zero", "apex", "torch_ddp", "experts".
   std::function<bool(llvm::StringRef)> feature;
 };
 

@@ -66,7 +66,7 @@ struct AxesTotal {
 
 /// What one pipeline rank holds and computes.
 struct PlannedStage {
-  int64_t parameters = 0, workspace = 0; ///< bytes
+  int64_t parameters = 0, copies = 0, workspace = 0; ///< bytes
   int64_t saved = 0; ///< of the workspace, what forwards keep for backwards in all live micro-batches
   int64_t flops = 0; ///< of one step's products
   Traffic transfers; ///< what one rank sends to other pipeline ranks in a step, reductions apart
@@ -80,6 +80,7 @@ struct Plan {
   int64_t replicas = 0;                                      ///< 0: unknown before launch
   int64_t parameters = 0, gradients = 0, optimizerState = 0; ///< bytes
   int64_t stateBuffers = 0;                                  ///< of the optimizer, each as large as the parameters
+  int64_t copies = 0;                                        ///< of parameters, in the type in which they are read
   int64_t workspace = 0;                                     ///< activations and temporaries
   int64_t activations = 0;                                   ///< of the workspace, what is saved for backward
   int64_t inputs = 0;                                        ///< of one step
@@ -90,7 +91,7 @@ struct Plan {
   std::vector<PlannedCollective> collectives;                ///< in the order of collectivesOf
   std::vector<AxesTotal> totals;                             ///< in the order of first use in a step
 
-  int64_t total() const { return parameters + gradients + optimizerState + workspace + inputs; }
+  int64_t total() const { return parameters + copies + gradients + optimizerState + workspace + inputs; }
   /// Of one replica.
   int64_t ranks() const { return tensorRanks * stages(); }
   int64_t stages() const { return std::max<int64_t>(1, static_cast<int64_t>(pipeline.size())); }

@@ -38,8 +38,15 @@ private:
 
   struct Prepared;
   struct Engine;
+  Status prepare(const ColoGemm &gemm, Prepared &p);
+  void preparePrimitive(Prepared &p);
+  bool prepareNarrow(Prepared &p);
+  void execute(Prepared &p, const void *a, const void *b, void *c);
+
   std::vector<std::unique_ptr<Prepared>> prepared;
   std::unique_ptr<Engine> engine;
+  int64_t wideFloats = 0; ///< scratch memory of products by way of f32
+  std::vector<float> wideScratch;
 };
 
 } // namespace colo::runtime

@@ -27,11 +27,11 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 4
+#define COLO_ABI_VERSION 5
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
-/* Element types. Sizes in bytes: 4, 8, 4, 8, 1. */
-enum { COLO_F32 = 0, COLO_F64 = 1, COLO_I32 = 2, COLO_I64 = 3, COLO_I8 = 4 };
+/* Element types. Sizes in bytes: 4, 8, 4, 8, 1, 2, 2. */
+enum { COLO_F32 = 0, COLO_F64 = 1, COLO_I32 = 2, COLO_I64 = 3, COLO_I8 = 4, COLO_BF16 = 5, COLO_F16 = 6 };
 
 /* One axis of the tensor mesh. Axes are listed major to minor; the rank inside
  * the tensor group is the mixed-radix number of the coordinates. */
@@ -114,9 +114,10 @@ typedef struct {
 } ColoComm;
 
 /* C[batch, m, n] = A[batch, m, k] * B[batch, k, n] + beta * C. Strides count
- * elements; one of (am, ak), one of (bk, bn) and cn are 1. beta is 0 or 1. */
+ * elements; one of (am, ak), one of (bk, bn) and cn are 1. beta is 0 or 1. Of
+ * 16-bit floats the sums are f32, and C has the operands' type or f32. */
 typedef struct {
-  int32_t dtype, batchRank;
+  int32_t dtype, resultDtype, batchRank;
   int64_t batch[4], aBatch[4], bBatch[4], cBatch[4];
   int64_t m, n, k, am, ak, bk, bn, cm, cn;
   double beta;
@@ -194,6 +195,18 @@ typedef struct {
   double clipGradNorm; /* 0: off */
 } ColoOptimizer;
 
+/* By what the loss is multiplied, so that small gradients are not lost in f16
+ * (1710.03740). A step whose gradients are not all finite changes nothing else.
+ * Of such steps, `hysteresis` since the last growth multiply the scale by
+ * `backoff`, and so does every further one; `interval` others in a row multiply
+ * it by `growth`. */
+typedef struct {
+  int32_t dynamic;                          /* 0: the scale stays */
+  double initial;                           /* 0: gradients are not scaled */
+  double growth, backoff, minimum, maximum; /* maximum 0: none */
+  int64_t interval, hysteresis;
+} ColoLossScale;
+
 /* A kernel of the program's image, in blocks of threads. */
 typedef struct {
   const char *name;   /* in the image */
@@ -207,6 +220,7 @@ typedef struct {
   const char *model; /* class name */
   const char *build; /* hash of model, config and compiler */
   int32_t dtype;     /* COLO_F32 or COLO_F64: parameters and gradients */
+  int32_t readAs;    /* the type in which micro-batches read parameters: dtype, or that of their copies */
   int64_t axisCount;
   const ColoAxis *axes;    /* tensor axes, major to minor */
   int64_t pipeline;        /* stages */
@@ -237,6 +251,7 @@ typedef struct {
   const ColoAction *actions;
   const ColoPrediction *predictions;
   ColoOptimizer optimizer;
+  ColoLossScale lossScale;
   const char *plan; /* the text of --plan, printed by EXE --info */
   /* One optimizer step on one rank: counts, all micro-batches, reductions,
    * clipping, update. */
@@ -280,6 +295,9 @@ struct ColoFrame {
    * The norm is then the norm, before clipping. */
   int64_t *hostCounts;
   double *hostMetrics, *hostGradNorm;
+  char *copies;     /* of parameters, in ColoProgram.readAs; null where it is dtype */
+  double lossScale; /* of this step; 1 where there is none */
+  int64_t updates;  /* steps so far that changed the parameters */
 };
 
 /* Called by emitted code, provided by the runtime. */

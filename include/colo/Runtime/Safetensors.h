@@ -55,7 +55,8 @@ private:
 /// Writes the whole model (or the gradients: any flat buffer) from the shards of
 /// replica 0 of all ranks: rank 0 receives tensor by tensor, in table order, into
 /// PATH.tmp, which is synchronised and renamed. All ranks call it.
-Status exportModel(Rank &rank, const char *buffer, const std::string &path);
+/// Every element is multiplied by `factor`.
+Status exportModel(Rank &rank, const char *buffer, const std::string &path, double factor = 1);
 
 } // namespace colo::runtime
 

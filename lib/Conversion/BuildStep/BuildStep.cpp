@@ -19,6 +19,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/SetVector.h"
+#include <limits>
 
 namespace colo {
 #define GEN_PASS_DEF_BUILDSTEP
@@ -85,9 +86,11 @@ LogicalResult StepBuilder::collect() {
   if (!entry || !size || !table)
     return module.emitError("needs an entry function on memrefs and laid out parameters; run plan-buffers first");
   elements = size.getInt();
-  element = b.getF32Type();
-  for (ParamOp param : module.getOps<ParamOp>())
+  element = readAs = b.getF32Type();
+  for (ParamOp param : module.getOps<ParamOp>()) {
     element = cast<RankedTensorType>(param.getType()).getElementType();
+    readAs = param.getReadAs().value_or(element);
+  }
   collectSegments(table);
   collectNames();
   return success();
@@ -247,7 +250,7 @@ void StepBuilder::buildMicroBatches(func::FuncOp microBatch) {
     Value offset = b.create<arith::MulIOp>(loc, i, index(type.getNumElements()));
     arguments.push_back(slot(buffer("inputs", type, input), 0, type, offset));
   }
-  arguments.push_back(buffer("params", flatType()));
+  arguments.push_back(readParameters());
   arguments.push_back(buffer("grads", flatType()));
   arguments.push_back(b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, i, last));
   b.create<func::CallOp>(loc, microBatch, arguments);
@@ -278,7 +281,7 @@ void StepBuilder::buildStep() {
   reduceMetrics();
   name("optimizer");
   if (elements)
-    buildUpdate(buildClip(buildGradientNorm()));
+    buildChange(buildGradientNorm());
   b.create<func::ReturnOp>(loc);
 }
 
@@ -359,6 +362,8 @@ Value StepBuilder::buildGradientNorm() {
   b.create<rt::HostWaitOp>(loc, kReducedEvent);
   Value read = buffer("host_grad_norm", MemRefType::get({1}, b.getF64Type()));
   Value norm = b.create<math::SqrtOp>(loc, b.create<memref::LoadOp>(loc, read, index(0)));
+  if (settings.lossScale != 0)
+    norm = b.create<arith::DivFOp>(loc, norm, scalar("loss_scale", b.getF64Type()));
   b.create<memref::StoreOp>(loc, norm, read, index(0));
   return norm;
 }
@@ -372,8 +377,22 @@ Value StepBuilder::buildClip(Value norm) {
   return b.create<arith::MinimumFOp>(loc, ratio, real(1));
 }
 
+/// Of gradients that are multiplied by a loss scale, those that are not finite change nothing. Their squares are summed
+/// over all ranks that hold different ones, so all ranks decide alike.
+void StepBuilder::buildChange(Value norm) {
+  if (settings.lossScale == 0)
+    return buildUpdate(buildClip(norm));
+  Value isFinite =
+      b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::OLT, norm, real(std::numeric_limits<double>::infinity()));
+  auto guard = b.create<scf::IfOp>(loc, isFinite);
+  OpBuilder::InsertionGuard insertion(b);
+  b.setInsertionPointToStart(guard.thenBlock());
+  buildUpdate(b.create<arith::DivFOp>(loc, buildClip(norm), scalar("loss_scale", b.getF64Type())));
+}
+
 void StepBuilder::buildUpdate(Value clip) {
-  func::FuncOp kernel = createUpdateKernel(module, flatType(), settings);
+  auto copies = hasCopies() ? MemRefType::get({elements}, readAs) : MemRefType();
+  func::FuncOp kernel = createUpdateKernel(module, flatType(), copies, settings);
   onEachRank([&](int64_t, RankLayout &layout) { buildUpdate(layout, kernel, clip); });
 }
 
@@ -383,7 +402,8 @@ void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Val
   Value lr = scalar("lr", f64), rate = lr, extra = real(1);
   bool sgd = settings.optimizer == "SGD", decoupled = settings.optimizer == "AdamW";
   if (sgd) {
-    Value isFirst = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, scalar("step", b.getI64Type()),
+    Value isFirst = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq,
+                                            scalar(settings.lossScale != 0 ? "updates" : "step", b.getI64Type()),
                                             b.create<arith::ConstantIntOp>(loc, 0, 64));
     extra = b.create<arith::SelectOp>(loc, isFirst, real(1), real(1 - settings.dampening));
   } else {
@@ -395,6 +415,8 @@ void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Val
   static constexpr StringLiteral states[] = {"state0", "state1"};
   for (int64_t i = 0; i < settings.stateBuffers(); ++i)
     outs.push_back(buffer(states[i], flatType()));
+  if (hasCopies())
+    outs.push_back(copies());
   Value gradients = buffer("grads", flatType());
   for (size_t i = 0; i < segments.size();) {
     size_t end = i;

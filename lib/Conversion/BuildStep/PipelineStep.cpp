@@ -207,7 +207,7 @@ void StepBuilder::buildTask(const RankProgram &program, func::FuncOp func, Array
   }
   for (int64_t written : func->getAttrOfType<DenseI64ArrayAttr>(pipe::kWritesAttr).asArrayRef())
     place(values.made(written));
-  arguments.push_back(buffer("params", flatType()));
+  arguments.push_back(readParameters());
   arguments.push_back(buffer("grads", flatType()));
   arguments.push_back(row[RankProgram::kLast]);
   b.create<func::CallOp>(loc, func, arguments);

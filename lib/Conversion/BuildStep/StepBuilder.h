@@ -103,6 +103,7 @@ private:
   void buildSquares(const RankLayout &layout, mlir::func::FuncOp kernel, mlir::Value partials, mlir::Value total);
   mlir::Value buildGradientNorm();
   mlir::Value buildClip(mlir::Value norm);
+  void buildChange(mlir::Value norm);
   void buildUpdate(mlir::Value clip);
   void buildUpdate(const RankLayout &layout, mlir::func::FuncOp kernel, mlir::Value clip);
   /// Runs `body` where this rank's coordinate is 0 on each of these axes.
@@ -140,6 +141,11 @@ private:
     return b.create<rt::ScalarOp>(loc, type, b.getStringAttr(name));
   }
   mlir::MemRefType flatType() { return mlir::MemRefType::get({elements}, element); }
+  bool hasCopies() const { return readAs != element; }
+  /// Of parameters in the type in which the program reads them.
+  mlir::Value copies() { return buffer("copies", mlir::MemRefType::get({elements}, readAs)); }
+  /// What micro-batches take for the parameters.
+  mlir::Value readParameters() { return hasCopies() ? copies() : buffer("params", flatType()); }
 
   mlir::ModuleOp module;
   Training settings;
@@ -150,7 +156,7 @@ private:
   int64_t elements = 0, workspaceBytes = 0, terms = 0, metrics = 0;
   /// Of transfers between pipeline ranks: the event that starts one, then one for each slot.
   int64_t firstTransferEvent = 0;
-  mlir::Type element;
+  mlir::Type element, readAs;
   pipe::ScheduleOp schedule; ///< null without a pipeline
   schedule::ScheduleProblem problem;
   std::vector<RankLayout> ranks; ///< one a pipeline rank

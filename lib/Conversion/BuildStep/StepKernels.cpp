@@ -96,9 +96,9 @@ func::FuncOp colo::createNormKernel(ModuleOp module, MemRefType flat, int64_t pa
   return kernel;
 }
 
-/// torch.optim.SGD's update of one element.
-static void updateSGD(Scalars s, const Training &settings, Value p, Value g, ArrayRef<Value> scalars, ValueRange memory,
-                      Value i) {
+/// torch.optim.SGD's update of one element; the new parameter.
+static Value updateSGD(Scalars s, const Training &settings, Value p, Value g, ArrayRef<Value> scalars,
+                       ValueRange memory, Value i) {
   g = s.add(g, s.mul(scalars[1], p));
   if (settings.momentum != 0) {
     Value momentum = s.constant(settings.momentum);
@@ -106,12 +106,12 @@ static void updateSGD(Scalars s, const Training &settings, Value p, Value g, Arr
     s.store(velocity, memory[1], i);
     g = settings.nesterov ? s.add(g, s.mul(momentum, velocity)) : velocity;
   }
-  s.store(s.sub(p, s.mul(scalars[0], g)), memory[0], i);
+  return s.sub(p, s.mul(scalars[0], g));
 }
 
 /// torch.optim.Adam's and AdamW's update of one element (1412.6980, 1711.05101).
-static void updateAdam(Scalars s, const Training &settings, Value p, Value g, ArrayRef<Value> scalars,
-                       ValueRange memory, Value i) {
+static Value updateAdam(Scalars s, const Training &settings, Value p, Value g, ArrayRef<Value> scalars,
+                        ValueRange memory, Value i) {
   if (settings.optimizer == "AdamW")
     p = s.mul(p, scalars[1]);
   else
@@ -122,15 +122,17 @@ static void updateAdam(Scalars s, const Training &settings, Value p, Value g, Ar
   s.store(m, memory[1], i);
   s.store(v, memory[2], i);
   Value denominator = s.add(s.mul(s.sqrt(v), scalars[2]), s.constant(settings.eps));
-  s.store(s.sub(p, s.mul(scalars[0], s.div(m, denominator))), memory[0], i);
+  return s.sub(p, s.mul(scalars[0], s.div(m, denominator)));
 }
 
-func::FuncOp colo::createUpdateKernel(ModuleOp module, MemRefType flat, const Training &settings) {
+func::FuncOp colo::createUpdateKernel(ModuleOp module, MemRefType flat, MemRefType copies, const Training &settings) {
   OpBuilder b(module.getContext());
   Location loc = module.getLoc();
   Type real = b.getF64Type();
   SmallVector<Type> types{flat, b.getIndexType(), real, real, real, real};
   types.append(1 + settings.stateBuffers(), flat);
+  if (copies)
+    types.push_back(copies);
   func::FuncOp kernel = createKernel(module, "optimizer.update", types, flat.getNumElements(), /*grain=*/8192);
   Block &body = kernel.getBody().front();
   b.setInsertionPointToStart(&body);
@@ -150,6 +152,9 @@ func::FuncOp colo::createUpdateKernel(ModuleOp module, MemRefType flat, const Tr
   Value i = loop.getInductionVar();
   Value g = s.mul(s.load(gradients, i), scalars[0]), p = s.load(memory[0], i);
   ArrayRef<Value> rest = ArrayRef<Value>(scalars).drop_front();
-  (settings.optimizer == "SGD" ? updateSGD : updateAdam)(s, settings, p, g, rest, memory, i);
+  p = (settings.optimizer == "SGD" ? updateSGD : updateAdam)(s, settings, p, g, rest, memory, i);
+  s.store(p, memory[0], i);
+  if (copies)
+    s.store(b.create<arith::TruncFOp>(loc, copies.getElementType(), p), memory.back(), i);
   return kernel;
 }

@@ -25,11 +25,12 @@ inline constexpr int64_t kNormBlock = 4096;
 /// partials[first + r].
 mlir::func::FuncOp createNormKernel(mlir::ModuleOp module, mlir::MemRefType flat, int64_t partials);
 
-/// `(gradients, start, clip, a, b, c, parameters, state…)`: row r updates element start + r as PyTorch's optimizer of
-/// that name does, with the gradient times `clip`. SGD: a = lr, b = weight decay, c = 1 - dampening (1 in the first
-/// step). Adam and AdamW: a = lr / bias correction 1, b = weight decay (AdamW: 1 - lr * weight decay),
-/// c = 1 / sqrt(bias correction 2).
-mlir::func::FuncOp createUpdateKernel(mlir::ModuleOp module, mlir::MemRefType flat, const Training &settings);
+/// `(gradients, start, clip, a, b, c, parameters, state…[, copies])`: row r updates element start + r as PyTorch's
+/// optimizer of that name does, with the gradient times `clip`. SGD: a = lr, b = weight decay, c = 1 - dampening (1 in
+/// the first step). Adam and AdamW: a = lr / bias correction 1, b = weight decay (AdamW: 1 - lr * weight decay), c = 1
+/// / sqrt(bias correction 2). Where `copies` is a type, the new parameters are also stored in it.
+mlir::func::FuncOp createUpdateKernel(mlir::ModuleOp module, mlir::MemRefType flat, mlir::MemRefType copies,
+                                      const Training &settings);
 
 } // namespace colo
 

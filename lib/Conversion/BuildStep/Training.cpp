@@ -14,7 +14,7 @@ using namespace mlir;
 namespace {
 
 /// One list of the fields serves both directions.
-template <typename T, typename Visitor> void visitFields(T &training, Visitor visit) {
+template <typename T, typename Visitor> void visitFields(T &training, Visitor &visit) {
   visit("optimizer", training.optimizer);
   visit("lr", training.lr);
   visit("momentum", training.momentum);
@@ -37,12 +37,24 @@ template <typename T, typename Visitor> void visitFields(T &training, Visitor vi
   visit("data", training.data);
   visit("pipeline", training.pipeline);
   visit("sequence", training.sequence);
+  // A program without a loss scale says nothing of it.
+  if (!visit.isWritten(training.lossScale != 0))
+    return;
+  visit("lossScale", training.lossScale);
+  visit("scaleDynamic", training.scaleDynamic);
+  visit("scaleGrowth", training.scaleGrowth);
+  visit("scaleBackoff", training.scaleBackoff);
+  visit("scaleMinimum", training.scaleMinimum);
+  visit("scaleMaximum", training.scaleMaximum);
+  visit("scaleInterval", training.scaleInterval);
+  visit("scaleHysteresis", training.scaleHysteresis);
 }
 
 struct Writer {
   Builder builder;
   NamedAttrList entries;
 
+  bool isWritten(bool isSet) const { return isSet; }
   void operator()(StringRef name, const std::string &value) { entries.set(name, builder.getStringAttr(value)); }
   void operator()(StringRef name, double value) { entries.set(name, builder.getF64FloatAttr(value)); }
   void operator()(StringRef name, bool value) { entries.set(name, builder.getBoolAttr(value)); }
@@ -54,6 +66,7 @@ struct Reader {
   std::string wrong;
   size_t found = 0;
 
+  bool isWritten(bool) const { return true; }
   template <typename Attr> Attr get(StringRef name) {
     Attribute attr = entries.get(name);
     if (!attr)
@@ -92,7 +105,7 @@ int64_t Training::stateBuffers() const {
 
 void Training::attachTo(ModuleOp module) const {
   Writer writer{Builder(module.getContext()), {}};
-  visitFields(*this, [&](StringRef name, const auto &value) { writer(name, value); });
+  visitFields(*this, writer);
   module->setAttr(kTrainingAttr, writer.entries.getDictionary(module.getContext()));
 }
 
@@ -102,7 +115,7 @@ FailureOr<Training> Training::of(ModuleOp module) {
   if (!entries)
     return training;
   Reader reader{entries, "", 0};
-  visitFields(training, [&](StringRef name, auto &value) { reader(name, value); });
+  visitFields(training, reader);
   if (!reader.wrong.empty())
     return module.emitError("colo.training: '") << reader.wrong << "' has the wrong kind of value";
   if (reader.found != entries.size())

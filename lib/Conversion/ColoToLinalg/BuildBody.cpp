@@ -34,15 +34,25 @@ Value BodyBuilder::addOperand(Value tensor, AffineMap map) {
   return block->addArgument(getElementTypeOrSelf(tensor), tensor.getLoc());
 }
 
+Value BodyBuilder::widen(Location loc, Value element) {
+  Type type = arithmeticType(element.getType());
+  return type == element.getType() ? element : builder.create<arith::ExtFOp>(loc, type, element).getResult();
+}
+
+Value BodyBuilder::narrow(Location loc, Value scalar, Type element) {
+  return arithmeticType(element) == element ? scalar
+                                            : builder.create<arith::TruncFOp>(loc, element, scalar).getResult();
+}
+
 Value BodyBuilder::load(Value tensor, llvm::ArrayRef<AffineExpr> indices) {
   Location loc = tensor.getLoc();
   if (conditions == 0)
-    return addOperand(tensor, AffineMap::get(phase.sizes.size(), 0, indices, builder.getContext()));
+    return widen(loc, addOperand(tensor, AffineMap::get(phase.sizes.size(), 0, indices, builder.getContext())));
   // Out of bounds where the condition does not hold: no operand of the nest.
   llvm::SmallVector<Value> positions;
   for (AffineExpr expr : indices)
     positions.push_back(index(loc, expr));
-  return builder.create<tensor::ExtractOp>(loc, tensor, positions);
+  return widen(loc, builder.create<tensor::ExtractOp>(loc, tensor, positions));
 }
 
 Value BodyBuilder::index(Location loc, AffineExpr expr) {
@@ -95,7 +105,8 @@ Value BodyBuilder::evaluate(Value value, llvm::ArrayRef<AffineExpr> indices) {
   return result;
 }
 
-/// Of an exact value, the scalar ops say so.
+/// Of an exact value, the scalar ops say so, and a value of 16 bits is rounded as in memory: another kernel may read it
+/// there.
 Value BodyBuilder::computeMarked(Operation *op, llvm::ArrayRef<AffineExpr> indices) {
   if (!isExact(op))
     return compute(op, indices);
@@ -103,6 +114,8 @@ Value BodyBuilder::computeMarked(Operation *op, llvm::ArrayRef<AffineExpr> indic
   auto at = builder.getInsertionPoint();
   Operation *before = at == block->begin() ? nullptr : &*std::prev(at);
   Value result = compute(op, indices);
+  if (Type element = getElementTypeOrSelf(op->getResult(0)); arithmeticType(element) != element)
+    result = widen(op->getLoc(), narrow(op->getLoc(), result, element));
   auto first = before ? std::next(before->getIterator()) : block->begin();
   for (Operation &made : llvm::make_range(first, builder.getInsertionPoint()))
     made.walk([](arith::ArithFastMathInterface scalar) {
@@ -113,7 +126,7 @@ Value BodyBuilder::computeMarked(Operation *op, llvm::ArrayRef<AffineExpr> indic
 
 Value BodyBuilder::compute(Operation *op, llvm::ArrayRef<AffineExpr> indices) {
   Location loc = op->getLoc();
-  Type type = getElementTypeOrSelf(op->getResult(0));
+  Type type = arithmeticType(getElementTypeOrSelf(op->getResult(0)));
   if (auto constant = dyn_cast<ConstantOp>(op)) {
     double number = constant.getValue().convertToDouble();
     TypedAttr attr = isa<FloatType>(type) ? TypedAttr(builder.getFloatAttr(type, number))
@@ -144,7 +157,7 @@ Value BodyBuilder::iota(IotaOp op, llvm::ArrayRef<AffineExpr> indices) {
   auto type = cast<RankedTensorType>(op.getResult().getType());
   int64_t dim = op.getDim();
   Value at = position(op.getLoc(), op.getPositionsAttr(), dim, type.getDimSize(dim), indices[dim]);
-  Type element = type.getElementType();
+  Type element = arithmeticType(type.getElementType());
   if (!isa<FloatType>(element))
     return builder.create<arith::IndexCastOp>(op.getLoc(), element, at);
   Value number = builder.create<arith::IndexCastOp>(op.getLoc(), builder.getI64Type(), at);
@@ -153,7 +166,10 @@ Value BodyBuilder::iota(IotaOp op, llvm::ArrayRef<AffineExpr> indices) {
 
 Value BodyBuilder::inverseCount(InverseCountOp op) {
   Value number = signature.argument(signature.getScalars().inverseCount(op.getTerm()));
-  Type type = getElementTypeOrSelf(op.getResult());
+  if (op.getScaled())
+    number = builder.create<arith::MulFOp>(op.getLoc(), number,
+                                           signature.argument(signature.getScalars().real("loss_scale")));
+  Type type = arithmeticType(getElementTypeOrSelf(op.getResult()));
   return type.isF64() ? number : builder.create<arith::TruncFOp>(op.getLoc(), type, number).getResult();
 }
 
@@ -184,7 +200,7 @@ template <typename OpT> Value BodyBuilder::randomWord(OpT op, llvm::ArrayRef<Aff
 /// The word's upper 24 bits, which f32 holds exactly.
 Value BodyBuilder::random(RandomOp op, llvm::ArrayRef<AffineExpr> indices) {
   Location loc = op.getLoc();
-  Type type = getElementTypeOrSelf(op.getResult());
+  Type type = arithmeticType(getElementTypeOrSelf(op.getResult()));
   Value word = randomWord(op, indices), shift = builder.create<arith::ConstantIntOp>(loc, 8, 32);
   Value number = builder.create<arith::SIToFPOp>(loc, type, builder.create<arith::ShRUIOp>(loc, word, shift));
   Value unit = builder.create<arith::ConstantOp>(loc, builder.getFloatAttr(type, std::ldexp(1.0, -24)));
@@ -224,7 +240,7 @@ Value BodyBuilder::embedding(EmbeddingOp op, llvm::ArrayRef<AffineExpr> indices)
   llvm::SmallVector<Value> at{builder.create<arith::SelectOp>(loc, here, row, zeroRow)};
   for (AffineExpr expr : indices.drop_front(ids.indices.size()))
     at.push_back(index(loc, expr));
-  Value element = builder.create<tensor::ExtractOp>(loc, table, at);
+  Value element = widen(loc, builder.create<tensor::ExtractOp>(loc, table, at));
   Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(element.getType()));
   return builder.create<arith::SelectOp>(loc, here, element, zero);
 }

@@ -16,7 +16,8 @@
 namespace colo {
 
 /// Builds a linalg body by evaluating values at indices of the phase's loops. Each (value, indices) pair is computed
-/// once; each operand element is a block argument with an indexing map.
+/// once; each operand element is a block argument with an indexing map. Elements of 16-bit floats are widened when they
+/// are read; what is computed from them is not rounded before it is stored.
 class BodyBuilder {
 public:
   /// `made` maps items of earlier phases to their tensors in the kernel.
@@ -29,6 +30,8 @@ public:
 
   llvm::ArrayRef<mlir::Value> getOperands() const { return operands; }
   llvm::ArrayRef<mlir::AffineMap> getMaps() const { return maps; }
+  /// A computed scalar as an element of memory.
+  mlir::Value narrow(mlir::Location loc, mlir::Value scalar, mlir::Type element);
   std::unique_ptr<mlir::Block> takeBlock() { return std::move(block); }
 
 private:
@@ -37,6 +40,7 @@ private:
   mlir::Value compute(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value computeMarked(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   mlir::Value load(mlir::Value tensor, llvm::ArrayRef<mlir::AffineExpr> indices);
+  mlir::Value widen(mlir::Location loc, mlir::Value element);
   mlir::Value index(mlir::Location loc, mlir::AffineExpr expr);
   mlir::Value position(mlir::Location loc, mlir::ArrayAttr positions, int64_t dim, int64_t local,
                        mlir::AffineExpr expr);

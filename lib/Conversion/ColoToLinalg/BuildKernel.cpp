@@ -99,7 +99,8 @@ static void buildPhase(OpBuilder &builder, const Phase &phase, BodyBuilder &body
   for (Value item : phase.items) {
     LoopNest nest = loopNestOf(item);
     auto reduce = item.getDefiningOp<ReduceOp>();
-    elements.push_back(reduce ? body.evaluate(reduce.getInput(), nest.operand) : body.evaluate(item, nest.result));
+    elements.push_back(reduce ? body.evaluate(reduce.getInput(), nest.operand)
+                              : body.narrow(loc, body.evaluate(item, nest.result), getElementTypeOrSelf(item)));
     resultMaps.push_back(AffineMap::get(phase.sizes.size(), 0, nest.result, context));
     inits.push_back(buildInit(builder, item));
   }

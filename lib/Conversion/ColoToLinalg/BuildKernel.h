@@ -33,6 +33,7 @@ public:
   mlir::Value round(int64_t level) { return block.getArgument(static_cast<unsigned>(level)); }
   mlir::Value axisIndex(mlir::StringAttr axis);
   mlir::Value integer(llvm::StringRef name);
+  mlir::Value real(llvm::StringRef name);
   mlir::Value inverseCount(int64_t term);
   /// Size of a mesh axis; 1 if the module has no such axis.
   int64_t axisSize(mlir::StringAttr axis);

@@ -35,6 +35,13 @@ Value HostScalars::integer(StringRef name) {
   });
 }
 
+Value HostScalars::real(StringRef name) {
+  return once("scalar " + name, [&](OpBuilder &builder) -> Value {
+    return builder.create<rt::ScalarOp>(block.getParentOp()->getLoc(), builder.getF64Type(),
+                                        builder.getStringAttr(name));
+  });
+}
+
 Value HostScalars::inverseCount(int64_t term) {
   return once("count " + llvm::Twine(term), [&](OpBuilder &builder) -> Value {
     return builder.create<rt::InverseCountOp>(block.getParentOp()->getLoc(), builder.getF64Type(),

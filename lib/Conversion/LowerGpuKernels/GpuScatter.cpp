@@ -92,6 +92,7 @@ void GpuKernelEmitter::addHits(Value hits, Value base) {
     llvm::SmallVector<Value> indices(source);
     llvm::append_range(indices, feature);
     Value value = builder.create<memref::LoadOp>(loc, gradient.memory, addressIn(gradient.strides, indices));
+    value = convertFloat(builder, loc, value, getElementTypeOrSelf(scatter.getResult()));
     Value to = featureOfBlock(feature);
     Value sum = builder.create<memref::LoadOp>(loc, table, to);
     sum = builder.create<arith::AddFOp>(loc, sum, value, kKernelFastMath);

@@ -33,6 +33,14 @@ Type colo::storedType(Type element) {
   return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
 }
 
+Value colo::convertFloat(OpBuilder &builder, Location loc, Value value, Type type) {
+  unsigned from = value.getType().getIntOrFloatBitWidth(), to = type.getIntOrFloatBitWidth();
+  if (from == to)
+    return value;
+  return from < to ? builder.create<arith::ExtFOp>(loc, type, value).getResult()
+                   : builder.create<arith::TruncFOp>(loc, type, value).getResult();
+}
+
 /// The element at an address of flat memory.
 static Value loadElement(OpBuilder &builder, Location loc, Value memory, Value address) {
   Value element = builder.create<memref::LoadOp>(loc, memory, address);

@@ -17,6 +17,9 @@ namespace colo {
 /// What an element is in memory: a mask's is a byte, because loops over single bits are not vectorised.
 mlir::Type storedType(mlir::Type element);
 
+/// A float as another type of floats.
+mlir::Value convertFloat(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value, mlir::Type type);
+
 /// What kernels may assume of floating-point arithmetic: NaN and infinity keep their meaning.
 inline constexpr mlir::arith::FastMathFlags kKernelFastMath =
     mlir::arith::FastMathFlags::reassoc | mlir::arith::FastMathFlags::nsz | mlir::arith::FastMathFlags::arcp |

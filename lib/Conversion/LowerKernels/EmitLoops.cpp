@@ -317,6 +317,7 @@ void KernelEmitter::addToken(const Point &token, FeatureLoop eachFeature) {
     Point source(token);
     source.append(point.begin() + 1, point.end());
     Value value = builder.create<memref::LoadOp>(loc, gradient.memory, addressIn(gradient.strides, source));
+    value = convertFloat(builder, loc, value, getElementTypeOrSelf(scatter.getResult()));
     Value to = addressIn(place.strides, point);
     Value before = builder.create<memref::LoadOp>(loc, place.memory, to);
     value = builder.create<arith::AddFOp>(loc, before, value, kKernelFastMath);

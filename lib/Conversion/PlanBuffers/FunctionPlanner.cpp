@@ -45,6 +45,11 @@ LogicalResult FunctionPlanner::run() {
 // Arguments and results
 //===----------------------------------------------------------------------===//
 
+/// The type of what is added to the gradient of a parameter that is read as `param`.
+RankedTensorType FunctionPlanner::gradientType(Value param) const {
+  return RankedTensorType::get(tensorType(param).getShape(), plan.layout.element);
+}
+
 void FunctionPlanner::createTarget() {
   bool hasRole = source->hasAttr(kRoleAttr);
   SmallVector<Type> types{MemRefType::get({kAlignment}, builder.getI8Type()), builder.getI64Type(),
@@ -69,11 +74,10 @@ void FunctionPlanner::createTarget() {
   llvm::sort(result.gradients);
   result.gradients.erase(std::unique(result.gradients.begin(), result.gradients.end()), result.gradients.end());
   for (unsigned param : result.gradients)
-    add(memrefType(tensorType(source.getArgument(result.inputs + param))), loc);
+    add(memrefType(gradientType(source.getArgument(result.inputs + param))), loc);
   if (hasRole) {
-    auto flat = MemRefType::get({plan.layout.elements}, plan.layout.element);
-    add(flat, loc);
-    add(flat, loc);
+    for (Type element : {plan.layout.readAs, plan.layout.element})
+      add(MemRefType::get({plan.layout.elements}, element), loc);
     add(builder.getI1Type(), loc);
   }
   builder.setInsertionPoint(source);
@@ -100,7 +104,7 @@ void FunctionPlanner::bindArguments() {
     destinations.push_back(fixed(target.getArgument(next++), cast<RankedTensorType>(type)));
   for (unsigned param : result.gradients) {
     BlockArgument argument = source.getArgument(result.inputs + param);
-    gradients[argument] = fixed(target.getArgument(next++), tensorType(argument));
+    gradients[argument] = fixed(target.getArgument(next++), gradientType(argument));
   }
   if (source->hasAttr(kRoleAttr)) {
     params = target.getArgument(next++);
@@ -232,7 +236,8 @@ Place FunctionPlanner::contiguous(const Place &place, Location where) {
 }
 
 Place FunctionPlanner::parameterPlace(Value flat, ParamOp param, Value layerIndex) {
-  Place place = fixed(flat, cast<RankedTensorType>(param.getType()));
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(param.getType()).getShape();
+  Place place = fixed(flat, RankedTensorType::get(shape, cast<MemRefType>(flat.getType()).getElementType()));
   place.root->offset = param->getAttrOfType<IntegerAttr>("offset").getInt();
   int64_t stride = param->getAttrOfType<IntegerAttr>("layer_stride").getInt();
   if (layerIndex && stride)

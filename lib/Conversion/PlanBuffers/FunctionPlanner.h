@@ -120,6 +120,7 @@ private:
   Place contiguous(const Place &place, mlir::Location loc);
   /// A fresh place for what a collective receives: contiguous even where the claimed destination is not.
   Place allocateContiguous(mlir::Value result);
+  mlir::RankedTensorType gradientType(mlir::Value param) const;
   Place gradientOf(mlir::Value param);
   /// The gradient that the single use of a value adds to, if it is one.
   std::optional<Place> gradientUse(mlir::Value value);

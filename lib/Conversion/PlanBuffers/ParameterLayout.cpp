@@ -70,7 +70,7 @@ class LayoutBuilder {
 public:
   LayoutBuilder(ModuleOp module) : module(module), builder(module.getContext()) {
     // What a program without parameters says of them.
-    layout.element = builder.getF32Type();
+    layout.element = layout.readAs = builder.getF32Type();
   }
 
   ParameterLayout run() {
@@ -115,6 +115,7 @@ private:
     std::vector<ParameterClass> classes;
     for (ParamOp param : module.getOps<ParamOp>()) {
       layout.element = cast<RankedTensorType>(param.getType()).getElementType();
+      layout.readAs = param.getReadAs().value_or(layout.element);
       if (rankOf(param) != rank)
         continue;
       bool copy = param->hasAttr(pipe::kCopyOfAttr);

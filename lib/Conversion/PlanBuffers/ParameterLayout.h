@@ -31,6 +31,7 @@ struct LayerSpan {
 struct ParameterLayout {
   int64_t elements = 0;
   mlir::Type element;
+  mlir::Type readAs; ///< of the copy that the program reads; `element` where it reads the parameters themselves
   llvm::SmallVector<LayerSpan> spans; ///< runs of layers only
 };
 

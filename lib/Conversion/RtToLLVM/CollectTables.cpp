@@ -80,6 +80,10 @@ int32_t typeCode(Type type) {
     return COLO_F32;
   if (type.isF64())
     return COLO_F64;
+  if (type.isBF16())
+    return COLO_BF16;
+  if (type.isF16())
+    return COLO_F16;
   if (type.isInteger(32))
     return COLO_I32;
   return type.isInteger(64) ? COLO_I64 : COLO_I8;
@@ -101,6 +105,7 @@ void TableCollector::collectParams() {
     ColoParam p{};
     auto type = cast<RankedTensorType>(param.getType());
     tables.scalars.dtype = typeCode(type.getElementType());
+    tables.scalars.readAs = typeCode(param.getReadAs().value_or(type.getElementType()));
     p.rank = static_cast<int32_t>(type.getRank());
     ArrayAttr sharding = param.getShardingAttr();
     for (int32_t dim = 0; dim < p.rank; ++dim) {
@@ -175,7 +180,8 @@ void TableCollector::collectInputs() {
 
 void TableCollector::number(rt::GemmOp gemm) {
   ColoGemm g{};
-  g.dtype = typeCode(cast<MemRefType>(gemm.getOut().getType()).getElementType());
+  g.dtype = typeCode(cast<MemRefType>(gemm.getLhs().getType()).getElementType());
+  g.resultDtype = typeCode(cast<MemRefType>(gemm.getOut().getType()).getElementType());
   g.batchRank = static_cast<int32_t>(gemm.getBatch().size());
   llvm::copy(gemm.getBatch(), g.batch);
   llvm::copy(gemm.getABatch(), g.aBatch);
@@ -316,6 +322,8 @@ void TableCollector::collectScalars() {
   collectStages();
   countStreams();
   s.optimizer = optimizer();
+  s.lossScale = {training.scaleDynamic, training.lossScale,    training.scaleGrowth,   training.scaleBackoff,
+                 training.scaleMinimum, training.scaleMaximum, training.scaleInterval, training.scaleHysteresis};
   tables.step = "colo_step";
   tables.evaluate = "colo_evaluate";
 }

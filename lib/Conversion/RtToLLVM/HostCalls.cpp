@@ -95,6 +95,7 @@ struct BufferLowering : HostPattern<rt::BufferOp> {
     }
     size_t offset = llvm::StringSwitch<size_t>(name)
                         .Case("params", offsetof(ColoFrame, params))
+                        .Case("copies", offsetof(ColoFrame, copies))
                         .Case("grads", offsetof(ColoFrame, grads))
                         .Case("state0", offsetof(ColoFrame, state))
                         .Case("state1", offsetof(ColoFrame, state) + sizeof(char *))
@@ -154,7 +155,9 @@ struct ScalarLowering : HostPattern<rt::ScalarOp> {
                         .Case("dp", offsetof(ColoFrame, dp))
                         .Case("replica", offsetof(ColoFrame, replica))
                         .Case("stage", offsetof(ColoFrame, stage))
+                        .Case("updates", offsetof(ColoFrame, updates))
                         .Case("lr", offsetof(ColoFrame, lr))
+                        .Case("loss_scale", offsetof(ColoFrame, lossScale))
                         .Case("bias_correction1", offsetof(ColoFrame, biasCorrection1))
                         .Case("bias_correction2", offsetof(ColoFrame, biasCorrection2))
                         .Default(unknown);
@@ -204,6 +207,10 @@ int64_t ncclType(Type type) {
     return ncclFloat32;
   if (type.isF64())
     return ncclFloat64;
+  if (type.isBF16())
+    return ncclBfloat16;
+  if (type.isF16())
+    return ncclFloat16;
   if (type.isInteger(32))
     return ncclInt32;
   return type.isInteger(64) ? ncclInt64 : ncclInt8;

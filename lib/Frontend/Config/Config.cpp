@@ -26,7 +26,10 @@ namespace colo {
 
 /// Features of the config that the compiler lacks.
 static const StringRef missingFeatures[] = {
-    "bf16", "experts", "fp16", "torch_ddp", "zero",
+    "apex",
+    "experts",
+    "torch_ddp",
+    "zero",
 };
 
 /// Top-level keys that mean something.
@@ -122,6 +125,7 @@ std::optional<ParallelConfig> loadConfig(SourceMgr &sources, unsigned bufferId, 
   resolver.config.sequenceMode.value = dist::sequenceModeNames().front();
   resolveParallel(resolver, worldSize);
   resolveTraining(resolver);
+  resolvePrecision(resolver);
   warnOfMisnomers(resolver);
   if (diagnostics.numErrors())
     return std::nullopt;

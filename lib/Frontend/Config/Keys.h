@@ -60,6 +60,7 @@ bool readName(Resolver &resolver, const Item &item, llvm::StringRef path, llvm::
 
 void resolveParallel(Resolver &resolver, int64_t worldSize);
 void resolveTraining(Resolver &resolver);
+void resolvePrecision(Resolver &resolver);
 
 } // namespace colo::config
 

@@ -118,6 +118,18 @@ static void addOptimizer(const OptimizerConfig &optimizer, Table &table) {
   table.addText("optimizer.decay_exempt", "[" + patterns + "]", optimizer.decayExemptLoc);
 }
 
+static void addLossScale(const LossScaleConfig &scale, Table &table) {
+  table.add("loss scale.initial", scale.initial);
+  table.add("loss scale.dynamic", scale.dynamic);
+  table.add("loss scale.growth_factor", scale.growth);
+  table.add("loss scale.backoff_factor", scale.backoff);
+  table.add("loss scale.growth_interval", scale.interval);
+  table.add("loss scale.hysteresis", scale.hysteresis);
+  table.add("loss scale.min_scale", scale.minimum);
+  if (scale.maximum.value)
+    table.add("loss scale.max_scale", scale.maximum);
+}
+
 void printConfig(const ParallelConfig &config, const SourceMgr &sources, raw_ostream &os) {
   Table table(sources);
   addParallel(config, table);
@@ -127,6 +139,9 @@ void printConfig(const ParallelConfig &config, const SourceMgr &sources, raw_ost
     table.add("GLOBAL_BATCH_SIZE", config.globalBatchSize);
   table.add("gradient_accumulation", config.gradientAccumulation);
   table.add("clip_grad_norm", config.clipGradNorm);
+  table.add("precision", config.precision);
+  if (config.lossScale.on)
+    addLossScale(config.lossScale, table);
   table.add("seed", config.seed);
   addOptimizer(config.optimizer, table);
   table.add("lr_scheduler.type", config.schedule.type);

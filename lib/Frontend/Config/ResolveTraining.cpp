@@ -324,16 +324,12 @@ static void resolveSeed(Resolver &resolver) {
 /// Keys whose feature may not exist yet; off is None, False or an empty dict.
 static void checkFeatures(Resolver &resolver) {
   static const std::pair<StringRef, StringRef> features[] = {
-      {"fp16", "fp16"}, {"bf16", "bf16"}, {"zero", "zero"}, {"torch_ddp", "torch_ddp"}, {"max_ep_size", "experts"}};
+      {"zero", "zero"}, {"torch_ddp", "torch_ddp"}, {"max_ep_size", "experts"}};
   for (auto [key, feature] : features) {
     const Item *item = resolver.find(key);
     if (!item || !item->value.truth())
       continue;
-    const Dict *dict = item->value.asDict();
-    const Item *mode = dict ? findKey(*dict, "mode") : nullptr;
-    bool off = key == "fp16" && dict->entries.size() == 1 && mode && mode->value.isNone();
-    if (!off)
-      resolver.require(feature, item->range, "'" + key + "'", "leave it out, or write " + key + " = None");
+    resolver.require(feature, item->range, "'" + key + "'", "leave it out, or write " + key + " = None");
   }
 }
 

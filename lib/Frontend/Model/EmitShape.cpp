@@ -141,7 +141,9 @@ Tensor Emitter::reduce(ReduceKind kind, const Tensor &input, ArrayRef<int64_t> r
 
 Tensor Emitter::weightedMean(const Tensor &values, const Tensor &weights) {
   auto type = typeOf({}, values.elementType());
-  Tensor result{importer.builder().create<WeightedMeanOp>(loc, type, values.value, weights.value, -1), {}};
+  Tensor result{importer.builder().create<WeightedMeanOp>(loc, type, values.value, weights.value, -1,
+                                                          /*scaled=*/false),
+                {}};
   result.isShare = true;
   importer.currentBody().hasMean = true;
   return result;

@@ -324,7 +324,8 @@ void Importer::emitParam(Param &param, int64_t layers) {
   mlir::OpBuilder builder(entry->function);
   auto type = mlir::RankedTensorType::get(shape, floatType());
   auto op = builder.create<ParamOp>(locate(param), symbolOf(param), type, shape, param.fileShape, init, layers,
-                                    /*first_layer=*/0, /*decay=*/true, mlir::ArrayAttr(), mlir::ArrayAttr());
+                                    /*first_layer=*/0, /*decay=*/true, /*read_as=*/mlir::TypeAttr(), mlir::ArrayAttr(),
+                                    mlir::ArrayAttr());
   declared.push_back({op, &param});
 }
 

@@ -17,7 +17,7 @@
 
 namespace colo::runtime::cuda {
 
-enum { kReal32 = 0, kReal64 = 1 };
+enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kRealBf16 = 14 };
 enum { kCompute32 = 68, kCompute64 = 70 };
 enum { kTransposeA = 3, kTransposeB = 4 };                           // of a product
 enum { kBatchCount = 5, kBatchStride = 6 };                          // of a matrix

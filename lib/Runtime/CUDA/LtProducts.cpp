@@ -13,6 +13,7 @@
 #include "CUDA/LtProducts.h"
 #include "CUDA/CublasLt.h"
 #include "CUDA/Library.h"
+#include "colo/Runtime/Data.h"
 
 #include <algorithm>
 #include <mutex>
@@ -134,14 +135,25 @@ static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *
   return result ? result : found ? chosen.state : -1;
 }
 
+static int realType(int32_t dtype) {
+  switch (dtype) {
+  case COLO_BF16:
+    return kRealBf16;
+  case COLO_F16:
+    return kReal16;
+  default:
+    return dtype == COLO_F64 ? kReal64 : kReal32;
+  }
+}
+
 Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   auto failed = [&](int result) {
     return Status::internal("cuBLASLt has no product %lld x %lld x %lld for %s: status %d", static_cast<long long>(g.m),
                             static_cast<long long>(g.n), static_cast<long long>(g.k), g.source, result);
   };
   bool isDouble = g.dtype == COLO_F64;
-  int type = isDouble ? kReal64 : kReal32;
-  if (int result = lt.cublasLtMatmulDescCreate(&plan.product, isDouble ? kCompute64 : kCompute32, type))
+  int type = realType(g.dtype), resultType = realType(g.resultDtype), sums = isDouble ? kCompute64 : kCompute32;
+  if (int result = lt.cublasLtMatmulDescCreate(&plan.product, sums, isDouble ? kReal64 : kReal32))
     return failed(result);
   plan.loops = batchDims(g);
   // The library's own batch is the largest dim.
@@ -159,7 +171,7 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   if (!result)
     result = makeOperand(plan.b, type, g.k, g.n, g.bk, g.bn, batch, batch.b, turnB);
   if (!result)
-    result = makeLayout(plan.c, type, g.n, g.m, std::max(g.cm, g.n), batch, batch.c);
+    result = makeLayout(plan.c, resultType, g.n, g.m, std::max(g.cm, g.n), batch, batch.c);
   // Our right operand is the library's left.
   if (!result)
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeA, &turnB, sizeof turnB);
@@ -169,7 +181,8 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   if (!result)
     result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, wide);
   if (!result)
-    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, isDouble ? 8 : 4, any);
+    result =
+        chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, static_cast<uint32_t>(typeSize(g.dtype)), any);
   if (result)
     return failed(result);
   plan.wide = wide.algorithm;
@@ -205,7 +218,7 @@ void LtProducts::execute(int64_t gemm, const void *a, const void *b, void *c) {
   bool isDouble = g.dtype == COLO_F64;
   const void *alpha = isDouble ? static_cast<const void *>(&one64) : &one32;
   const void *zero = isDouble ? static_cast<const void *>(&zero64) : &zero32;
-  int64_t size = isDouble ? 8 : 4;
+  int64_t size = typeSize(g.dtype), resultSize = typeSize(g.resultDtype);
   for (int64_t number = 0; number < plan.times; ++number) {
     int64_t ao = 0, bo = 0, co = 0, rest = number;
     for (const BatchDim &dim : plan.loops) {
@@ -214,7 +227,7 @@ void LtProducts::execute(int64_t gemm, const void *a, const void *b, void *c) {
       ao += index * dim.a, bo += index * dim.b, co += index * dim.c;
     }
     const char *left = static_cast<const char *>(b) + bo * size, *right = static_cast<const char *>(a) + ao * size;
-    char *out = static_cast<char *>(c) + co * size;
+    char *out = static_cast<char *>(c) + co * resultSize;
     bool isWide = ((addressOf(left) | addressOf(right) | addressOf(out)) & (kWideAlignment - 1)) == 0;
     int result = lt.cublasLtMatmul(handle, plan.product, alpha, left, plan.b, right, plan.a, g.beta != 0 ? alpha : zero,
                                    out, plan.c, out, plan.c, isWide ? &plan.wide : &plan.any, scratch, needed, stream);

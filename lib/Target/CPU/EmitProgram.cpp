@@ -21,9 +21,10 @@ using Data = ConstantData;
 // A struct that grows without its function below growing is an error here.
 static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(ColoSegment) == 32 &&
               sizeof(ColoStage) == 32 && sizeof(ColoAction) == 32 && sizeof(ColoPrediction) == 24);
-static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 224);
+static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 232);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 48);
-static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoProgram) == 480 && sizeof(ColoDeviceKernel) == 24);
+static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoLossScale) == 64 && sizeof(ColoProgram) == 544 &&
+              sizeof(ColoDeviceKernel) == 24);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
   std::vector<Data> parts;
@@ -82,10 +83,10 @@ static Data predictionRow(const ColoPrediction &p) {
 
 static Data gemmRow(const Named<ColoGemm> &gemm, ConstantModule &constants) {
   const ColoGemm &g = gemm.fields;
-  return Data::structure({Data::i32(g.dtype), Data::i32(g.batchRank), i64s(g.batch), i64s(g.aBatch), i64s(g.bBatch),
-                          i64s(g.cBatch), Data::i64(g.m), Data::i64(g.n), Data::i64(g.k), Data::i64(g.am),
-                          Data::i64(g.ak), Data::i64(g.bk), Data::i64(g.bn), Data::i64(g.cm), Data::i64(g.cn),
-                          Data::f64(g.beta), constants.string(gemm.name)});
+  return Data::structure({Data::i32(g.dtype), Data::i32(g.resultDtype), Data::i32(g.batchRank), i64s(g.batch),
+                          i64s(g.aBatch), i64s(g.bBatch), i64s(g.cBatch), Data::i64(g.m), Data::i64(g.n),
+                          Data::i64(g.k), Data::i64(g.am), Data::i64(g.ak), Data::i64(g.bk), Data::i64(g.bn),
+                          Data::i64(g.cm), Data::i64(g.cn), Data::f64(g.beta), constants.string(gemm.name)});
 }
 
 static Data inputRow(const Named<ColoInput> &input, ConstantModule &constants) {
@@ -111,6 +112,11 @@ static Data optimizer(const ColoOptimizer &o) {
                           Data::i64(o.totalSteps), Data::f64(o.minLr), Data::f64(o.clipGradNorm)});
 }
 
+static Data lossScale(const ColoLossScale &s) {
+  return Data::structure({Data::i32(s.dynamic), Data::f64(s.initial), Data::f64(s.growth), Data::f64(s.backoff),
+                          Data::f64(s.minimum), Data::f64(s.maximum), Data::i64(s.interval), Data::i64(s.hysteresis)});
+}
+
 template <typename Rows, typename Row> static std::vector<Data> rowsOf(const Rows &rows, Row row) {
   std::vector<Data> data;
   data.reserve(rows.size());
@@ -130,6 +136,7 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   constants.string(t.model),
                                   constants.string(t.build),
                                   Data::i32(s.dtype),
+                                  Data::i32(s.readAs),
                                   size(t.axes),
                                   constants.table("axes", rowsOf(t.axes, with(axisRow))),
                                   Data::i64(s.pipeline),
@@ -167,6 +174,7 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   constants.table("actions", rowsOf(t.actions, with(actionRow))),
                                   constants.table("predictions", rowsOf(t.predictions, predictionRow)),
                                   optimizer(s.optimizer),
+                                  lossScale(s.lossScale),
                                   constants.string(t.plan),
                                   Data::address(t.step),
                                   Data::address(t.evaluate),

@@ -85,9 +85,9 @@ void checkBoth(ColoGemm g, const char *what) {
   for (double beta : {0.0, 1.0})
     for (size_t shift : {0, 1}) {
       g.beta = beta;
-      g.dtype = COLO_F32;
+      g.dtype = g.resultDtype = COLO_F32;
       check<float>(g, what, shift);
-      g.dtype = COLO_F64;
+      g.dtype = g.resultDtype = COLO_F64;
       check<double>(g, what, shift);
     }
 }

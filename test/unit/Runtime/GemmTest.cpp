@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
+#include "../../../lib/Runtime/Half.h"
 #include "../../../lib/Runtime/Threads.h"
 #include "ProductCases.h"
 
@@ -42,10 +43,84 @@ template <typename T> void check(const ColoGemm &g, const char *what) {
 void checkBoth(ColoGemm g, const char *what) {
   for (double beta : {0.0, 1.0}) {
     g.beta = beta;
-    g.dtype = COLO_F32;
+    g.dtype = g.resultDtype = COLO_F32;
     check<float>(g, what);
-    g.dtype = COLO_F64;
+    g.dtype = g.resultDtype = COLO_F64;
     check<double>(g, what);
+  }
+}
+
+/// Products of 16-bit floats are those of the widened operands, rounded at most once.
+template <typename T, typename R> void checkNarrow(ColoGemm g, const char *what) {
+  Operands<float> wide(7);
+  std::vector<T> a, b;
+  std::vector<R> c;
+  for (float &x : wide.a)
+    x = static_cast<float>(a.emplace_back(T(x)));
+  for (float &x : wide.b)
+    x = static_cast<float>(b.emplace_back(T(x)));
+  for (float &x : wide.c)
+    x = static_cast<float>(c.emplace_back(R(x)));
+  std::vector<R> before = c;
+  std::vector<float> expected = wide.c;
+  naive(g, wide.a.data(), wide.b.data(), expected);
+  GemmSet set;
+  Status status = set.prepare(&g, 1);
+  ASSERT_FALSE(status.failed()) << what << ": " << status.message;
+  set.run(0, a.data(), b.data(), c.data());
+  double unit = sizeof(R) == 4 ? 0 : std::is_same_v<R, BFloat16> ? 0x1p-8 : 0x1p-11;
+  for (size_t i = 0; i < expected.size(); ++i)
+    ASSERT_NEAR(static_cast<float>(c[i]), expected[i],
+                1e-5 * std::sqrt(static_cast<double>(g.k)) + unit * std::abs(expected[i]))
+        << what << " at " << i << " by " << set.implementation(0);
+}
+
+void checkAllNarrow(ColoGemm g, const char *what) {
+  for (double beta : {0.0, 1.0}) {
+    g.beta = beta;
+    g.dtype = g.resultDtype = COLO_BF16;
+    checkNarrow<BFloat16, BFloat16>(g, what);
+    g.resultDtype = COLO_F32;
+    checkNarrow<BFloat16, float>(g, what);
+    g.dtype = g.resultDtype = COLO_F16;
+    checkNarrow<Float16, Float16>(g, what);
+    g.resultDtype = COLO_F32;
+    checkNarrow<Float16, float>(g, what);
+  }
+}
+
+TEST(Gemm, sixteenBitsDense) { forDense(checkAllNarrow); }
+TEST(Gemm, sixteenBitsInRowsFurtherApartThanTheirLength) { forWideRows(checkAllNarrow); }
+TEST(Gemm, sixteenBitsInBatches) { forBatches(checkAllNarrow); }
+TEST(Gemm, sixteenBitsInHeads) { forHeads(checkAllNarrow); }
+TEST(Gemm, sixteenBitsSharedByTheBatch) { forSharedOperand(checkAllNarrow); }
+
+TEST(Half, narrowsToTheNearestOfTwoTheEvenOne) {
+  EXPECT_EQ(BFloat16(1.0f + 0x1p-8f).bits, 0x3F80);
+  EXPECT_EQ(BFloat16(1.0f + 0x3p-8f).bits, 0x3F82);
+  EXPECT_EQ(BFloat16(1.0f + 0x1.1p-8f).bits, 0x3F81);
+  EXPECT_EQ(BFloat16(-3.4e38f).bits, 0xFF80);
+  EXPECT_EQ(Float16(1.0f + 0x1p-11f).bits, 0x3C00);
+  EXPECT_EQ(Float16(1.0f + 0x3p-11f).bits, 0x3C02);
+  EXPECT_EQ(Float16(65504.0f).bits, 0x7BFF);
+  EXPECT_EQ(Float16(65520.0f).bits, 0x7C00);
+  EXPECT_EQ(Float16(0x1p-24f).bits, 1);
+  EXPECT_EQ(Float16(-0x1p-25f).bits, 0x8000);
+  EXPECT_EQ(Float16(std::nanf("")).bits & 0x7FFF, 0x7E00);
+  EXPECT_EQ(BFloat16(std::nanf("")).bits & 0x7FFF, 0x7FC0);
+}
+
+template <typename T> bool comesBack(uint32_t bits) {
+  T value;
+  value.bits = static_cast<uint16_t>(bits);
+  float wide = static_cast<float>(value);
+  return wide != wide || T(wide).bits == value.bits;
+}
+
+TEST(Half, whatIsWidenedComesBack) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    ASSERT_TRUE(comesBack<Float16>(bits)) << bits;
+    ASSERT_TRUE(comesBack<BFloat16>(bits)) << bits;
   }
 }
 
@@ -78,7 +153,7 @@ template <typename T> std::vector<T> resultByThreads(const ColoGemm &g, int64_t 
 TEST(Gemm, aTeamThatSharesABatchGivesTheSameBits) {
   ColoGemm g = batched(dense(COLO_F32, 32, 32, 32), 20, 9);
   EXPECT_EQ(resultByThreads<float>(g, 1), resultByThreads<float>(g, 4));
-  g.dtype = COLO_F64;
+  g.dtype = g.resultDtype = COLO_F64;
   EXPECT_EQ(resultByThreads<double>(g, 1), resultByThreads<double>(g, 4));
 }
 

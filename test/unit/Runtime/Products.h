@@ -15,7 +15,7 @@ namespace colo::runtime::testing {
 /// [m, n] = [m, k] x [k, n], all row-major and contiguous.
 inline ColoGemm dense(int32_t dtype, int64_t m, int64_t n, int64_t k) {
   ColoGemm g = {};
-  g.dtype = dtype;
+  g.dtype = g.resultDtype = dtype;
   g.m = m;
   g.n = n;
   g.k = k;

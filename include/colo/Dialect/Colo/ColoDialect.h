@@ -50,6 +50,9 @@ EinsumSpec parseEinsumSpec(llvm::StringRef spec);
 /// A tensor type with another shape and the element type (and no encoding) of `like`.
 mlir::RankedTensorType withShape(mlir::Type like, llvm::ArrayRef<int64_t> shape);
 
+/// The type in which one computes with elements of this type: f32 for 16-bit floats.
+mlir::Type arithmeticType(mlir::Type element);
+
 /// A splat of `value` in the shape and element type of `type`.
 mlir::Value splat(mlir::OpBuilder &builder, mlir::Location loc, mlir::Type type, double value);
 

@@ -43,11 +43,30 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   ];
 }
 
+def PrecisionOpInterface : OpInterface<"PrecisionOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    What an op does with tensors of 16-bit floats (`colo-mixed-precision`). Without it an op's floating-point operands and
+    results have one type: the 16-bit one if an operand has it. Wide is f32.
+  }];
+  let methods = [
+    InterfaceMethod<"Whether an operand is read wide.", "bool", "readsWide", (ins "unsigned":$operand), [{}],
+      [{ return false; }]>,
+    InterfaceMethod<"Whether a result is wide.", "bool", "givesWide", (ins "unsigned":$result), [{}],
+      [{ return false; }]>,
+    InterfaceMethod<"Whether the op adds up in f32 whatever it reads, so that result 0 may be wide at no cost.", "bool",
+      "sumsWide", (ins), [{}], [{ return false; }]>,
+  ];
+}
+
 def ScalarBodyOpInterface : OpInterface<"ScalarBodyOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{An elementwise op: equal shapes in and out, one scalar computation an element.}];
   let methods = [
-    InterfaceMethod<"Builds the computation of one element from the operands' elements (arith and math ops).",
+    InterfaceMethod<[{
+      Builds the computation of one element from the operands' elements (arith and math ops). Elements of 16-bit floats
+      come and go as f32 (`arithmeticType`).
+    }],
       "::mlir::Value", "buildScalar", (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$elements)>,
     InterfaceMethod<"Rough cost of one element, in simple vector instructions.", "int64_t", "getWeight", (ins), [{}],
       [{ return 1; }]>,

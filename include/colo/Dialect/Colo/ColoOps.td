@@ -21,7 +21,7 @@ def Colo_Dialect : Dialect {
   let cppNamespace = "::colo";
   let summary = "A training step of one micro-batch of one replica, as a global program on whole tensors.";
   let description = [{
-    Values are static ranked tensors of f32 or f64, ids of i32, masks of i1. There is no implicit broadcasting: operands of
+    Values are static ranked tensors of f32 or f64, in mixed precision also of bf16 or f16, ids of i32, masks of i1. There is no implicit broadcasting: operands of
     elementwise ops have equal shapes. Verifiers compare shapes and element types and ignore the tensors' encodings, which
     belong to `dist`.
   }];
@@ -69,6 +69,7 @@ def Colo_ParamOp : Colo_Op<"param", [Symbol]> {
     `type` is the structured shape that the program uses, of one layer; after padding it may be larger than `logical_shape`.
     A `#` in the name stands for the layer number `first_layer` + 0 … `layers` - 1. `file_shape` is the flat view in files.
     Weight decay reaches what `decay` says: all of its layers or none.
+    With `read_as` the program reads a copy of that element type, which the update makes.
     Partitioning adds `sharding` (per dim the mesh axes, major to minor) and `reduce` (mesh axes over which gradients are
     summed once per step, data parallelism aside).
 
@@ -80,7 +81,7 @@ def Colo_ParamOp : Colo_Op<"param", [Symbol]> {
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DenseI64ArrayAttr:$logical_shape,
     DenseI64ArrayAttr:$file_shape, Colo_InitAttr:$init, DefaultValuedAttr<I64Attr, "1">:$layers,
     DefaultValuedAttr<I64Attr, "0">:$first_layer, DefaultValuedAttr<BoolAttr, "true">:$decay,
-    OptionalAttr<ArrayAttr>:$sharding, OptionalAttr<ArrayAttr>:$reduce);
+    OptionalAttr<TypeAttr>:$read_as, OptionalAttr<ArrayAttr>:$sharding, OptionalAttr<ArrayAttr>:$reduce);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
 }
@@ -133,17 +134,18 @@ def Colo_LayersOp : Colo_Op<"layers", [AttrSizedOperandSegments, AttrSizedResult
 def Colo_GradOp : Colo_Op<"grad", [OutputOpInterface]> {
   let summary = "Adds a gradient to the gradient buffer of a parameter.";
   let description = [{
-    `param` is a `colo.param_ref` or a parameter argument. The gradient may be a partial sum; what reduces it once per step
+    `param` is a `colo.param_ref` or a parameter argument; of one that is read as a 16-bit float the gradient is an f32. The gradient may be a partial sum; what reduces it once per step
     is recorded on the parameter.
   }];
   let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$param);
   let assemblyFormat = "$gradient `,` $param attr-dict `:` type($gradient) `,` type($param)";
 }
 
-def Colo_MetricOp : Colo_Op<"metric", [OutputOpInterface]> {
+def Colo_MetricOp : Colo_Op<"metric", [OutputOpInterface, PrecisionOpInterface]> {
   let summary = "Adds a scalar to a metric; summed over micro-batches and replicas it is the value of the global batch.";
   let arguments = (ins StrAttr:$name, AnyRankedTensor:$value);
   let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
+  let extraClassDeclaration = "bool readsWide(unsigned) { return true; }";
 }
 
 def Colo_CountOp : Colo_Op<"count", [OutputOpInterface]> {
@@ -154,7 +156,8 @@ def Colo_CountOp : Colo_Op<"count", [OutputOpInterface]> {
 
 def Colo_InverseCountOp : Colo_Op<"inverse_count", [Pure, ElementOpInterface]> {
   let summary = "1/N of denominator `term` over the global batch (0 if N is 0), a run-time number.";
-  let arguments = (ins I64Attr:$term);
+  let description = [{With `scaled`, times the step's loss scale: gradients start from this number.}];
+  let arguments = (ins I64Attr:$term, UnitAttr:$scaled);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "attr-dict `:` type($result)";
 }
@@ -299,8 +302,12 @@ def Colo_BroadcastOp : Colo_ShapeOp<"broadcast", [RearrangingOpInterface, Colo_R
   let summary = "Operand dim i becomes result dim dims[i] (rising); all other result dims repeat.";
   let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$dims);
 }
-def Colo_ReduceOp : Colo_ShapeOp<"reduce"> {
-  let summary = "Sum or maximum over `dims`, which disappear.";
+def Colo_ReduceOp : Colo_ShapeOp<"reduce", [PrecisionOpInterface]> {
+  let summary = "Sum or maximum over `dims`, which disappear. Of 16-bit floats it is an f32.";
+  let extraClassDeclaration = [{
+    bool givesWide(unsigned) { return true; }
+    bool sumsWide() { return true; }
+  }];
   let arguments = (ins AnyRankedTensor:$input, Colo_ReduceKind:$kind, DenseI64ArrayAttr:$dims);
 }
 def Colo_TransposeOp : Colo_ShapeOp<"transpose", [RearrangingOpInterface, Colo_ReadsElsewhere, Colo_View]> {
@@ -328,12 +335,13 @@ def Colo_ConcatOp : Colo_Op<"concat", [Pure, Colo_ReadsElsewhere, DeclareOpInter
   let hasVerifier = 1;
 }
 
-def Colo_EinsumOp : Colo_Op<"einsum", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_EinsumOp : Colo_Op<"einsum", [Pure, PrecisionOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "A product of two tensors, one letter a factor: `\"bsh,oh->bso\"`. Closed under differentiation.";
   let description = [{
     No letter twice in one tensor. A letter in both operands and not in the result is contracted; in both and in the
-    result, a batch dim; a letter in one operand only must be in the result. With `into` the product is added to that value,
+    result, a batch dim; a letter in one operand only must be in the result. Of 16-bit floats the sums are f32, and the
+    result may be. With `into` the product is added to that value,
     in its place: nothing else reads it.
 
     ```mlir
@@ -348,6 +356,7 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, DeclareOpInterfaceMethods<ShardingR
   }];
   let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
     "::mlir::StringAttr":$spec), [{ build($_builder, $_state, type, lhs, rhs, ::mlir::Value(), spec); }]>];
+  let extraClassDeclaration = "bool sumsWide() { return true; }";
   let hasVerifier = 1;
 }
 
@@ -372,12 +381,14 @@ def Colo_SoftmaxGradOp : Colo_HighLevelOp<"softmax_grad", [SameOperandsAndResult
   let assemblyFormat = "$output `,` $gradient attr-dict `:` type($result)";
 }
 
-def Colo_LayerNormOp : Colo_HighLevelOp<"layer_norm", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Colo_LayerNormOp : Colo_HighLevelOp<"layer_norm", [PrecisionOpInterface,
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
   let summary = "(x - mean) / sqrt(variance + eps) over the last dim, without weight and bias (1607.06450).";
   let description = [{`mean` and `rstd` lack the last dim. The variance is that of the centred values: two reductions.}];
   let arguments = (ins AnyRankedTensor:$input, F64Attr:$eps);
   let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$mean, AnyRankedTensor:$rstd);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result) `,` type($mean) `,` type($rstd)";
+  let extraClassDeclaration = "bool givesWide(unsigned result) { return result > 0; }";
 }
 def Colo_LayerNormGradOp : Colo_HighLevelOp<"layer_norm_grad"> {
   let summary = "Gradient of layer_norm's input from that of its result.";
@@ -387,7 +398,7 @@ def Colo_LayerNormGradOp : Colo_HighLevelOp<"layer_norm_grad"> {
     `,` type($gradient) `->` type($result)}];
 }
 
-def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, DeclareOpInterfaceMethods<DifferentiableOpInterface>,
+def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, PrecisionOpInterface, DeclareOpInterfaceMethods<DifferentiableOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Scaled dot-product attention: q [b,s,a,D], k and v [b,t,c,D], c divides a.";
   let description = [{
@@ -404,6 +415,7 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, Declare
   let extraClassDeclaration = [{
     bool staysWhole() { return true; }
     bool drawsNumbers() { return getDropout().convertToDouble() > 0.0; }
+    bool givesWide(unsigned result) { return result > 0; }
   }];
   let hasVerifier = 1;
 }
@@ -433,15 +445,18 @@ def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, Colo_ReadsElsewhere, DeclareO
   let assemblyFormat = "$table `,` $ids attr-dict `:` type($table) `,` type($ids) `->` type($result)";
   let hasVerifier = 1;
 }
-def Colo_EmbeddingGradOp : Colo_Op<"embedding_grad", [Pure, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_EmbeddingGradOp : Colo_Op<"embedding_grad", [Pure, PrecisionOpInterface,
+    DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface, ["needsContiguousRows"]>]> {
   let summary = "Rows of the gradient added up by id, in the order of the ids.";
   let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$ids, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$gradient `,` $ids attr-dict `:` type($gradient) `,` type($ids) `->` type($result)";
+  let extraClassDeclaration = "bool sumsWide() { return true; }";
 }
 
-def Colo_CrossEntropyOp : Colo_HighLevelOp<"cross_entropy", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Colo_CrossEntropyOp : Colo_HighLevelOp<"cross_entropy", [PrecisionOpInterface,
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
   let summary = "Per-token loss, its weight (0 where ignored, else 1), and log-sum-exp of the logits.";
   let description = [{
     logits [b, …, V], targets [b, …]. With smoothing e: lse - (1-e) z_t - e/V sum z, times the weight. `classes` is the true
@@ -452,6 +467,7 @@ def Colo_CrossEntropyOp : Colo_HighLevelOp<"cross_entropy", [DeclareOpInterfaceM
   let results = (outs AnyRankedTensor:$losses, AnyRankedTensor:$weights, AnyRankedTensor:$lse);
   let assemblyFormat = [{$logits `,` $targets attr-dict `:` type($logits) `,` type($targets) `->` type($losses) `,`
     type($weights) `,` type($lse)}];
+  let extraClassDeclaration = "bool givesWide(unsigned) { return true; }";
 }
 def Colo_CrossEntropyGradOp : Colo_HighLevelOp<"cross_entropy_grad"> {
   let summary = "Gradient of the logits from that of the losses; 0 in padded columns and where ignored.";
@@ -461,24 +477,32 @@ def Colo_CrossEntropyGradOp : Colo_HighLevelOp<"cross_entropy_grad"> {
   let assemblyFormat = [{$logits `,` $targets `,` $lse `,` $gradient attr-dict `:` type($logits) `,` type($targets) `,`
     type($lse) `,` type($gradient) `->` type($result)}];
 }
-def Colo_CorrectOp : Colo_HighLevelOp<"correct"> {
+def Colo_CorrectOp : Colo_HighLevelOp<"correct", [PrecisionOpInterface]> {
   let summary = "1 where the target has the largest logit, else 0, and the weight as in cross_entropy.";
   let arguments = (ins AnyRankedTensor:$logits, AnyRankedTensor:$targets, I64Attr:$classes, I64Attr:$ignore_index);
   let results = (outs AnyRankedTensor:$correct, AnyRankedTensor:$weights);
   let assemblyFormat = [{$logits `,` $targets attr-dict `:` type($logits) `,` type($targets) `->` type($correct) `,`
     type($weights)}];
+  let extraClassDeclaration = "bool givesWide(unsigned) { return true; }";
 }
 
-def Colo_WeightedMeanOp : Colo_HighLevelOp<"weighted_mean", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Colo_WeightedMeanOp : Colo_HighLevelOp<"weighted_mean", [PrecisionOpInterface,
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
   let summary = "sum(weights * values) / N, a scalar: the only reduction over batch rows.";
   let description = [{
     N is the sum of the weights over the global batch: all micro-batches, accumulation steps and replicas, counted before
     the first forward. The result is this micro-batch's share of the global mean. Weights must depend on inputs only.
-    `term` numbers the denominators (-1 until `colo-autodiff` has run).
+    `term` numbers the denominators (-1 until `colo-autodiff` has run). With `scaled`, gradients are multiplied by the
+    step's loss scale.
   }];
-  let arguments = (ins AnyRankedTensor:$values, AnyRankedTensor:$weights, DefaultValuedAttr<I64Attr, "-1">:$term);
+  let arguments = (ins AnyRankedTensor:$values, AnyRankedTensor:$weights, DefaultValuedAttr<I64Attr, "-1">:$term,
+    UnitAttr:$scaled);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$values `,` $weights attr-dict `:` type($values) `,` type($weights) `->` type($result)";
+  let extraClassDeclaration = [{
+    bool readsWide(unsigned) { return true; }
+    bool givesWide(unsigned) { return true; }
+  }];
 }
 
 #endif // COLO_OPS_TD

@@ -34,6 +34,31 @@ def VerifyBatchPass : Pass<"colo-verify-batch", "::mlir::ModuleOp"> {
   }];
 }
 
+def MixedPrecisionPass : Pass<"colo-mixed-precision", "::mlir::ModuleOp"> {
+  let summary = "Give values 16-bit floats where that is enough.";
+  let description = [{
+    Parameters are read as a 16-bit copy (`read_as`), and what is computed from them is of that type, but for what ops say
+    of themselves (PrecisionOpInterface): statistics of norms and attention, losses, their weights and means, sums and maxima
+    are f32. Elementwise ops of both types give the narrow one. What depends on no parameter and no narrow value stays f32.
+    Arguments of modules are narrow, inputs of the model as they are.
+
+    In: the imported program in f32. Out: the same with other element types and conversions. Without `type` nothing
+    changes. Errors: parameters of another type than f32.
+
+    ```mlir
+    %w = colo.param_ref @w : tensor<8x16xf32>
+    %y = colo.einsum "bi,io->bo", %x, %w : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+    // becomes
+    %w = colo.param_ref @w : tensor<8x16xbf16>
+    %c = colo.convert %x : tensor<4x8xf32> -> tensor<4x8xbf16>
+    %y = colo.einsum "bi,io->bo", %c, %w : tensor<4x8xbf16>, tensor<8x16xbf16> -> tensor<4x16xbf16>
+    ```
+  }];
+  let options = [Option<"type", "type", "std::string", /*default=*/"\"\"", "bf16, f16, or nothing">,
+    Option<"scaled", "scaled", "bool", /*default=*/"false", "multiply gradients by the run's loss scale">];
+  let dependentDialects = ["::colo::ColoDialect"];
+}
+
 def AutodiffPass : Pass<"colo-autodiff", "::mlir::ModuleOp"> {
   let summary = "Differentiate the loss with respect to the parameters.";
   let description = [{

@@ -68,6 +68,9 @@ public:
                ? x
                : builder.create<ConvertOp>(loc, withShape(elementType, shapeOf(x)), x).getResult();
   }
+  /// Wide: as f32 where the elements have 16 bits.
+  mlir::Value widen(mlir::Value x) { return convert(x, arithmeticType(mlir::getElementTypeOrSelf(x))); }
+  mlir::Value convertLike(mlir::Value x, mlir::Value like) { return convert(x, mlir::getElementTypeOrSelf(like)); }
   mlir::Value dropout(mlir::Value x, double rate, int64_t id, mlir::ArrayAttr positions) {
     return builder.create<DropoutOp>(loc, x.getType(), x, builder.getF64FloatAttr(rate), builder.getI64IntegerAttr(id),
                                      positions);
@@ -85,6 +88,7 @@ public:
   }
   /// Repeats x along all dims of `shape` that follow those of x.
   mlir::Value broadcastTrailing(mlir::Value x, llvm::ArrayRef<int64_t> shape);
+  /// Of 16-bit floats it is an f32.
   mlir::Value reduce(ReduceKind kind, mlir::Value x, llvm::ArrayRef<int64_t> dims);
   /// Reduces the last dim.
   mlir::Value reduceLast(ReduceKind kind, mlir::Value x) { return reduce(kind, x, {typeOf(x).getRank() - 1}); }
@@ -92,7 +96,9 @@ public:
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape) {
     return shapeOf(x) == shape ? x : builder.create<ReshapeOp>(loc, withShape(x.getType(), shape), x).getResult();
   }
-  mlir::Value einsum(llvm::StringRef lhs, mlir::Value a, llvm::StringRef rhs, mlir::Value b, llvm::StringRef result);
+  /// The product's element type is the operands' where none is given.
+  mlir::Value einsum(llvm::StringRef lhs, mlir::Value a, llvm::StringRef rhs, mlir::Value b, llvm::StringRef result,
+                     mlir::Type element = {});
 
 private:
   template <typename OpT> mlir::Value unary(mlir::Value x) { return builder.create<OpT>(loc, x.getType(), x); }

@@ -118,7 +118,7 @@ def Rt_GemmOp : Rt_Op<"gemm", [DeclareOpInterfaceMethods<BufferOpInterface>]> {
   let description = [{
     The three memrefs say where the data start; `sizes` = [m, n, k] and the strides say how it is read, in elements. One of
     `a` = [m, k] strides is 1, one of `b` = [k, n], and the last of `c` = [m, n]. A stride of 0 in `a_batch` or `b_batch`
-    repeats an operand over a batch dim. At most four batch dims.
+    repeats an operand over a batch dim. At most four batch dims. Of 16-bit floats the sums, and maybe the result, are f32.
 
     ```mlir
     rt.gemm %x, %w, %y {sizes = array<i64: 128, 64, 32>, a = array<i64: 32, 1>, b = array<i64: 1, 32>, c = array<i64: 64, 1>}
@@ -146,7 +146,7 @@ def Rt_FillOp : Rt_BufferOp<"fill", "", "getBuffer()"> {
 def Rt_BufferOp : Rt_Op<"buffer", [Pure]> {
   let summary = "A buffer of the rank that the runtime owns.";
   let description = [{
-    `params`, `grads`, `state0`, `state1` (elements of the program's type), `workspace` (bytes), `inputs` (rows of input number
+    `params`, `grads`, `state0`, `state1` (elements of the program's type), `copies` (of parameters, in 16-bit floats), `workspace` (bytes), `inputs` (rows of input number
     `input` of the whole step), `counts` (i64), `inverse_counts`, `metrics` and `grad_norm` (f64),
     and the host's copies `host_counts`, `host_metrics` and `host_grad_norm`. The host reads and writes these and `inverse_counts` only.
 

@@ -160,12 +160,13 @@ void DropoutOp::buildAdjoint(OpBuilder &builder, ValueRange, ValueRange, ArrayRe
 // Shape, reduction, product
 //===----------------------------------------------------------------------===//
 
-void BroadcastOp::buildAdjoint(OpBuilder &builder, ValueRange, ValueRange, ArrayRef<Value> d, Grads &grads) {
+void BroadcastOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange, ArrayRef<Value> d, Grads &grads) {
   SmallVector<int64_t> repeated;
   for (int64_t dim = 0; dim < TensorBuilder::typeOf(d[0]).getRank(); ++dim)
     if (!llvm::is_contained(getDims(), dim))
       repeated.push_back(dim);
-  grads[0] = TensorBuilder(builder, getLoc()).reduce(ReduceKind::Sum, d[0], repeated);
+  TensorBuilder b(builder, getLoc());
+  grads[0] = b.convertLike(b.reduce(ReduceKind::Sum, d[0], repeated), x[0]);
 }
 
 void ReduceOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange y, ArrayRef<Value> d, Grads &grads) {
@@ -176,13 +177,14 @@ void ReduceOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange y, Arra
     if (!llvm::is_contained(getDims(), dim))
       kept.push_back(dim);
   if (getKind() == ReduceKind::Sum) {
-    grads[0] = b.broadcast(d[0], shape, kept);
+    grads[0] = b.convertLike(b.broadcast(d[0], shape, kept), x[0]);
     return;
   }
   // Elements that tie for the maximum share the gradient evenly.
-  Value largest = b.compare(Predicate::EQ, x[0], b.broadcast(y[0], shape, kept));
+  Value largest = b.compare(Predicate::EQ, b.widen(x[0]), b.broadcast(y[0], shape, kept));
   Value ties = b.reduce(ReduceKind::Sum, b.convert(largest, getElementTypeOrSelf(d[0])), getDims());
-  grads[0] = b.selectOr(largest, b.broadcast(b.div(d[0], ties), shape, kept), 0.0);
+  Value share = b.selectOr(largest, b.broadcast(b.div(d[0], ties), shape, kept), 0.0);
+  grads[0] = b.convertLike(share, x[0]);
 }
 
 void TransposeOp::buildAdjoint(OpBuilder &builder, ValueRange, ValueRange, ArrayRef<Value> d, Grads &grads) {
@@ -280,7 +282,7 @@ void CrossEntropyOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange y
 
 void WeightedMeanOp::buildAdjoint(OpBuilder &builder, ValueRange x, ValueRange, ArrayRef<Value> d, Grads &grads) {
   TensorBuilder b(builder, getLoc());
-  Value inverse = builder.create<InverseCountOp>(getLoc(), d[0].getType(), getTermAttr());
+  Value inverse = builder.create<InverseCountOp>(getLoc(), d[0].getType(), getTermAttr(), getScaledAttr());
   Value share = b.broadcast(b.mul(d[0], inverse), TensorBuilder::shapeOf(x[0]), {});
   grads[0] = b.mul(x[1], share);
 }

@@ -79,6 +79,11 @@ RankedTensorType colo::withShape(Type like, ArrayRef<int64_t> shape) {
   return RankedTensorType::get(shape, getElementTypeOrSelf(like));
 }
 
+Type colo::arithmeticType(Type element) {
+  return isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 16 ? Float32Type::get(element.getContext())
+                                                                          : element;
+}
+
 Value colo::splat(OpBuilder &builder, Location loc, Type type, double value) {
   return builder.create<ConstantOp>(loc, type, builder.getF64FloatAttr(value));
 }
@@ -89,6 +94,14 @@ static LogicalResult checkSameElementType(Operation *op, Value a, Value b) {
   if (getElementTypeOrSelf(a) == getElementTypeOrSelf(b))
     return success();
   return op->emitOpError("element types differ: ") << a.getType() << " and " << b.getType();
+}
+
+/// Of a sum: operands of 16 bits may be added up as f32.
+static LogicalResult checkSumType(Operation *op, Value operand, Value sum) {
+  Type element = getElementTypeOrSelf(operand);
+  if (arithmeticType(element) == getElementTypeOrSelf(sum))
+    return success();
+  return checkSameElementType(op, operand, sum);
 }
 
 //===----------------------------------------------------------------------===//
@@ -118,6 +131,9 @@ LogicalResult ParamOp::verify() {
     return emitOpError("layers must be at least 1");
   if (getLayers() > 1 && getSymName().count('#') != 1)
     return emitOpError("a stacked parameter's name needs one '#'");
+  if (getReadAs() && arithmeticType(*getReadAs()) != type.getElementType())
+    return emitOpError("cannot be read as ")
+           << *getReadAs() << ": a copy is of 16-bit floats, and the parameter of f32";
   return success();
 }
 
@@ -167,7 +183,9 @@ LogicalResult ReduceOp::verify() {
     return emitOpError("dims must be distinct and lie within the operand's rank");
   if (ArrayRef<int64_t>(kept) != out)
     return emitOpError("result shape is not the operand's without the reduced dims");
-  return checkSameElementType(*this, getInput(), getResult());
+  if (getElementTypeOrSelf(getResult()) != arithmeticType(getElementTypeOrSelf(getInput())))
+    return emitOpError("of ") << getInput().getType() << " cannot be " << getResult().getType();
+  return success();
 }
 
 LogicalResult TransposeOp::verify() {
@@ -257,8 +275,10 @@ LogicalResult EinsumOp::verify() {
       if (!isNew && it->second != size)
         return emitOpError("factor '") << letter << "' is " << it->second << " and " << size;
     }
-    return checkSameElementType(*this, value, getResult());
+    return success();
   };
+  if (failed(checkSameElementType(*this, getLhs(), getRhs())) || failed(checkSumType(*this, getLhs(), getResult())))
+    return failure();
   if (failed(check(spec.lhs, getLhs())) || failed(check(spec.rhs, getRhs())) || failed(check(spec.result, getResult())))
     return failure();
   for (char c : spec.result)

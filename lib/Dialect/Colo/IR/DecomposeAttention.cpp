@@ -12,6 +12,9 @@
 // gives 0: its exponentials are selected away and its sum is replaced by 1. Its
 // lse is so low that it counts for nothing beside another block of keys.
 //
+// Scores, statistics and sums over keys are f32 where operands have 16 bits; what
+// a product reads is narrowed. Results have the types that the op says.
+//
 // The backward pass computes p = exp(score - lse) again, and takes sum(p * dp) over
 // the keys from delta = sum(gradient * output) where it is given (Dao,
 // 2307.08691, section 3.1).
@@ -59,15 +62,20 @@ public:
     return b.reshape(x, shape);
   }
 
-  /// query or gradient [b,s,a,D] times key or value [b,t,c,D], as [b,a,s,t].
-  Value scores(Value x, Value y) { return join(b.einsum(letters("bsad"), split(x, 2), "btcd", y, letters("bast")), 1); }
-  /// Scores [b,a,s,t] times key or value, as [b,s,a,D].
-  Value rowsFrom(Value p, Value y) {
-    return join(b.einsum(letters("bast"), split(p, 1), "btcd", y, letters("bsad")), 2);
+  /// query or gradient [b,s,a,D] times key or value [b,t,c,D], as [b,a,s,t], wide.
+  Value scores(Value x, Value y) {
+    Type element = arithmeticType(getElementTypeOrSelf(x));
+    return join(b.einsum(letters("bsad"), split(x, 2), "btcd", y, letters("bast"), element), 1);
   }
-  /// Scores [b,a,s,t], transposed, times query or gradient, as [b,t,c,D].
-  Value keysFrom(Value p, Value x) {
-    return b.einsum(letters("bast"), split(p, 1), letters("bsad"), split(x, 2), "btcd");
+  /// Scores [b,a,s,t] times key or value, as [b,s,a,D] of the given elements.
+  Value rowsFrom(Value p, Value y, Type element) {
+    p = split(b.convertLike(p, y), 1);
+    return join(b.einsum(letters("bast"), p, "btcd", y, letters("bsad"), element), 2);
+  }
+  /// Scores [b,a,s,t], transposed, times query or gradient, as [b,t,c,D] of the given elements.
+  Value keysFrom(Value p, Value x, Type element) {
+    p = split(b.convertLike(p, x), 1);
+    return b.einsum(letters("bast"), p, letters("bsad"), split(x, 2), "btcd", element);
   }
 
   SmallVector<int64_t> scoreShape() const { return {rows[0], rows[2], rows[1], keys[1]}; }
@@ -121,9 +129,9 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   if (rate > 0.0)
     exponentials = b.dropout(exponentials, rate, static_cast<int64_t>(getId()), getPositionsAttr());
   // Dividing [b,s,a,D] instead of [b,a,s,t].
-  Value unscaled = shapes.rowsFrom(exponentials, getValue());
+  Value unscaled = shapes.rowsFrom(exponentials, getValue(), getElementTypeOrSelf(sum));
   Value perRow = b.broadcastTrailing(b.transpose(sum, {0, 2, 1}), TensorBuilder::shapeOf(getQuery()));
-  return {b.div(unscaled, perRow), lse};
+  return {b.convertLike(b.div(unscaled, perRow), getResult()), lse};
 }
 
 SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
@@ -137,11 +145,13 @@ SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
   if (Value mask = shapes.mask())
     probabilities = b.selectOr(mask, probabilities, 0.0);
   Value kept = rate > 0.0 ? b.dropout(probabilities, rate, id, getPositionsAttr()) : probabilities;
-  Value dvalue = shapes.keysFrom(kept, getGradient());
+  auto elementOf = [](Value result) { return getElementTypeOrSelf(result); };
+  Value dvalue = shapes.keysFrom(kept, getGradient(), elementOf(getDvalue()));
 
   Value dkept = shapes.scores(getGradient(), getValue());
   Value dprobabilities = rate > 0.0 ? b.dropout(dkept, rate, id, getPositionsAttr()) : dkept;
   Value delta = getDelta() ? Value(getDelta()) : b.reduceLast(ReduceKind::Sum, b.mul(probabilities, dprobabilities));
   Value dscores = b.scale(b.mul(probabilities, b.sub(dprobabilities, shapes.perRow(delta))), scale);
-  return {shapes.rowsFrom(dscores, getKey()), shapes.keysFrom(dscores, getQuery()), dvalue};
+  return {shapes.rowsFrom(dscores, getKey(), elementOf(getDquery())),
+          shapes.keysFrom(dscores, getQuery(), elementOf(getDkey())), dvalue};
 }

@@ -11,6 +11,7 @@
 //  * means before squares: variances are those of centred values;
 //  * columns at positions >= classes are padding: they enter no maximum and no
 //    sum, and their gradient is 0;
+//  * 16-bit floats are widened first and narrowed last: all between is f32;
 //  * an ignored target selects 0: nothing of its row is multiplied by 0.
 // Each composition makes as few passes over its largest operand as these allow.
 //
@@ -30,26 +31,26 @@ static constexpr double kLowest = -1e30;
 
 SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  Value x = getInput();
+  Value x = b.widen(getInput());
   ArrayRef<int64_t> shape = TensorBuilder::shapeOf(x);
   Value centred = b.sub(x, b.broadcastTrailing(b.reduceLast(ReduceKind::Max, x), shape));
   Value exponentials = b.exp(centred);
   Value sum = b.reduceLast(ReduceKind::Sum, exponentials);
   if (getLogarithm())
-    return {b.sub(centred, b.broadcastTrailing(b.log(sum), shape))};
-  return {b.div(exponentials, b.broadcastTrailing(sum, shape))};
+    return {b.convertLike(b.sub(centred, b.broadcastTrailing(b.log(sum), shape)), getResult())};
+  return {b.convertLike(b.div(exponentials, b.broadcastTrailing(sum, shape)), getResult())};
 }
 
 SmallVector<Value> SoftmaxGradOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  Value y = getOutput(), d = getGradient();
+  Value y = b.widen(getOutput()), d = b.widen(getGradient());
   ArrayRef<int64_t> shape = TensorBuilder::shapeOf(y);
   if (getLogarithm()) {
     Value sum = b.broadcastTrailing(b.reduceLast(ReduceKind::Sum, d), shape);
-    return {b.sub(d, b.mul(b.exp(y), sum))};
+    return {b.convertLike(b.sub(d, b.mul(b.exp(y), sum)), getResult())};
   }
   Value mean = b.broadcastTrailing(b.reduceLast(ReduceKind::Sum, b.mul(d, y)), shape);
-  return {b.mul(y, b.sub(d, mean))};
+  return {b.convertLike(b.mul(y, b.sub(d, mean)), getResult())};
 }
 
 //===----------------------------------------------------------------------===//
@@ -58,19 +59,19 @@ SmallVector<Value> SoftmaxGradOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  Value x = getInput();
+  Value x = b.widen(getInput());
   ArrayRef<int64_t> shape = TensorBuilder::shapeOf(x);
   double inverse = 1.0 / static_cast<double>(shape.back());
   Value mean = b.scale(b.reduceLast(ReduceKind::Sum, x), inverse);
   Value centred = b.sub(x, b.broadcastTrailing(mean, shape));
   Value variance = b.scale(b.reduceLast(ReduceKind::Sum, b.mul(centred, centred)), inverse);
   Value rstd = b.rsqrt(b.add(variance, b.constant(variance, getEps().convertToDouble())));
-  return {b.mul(centred, b.broadcastTrailing(rstd, shape)), mean, rstd};
+  return {b.convertLike(b.mul(centred, b.broadcastTrailing(rstd, shape)), getResult()), mean, rstd};
 }
 
 SmallVector<Value> LayerNormGradOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  Value x = getInput(), d = getGradient();
+  Value x = b.widen(getInput()), d = b.widen(getGradient());
   ArrayRef<int64_t> shape = TensorBuilder::shapeOf(x);
   double inverse = 1.0 / static_cast<double>(shape.back());
   Value rstd = b.broadcastTrailing(getRstd(), shape);
@@ -79,7 +80,7 @@ SmallVector<Value> LayerNormGradOp::decompose(OpBuilder &builder) {
   Value correlation = b.scale(b.reduceLast(ReduceKind::Sum, b.mul(d, normal)), inverse);
   Value projected = b.sub(b.sub(d, b.broadcastTrailing(meanOfGradient, shape)),
                           b.mul(normal, b.broadcastTrailing(correlation, shape)));
-  return {b.mul(projected, rstd)};
+  return {b.convertLike(b.mul(projected, rstd), getResult())};
 }
 
 //===----------------------------------------------------------------------===//
@@ -90,8 +91,8 @@ namespace {
 /// What the three classification ops share: masks over logits [b, …, V] and targets [b, …].
 struct Classes {
   Classes(OpBuilder &builder, Location loc, Value logits, Value targets, int64_t classes, int64_t ignoreIndex)
-      : b(builder, loc), logits(logits), targets(targets), shape(TensorBuilder::shapeOf(logits)), classes(classes),
-        ignoreIndex(ignoreIndex) {}
+      : b(builder, loc), logits(b.widen(logits)), targets(targets), shape(TensorBuilder::shapeOf(logits)),
+        classes(classes), ignoreIndex(ignoreIndex) {}
 
   Value column() {
     if (!columnCache)
@@ -156,7 +157,7 @@ SmallVector<Value> CrossEntropyGradOp::decompose(OpBuilder &builder) {
   Value counts = b.both(c.isClass(), b.broadcastTrailing(c.isCounted(), c.shape));
   Value softmax = b.exp(b.sub(c.logits, b.broadcastTrailing(getLse(), c.shape)));
   Value difference = b.sub(softmax, c.expected(getLabelSmoothing().convertToDouble()));
-  return {b.selectOr(counts, b.mul(difference, d), 0.0)};
+  return {b.convertLike(b.selectOr(counts, b.mul(difference, d), 0.0), getResult())};
 }
 
 SmallVector<Value> CorrectOp::decompose(OpBuilder &builder) {
@@ -172,6 +173,7 @@ SmallVector<Value> WeightedMeanOp::decompose(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
   Value products = b.mul(getValues(), getWeights());
   SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, TensorBuilder::typeOf(products).getRank()));
-  Value inverse = builder.create<InverseCountOp>(getLoc(), withShape(products.getType(), {}), getTermAttr());
+  Value inverse =
+      builder.create<InverseCountOp>(getLoc(), withShape(products.getType(), {}), getTermAttr(), UnitAttr());
   return {b.mul(b.reduce(ReduceKind::Sum, products, all), inverse)};
 }

@@ -7,7 +7,7 @@
 //
 // Each op's computation of one element in arith and math ops, without fastmath
 // flags: whoever lowers kernels decides on those. Floating-point ops take f32
-// and f64; add, sub, mul, neg, abs and maximum take integers too. A comparison
+// and f64 (16-bit floats have been widened); add, sub, mul, neg, abs and maximum take integers too. A comparison
 // with NaN is false, but for `ne`.
 //
 //===----------------------------------------------------------------------===//
@@ -171,7 +171,7 @@ Value PowerOp::buildScalar(OpBuilder &builder, ValueRange elements) {
 
 Value ConvertOp::buildScalar(OpBuilder &builder, ValueRange elements) {
   Value x = elements[0];
-  Type from = x.getType(), to = getElementTypeOrSelf(getResult());
+  Type from = x.getType(), to = arithmeticType(getElementTypeOrSelf(getResult()));
   Location loc = getLoc();
   if (from == to)
     return x;

@@ -23,12 +23,13 @@ Value TensorBuilder::broadcastTrailing(Value x, ArrayRef<int64_t> shape) {
 
 Value TensorBuilder::reduce(ReduceKind kind, Value x, ArrayRef<int64_t> dims) {
   if (dims.empty())
-    return x;
+    return widen(x);
   SmallVector<int64_t> kept;
   for (auto [d, size] : llvm::enumerate(shapeOf(x)))
     if (!llvm::is_contained(dims, static_cast<int64_t>(d)))
       kept.push_back(size);
-  return builder.create<ReduceOp>(loc, withShape(x.getType(), kept), x, kind, dims);
+  Type element = arithmeticType(getElementTypeOrSelf(x));
+  return builder.create<ReduceOp>(loc, RankedTensorType::get(kept, element), x, kind, dims);
 }
 
 Value TensorBuilder::transpose(Value x, ArrayRef<int64_t> permutation) {
@@ -38,12 +39,13 @@ Value TensorBuilder::transpose(Value x, ArrayRef<int64_t> permutation) {
   return builder.create<TransposeOp>(loc, withShape(x.getType(), shape), x, permutation);
 }
 
-Value TensorBuilder::einsum(StringRef lhs, Value a, StringRef rhs, Value b, StringRef result) {
+Value TensorBuilder::einsum(StringRef lhs, Value a, StringRef rhs, Value b, StringRef result, Type element) {
   SmallVector<int64_t> shape;
   for (char letter : result) {
     size_t at = lhs.find(letter);
     shape.push_back(at != StringRef::npos ? shapeOf(a)[at] : shapeOf(b)[rhs.find(letter)]);
   }
   std::string spec = (lhs + "," + rhs + "->" + result).str();
-  return builder.create<EinsumOp>(loc, withShape(a.getType(), shape), a, b, builder.getStringAttr(spec));
+  Type type = withShape(element ? element : a.getType(), shape);
+  return builder.create<EinsumOp>(loc, type, a, b, builder.getStringAttr(spec));
 }

@@ -94,6 +94,8 @@ public:
   llvm::SmallPtrSet<mlir::Operation *, 32> forwardOps;
 
 private:
+  mlir::Value widenInPlace(mlir::Value gradient, mlir::Operation *user);
+  mlir::Value widen(mlir::Value gradient);
   mlir::LogicalResult visit(mlir::Operation *op);
   mlir::LogicalResult visitCall(CallSite site, llvm::ArrayRef<mlir::Value> resultGrads);
   mlir::Operation *callForward(CallSite site, Derivative &derivative);
@@ -104,6 +106,7 @@ private:
   mlir::OpBuilder builder;
   Differentiator &differentiator;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value, 2>> contributions;
+  llvm::DenseMap<mlir::Value, unsigned> timesContributed; ///< a gradient, to values
 };
 
 class Differentiator {

@@ -25,10 +25,44 @@ ReverseSweep::ReverseSweep(Block &block, OpBuilder builder, Differentiator &diff
 }
 
 void ReverseSweep::addContribution(Value value, Value gradient, Location loc) {
-  if (isParameter(value))
-    builder.create<GradOp>(loc, gradient, value);
-  else
-    contributions[value].push_back(gradient);
+  if (isParameter(value)) {
+    builder.create<GradOp>(loc, widen(gradient), value);
+    return;
+  }
+  contributions[value].push_back(gradient);
+  ++timesContributed[gradient];
+}
+
+/// A gradient with wide elements from where it is summed up, so that it was never rounded; null if it is not summed up,
+/// or is read elsewhere than in `user`.
+Value ReverseSweep::widenInPlace(Value gradient, Operation *user) {
+  Type wide = arithmeticType(getElementTypeOrSelf(gradient));
+  Operation *op = gradient.getDefiningOp();
+  if (getElementTypeOrSelf(gradient) == wide)
+    return gradient;
+  if (auto convert = dyn_cast_or_null<ConvertOp>(op))
+    return getElementTypeOrSelf(convert.getInput()) == wide ? convert.getInput() : Value();
+  bool isRead = timesContributed.lookup(gradient) > 1 ||
+                llvm::any_of(gradient.getUsers(), [&](Operation *other) { return other != user; });
+  if (!op || isRead)
+    return {};
+  auto precision = dyn_cast<PrecisionOpInterface>(op);
+  if (!precision || !precision.sumsWide()) {
+    if (!isa<RearrangingOpInterface>(op))
+      return {};
+    Value source = widenInPlace(op->getOperand(0), op);
+    if (!source)
+      return {};
+    op->setOperand(0, source);
+  }
+  gradient.setType(withShape(wide, TensorBuilder::shapeOf(gradient)));
+  return gradient;
+}
+
+/// The gradient of a parameter as its buffer holds it.
+Value ReverseSweep::widen(Value gradient) {
+  Value wide = widenInPlace(gradient, nullptr);
+  return wide ? wide : TensorBuilder(builder, gradient.getLoc()).widen(gradient);
 }
 
 /// The gradient of a value that was split: padded parts that lie side by side along one dim and fill it are joined, not
@@ -119,9 +153,11 @@ LogicalResult ReverseSweep::visit(Operation *op) {
     }
   SmallVector<Value> operandGrads(op->getNumOperands());
   differentiable.buildAdjoint(builder, op->getOperands(), op->getResults(), resultGrads, operandGrads);
-  for (auto [operand, gradient] : llvm::zip(op->getOperands(), operandGrads))
-    if (gradient && differentiator.getActivity().isActive(operand))
-      addContribution(operand, gradient, op->getLoc());
+  // Those of parameters last: they then know who else reads them.
+  for (bool ofParameters : {false, true})
+    for (auto [operand, gradient] : llvm::zip(op->getOperands(), operandGrads))
+      if (gradient && isParameter(operand) == ofParameters && differentiator.getActivity().isActive(operand))
+        addContribution(operand, gradient, op->getLoc());
   return success();
 }
 

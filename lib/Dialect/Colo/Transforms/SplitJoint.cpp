@@ -200,8 +200,8 @@ void Splitter::materialize(Value value, OpBuilder &builder, IRMapping &mapping) 
   TensorBuilder b(builder, op->getLoc());
   ArrayRef<int64_t> shape = TensorBuilder::shapeOf(value);
   auto perRow = [&](Value statistic) { return b.broadcastTrailing(mapping.lookup(statistic), shape); };
-  Value centred = b.sub(mapping.lookup(norm.getInput()), perRow(norm.getMean()));
-  mapping.map(value, b.mul(centred, perRow(norm.getRstd())));
+  Value centred = b.sub(b.widen(mapping.lookup(norm.getInput())), perRow(norm.getMean()));
+  mapping.map(value, b.convertLike(b.mul(centred, perRow(norm.getRstd())), value));
 }
 
 void Splitter::buildBackward(Derivative &derivative) {

@@ -219,12 +219,17 @@ SmallVector<Value> expand(AttentionGradOp op, BlockLoop rows) {
   for (OpOperand &delta : op.getDeltaMutable())
     rows.pad(delta, kStatisticsDim);
   TensorBuilder outside(rows.getBuilder(), op.getLoc());
-  Value starts[] = {outside.zeros(op.getDkey().getType()), outside.zeros(op.getDvalue().getType())};
+  // Rounds add up as f32 what has 16 bits.
+  auto wideType = [](Value sum) {
+    return withShape(arithmeticType(getElementTypeOrSelf(sum)), TensorBuilder::shapeOf(sum));
+  };
+  Type dkeyType = wideType(op.getDkey()), dvalueType = wideType(op.getDvalue());
+  Value starts[] = {outside.zeros(dkeyType), outside.zeros(dvalueType)};
   LoopOp loop = rows.create(starts, op.getDquery(), {kSequenceDim});
   OpBuilder &builder = rows.getBuilder();
   Value query = rows.block(op.getQuery(), kSequenceDim);
   auto block = builder.create<AttentionGradOp>(
-      op.getLoc(), TypeRange{query.getType(), op.getDkey().getType(), op.getDvalue().getType()}, query,
+      op.getLoc(), TypeRange{rows.ofRound(op.getDquery(), kSequenceDim), dkeyType, dvalueType}, query,
       rows.inside(op.getKey()), rows.inside(op.getValue()), rows.block(op.getLse(), kStatisticsDim),
       rows.block(op.getGradient(), kSequenceDim), rows.block(op.getDelta(), kStatisticsDim), rows.inside(op.getMask()),
       op.getScaleAttr(), op.getCausalAttr(), op.getDropoutAttr(), op.getIdAttr(),
@@ -234,7 +239,10 @@ SmallVector<Value> expand(AttentionGradOp op, BlockLoop rows) {
   Value dkey = addTo(builder, loop.carriedArguments()[0], made[1]);
   Value dvalue = addTo(builder, loop.carriedArguments()[1], made[2]);
   builder.create<YieldOp>(op.getLoc(), ValueRange{dkey, dvalue, made[0]});
-  return {rows.trim(loop.getResult(2), kSequenceDim), loop.getResult(0), loop.getResult(1)};
+  Value trimmed = rows.trim(loop.getResult(2), kSequenceDim);
+  TensorBuilder after(rows.getBuilder(), op.getLoc());
+  return {trimmed, after.convertLike(loop.getResult(0), op.getDkey()),
+          after.convertLike(loop.getResult(1), op.getDvalue())};
 }
 
 struct BlockAttentionPass : public dist::impl::BlockAttentionPassBase<BlockAttentionPass> {

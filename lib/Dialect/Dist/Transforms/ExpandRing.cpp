@@ -81,11 +81,10 @@ SmallVector<Value> RingExpansion::expand(AttentionOp op) {
       Value rows = take(query, product.rows, kSequenceDim);
       auto [key, value] = unstack(take(pair, product.keys, kSequenceDim + 1));
       ArrayRef<int64_t> shape = TensorBuilder::shapeOf(rows);
-      auto block = builder.create<AttentionOp>(loc, withShape(rows.getType(), shape),
-                                               withShape(op.getLse().getType(), {shape[0], shape[2], shape[1]}), rows,
-                                               key, value, takeMask(mask, product.keys), op.getScaleAttr(),
-                                               product.causal ? builder.getUnitAttr() : UnitAttr(), op.getDropoutAttr(),
-                                               op.getIdAttr(), positionsOf(product, {0}, turn));
+      auto block = builder.create<AttentionOp>(
+          loc, wideType(rows), withShape(op.getLse().getType(), {shape[0], shape[2], shape[1]}), rows, key, value,
+          takeMask(mask, product.keys), op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(),
+          op.getDropoutAttr(), op.getIdAttr(), positionsOf(product, {0}, turn));
       mergeInto(states, product.rows, block.getResult(), block.getLse());
     }
     pair = next;
@@ -100,7 +99,8 @@ SmallVector<Value> RingExpansion::expand(AttentionOp op) {
     makeTurn({members - 1}, true);
   SmallVector<Value> outputs, statistics;
   for (Merged &state : states) {
-    outputs.push_back(b.div(state.output, perElement(state.sum, state.output)));
+    Value output = b.div(state.output, perElement(state.sum, state.output));
+    outputs.push_back(b.convertLike(output, op.getResult()));
     statistics.push_back(b.add(state.maximum, b.log(state.sum)));
   }
   return {whole(outputs, kSequenceDim), whole(statistics, kStatisticsDim)};
@@ -125,11 +125,11 @@ void RingExpansion::mergeInto(SmallVector<Merged> &states, const Half &rows, Val
 std::array<Value, 3> RingExpansion::gradients(AttentionGradOp op, const Rows &rows, Value pair, Value mask,
                                               const Product &product, Turn rowTurn, Turn keyTurn) {
   auto [key, value] = unstack(take(pair, product.keys, kSequenceDim + 1));
-  auto typeOf = [](Value x) { return withShape(x.getType(), TensorBuilder::shapeOf(x)); };
-  auto block = builder.create<AttentionGradOp>(
-      loc, TypeRange{typeOf(rows.query), typeOf(key), typeOf(value)}, rows.query, key, value, rows.lse, rows.gradient,
-      rows.delta, takeMask(mask, product.keys), op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(),
-      op.getDropoutAttr(), op.getIdAttr(), positionsOf(product, rowTurn, keyTurn));
+  auto block =
+      builder.create<AttentionGradOp>(loc, TypeRange{wideType(rows.query), wideType(key), wideType(value)}, rows.query,
+                                      key, value, rows.lse, rows.gradient, rows.delta, takeMask(mask, product.keys),
+                                      op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(),
+                                      op.getDropoutAttr(), op.getIdAttr(), positionsOf(product, rowTurn, keyTurn));
   return {block.getDquery(), block.getDkey(), block.getDvalue()};
 }
 
@@ -174,7 +174,7 @@ SmallVector<Value> RingExpansion::ringOfKeys(AttentionGradOp op) {
   runForeignTurns(carried, {&all.query, &all.gradient, &all.lse, &all.delta},
                   [&](Turn turn, bool isLast) { foreign = makeTurn(turn, isLast); });
   auto [dkey, dvalue] = unstack(b.add(own, pass(foreign, kKeyGradientsName)));
-  return {whole(dquery, kSequenceDim), dkey, dvalue};
+  return narrowed(op, {whole(dquery, kSequenceDim), dkey, dvalue});
 }
 
 SmallVector<Value> RingExpansion::ringOfRows(AttentionGradOp op) {
@@ -202,13 +202,24 @@ SmallVector<Value> RingExpansion::ringOfRows(AttentionGradOp op) {
     for (Value &part : *parts)
       carried.push_back(&part);
   runForeignTurns(carried, {&pair, &mask}, [&](Turn turn, bool isLast) { foreign = makeTurn(turn, isLast); });
-  return {b.add(own, pass(foreign, kRowGradientsName)), whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim)};
+  return narrowed(
+      op, {b.add(own, pass(foreign, kRowGradientsName)), whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim)});
 }
 
-/// Elements of one hop and its gradient's: 4 of key heads, or 3 of query heads and two numbers a row and head.
+/// Sums of turns as the results of the op.
+SmallVector<Value> RingExpansion::narrowed(AttentionGradOp op, ArrayRef<Value> sums) {
+  SmallVector<Value> results;
+  for (auto [sum, result] : llvm::zip(sums, op->getResults()))
+    results.push_back(b.convertLike(sum, result));
+  return results;
+}
+
+/// Elements of one hop and its gradient's: 4 of key heads, or 3 of query heads and two numbers a row and head. With
+/// 16-bit floats the numbers would make all of the rows' message f32, which is never less than the keys'.
 SmallVector<Value> RingExpansion::expand(AttentionGradOp op) {
   ArrayRef<int64_t> query = TensorBuilder::shapeOf(op.getQuery()), key = TensorBuilder::shapeOf(op.getKey());
-  bool rowsTravel = (3 * query[3] + 2) * query[2] < 4 * key[3] * key[2];
+  bool isWide = wideType(op.getQuery()) == op.getQuery().getType();
+  bool rowsTravel = isWide && (3 * query[3] + 2) * query[2] < 4 * key[3] * key[2];
   return rowsTravel ? ringOfRows(op) : ringOfKeys(op);
 }
 

@@ -21,6 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "colo/Dialect/Colo/TensorBuilder.h"
 #include "colo/Dialect/Dist/Passes.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -159,7 +160,9 @@ public:
       }
     }
     for (auto &&[product, state] : llvm::zip(group, states)) {
-      product.last()->getResult(0).replaceAllUsesWith(state.sum);
+      Value result = product.last()->getResult(0);
+      TensorBuilder narrowing(builder, result.getLoc());
+      result.replaceAllUsesWith(narrowing.convertLike(state.sum, result));
       if (product.scatter)
         product.scatter.erase();
       product.op.erase();
@@ -190,6 +193,12 @@ private:
     return {product.op->getOperand(operand), static_cast<int64_t>((operand ? spec.rhs : spec.lhs).find(product.path))};
   }
 
+  /// Of 16-bit floats the rounds are added up as f32.
+  static RankedTensorType sumType(EinsumOp op) {
+    RankedTensorType type = op.getType();
+    return RankedTensorType::get(type.getShape(), arithmeticType(type.getElementType()), type.getEncoding());
+  }
+
   /// Broadcasts the round's parts.
   void receive(Number number) {
     for (auto &[key, travel] : received) {
@@ -211,7 +220,7 @@ private:
             builder.create<EinsumOp>(op.getLoc(), partOf(op.getType(), product.scatter.getDim(), product.rounds), lhs,
                                      rhs, Value(), op.getSpecAttr());
       else
-        state.sum = builder.create<EinsumOp>(op.getLoc(), op.getType(), lhs, rhs, state.sum, op.getSpecAttr());
+        state.sum = builder.create<EinsumOp>(op.getLoc(), sumType(op), lhs, rhs, state.sum, op.getSpecAttr());
     }
   }
 

@@ -102,6 +102,11 @@ private:
   // Loops.
   std::array<mlir::Value, 3> gradients(AttentionGradOp op, const Rows &rows, mlir::Value pair, mlir::Value mask,
                                        const Product &product, Turn rowTurn, Turn keyTurn);
+  /// The type of what turns add up of values like this one.
+  static mlir::RankedTensorType wideType(mlir::Value value) {
+    return withShape(arithmeticType(mlir::getElementTypeOrSelf(value)), TensorBuilder::shapeOf(value));
+  }
+  llvm::SmallVector<mlir::Value> narrowed(AttentionGradOp op, llvm::ArrayRef<mlir::Value> sums);
   void merge(Merged &state, mlir::Value output, mlir::Value lse);
   void mergeInto(llvm::SmallVector<Merged> &states, const Half &rows, mlir::Value output, mlir::Value lse);
   void addTo(llvm::SmallVector<mlir::Value> &parts, const Half &half, mlir::Value value, int64_t dim);

@@ -46,18 +46,23 @@ void RtDialect::initialize() {
       >();
 }
 
+/// Whether sums of elements may be of a type: the same, and f32 for 16-bit floats.
+static bool holdsSums(Type element, Type sum) {
+  return sum == element || (isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 16 && sum.isF32());
+}
+
 LogicalResult ScalarOp::verify() {
-  static constexpr StringLiteral integers[] = {"seed",          "step", "first_row", "layer",
-                                               "micro_batches", "dp",   "replica",   "stage"};
-  static constexpr StringLiteral floats[] = {"lr", "bias_correction1", "bias_correction2"};
+  static constexpr StringLiteral integers[] = {"seed", "step",    "first_row", "layer",  "micro_batches",
+                                               "dp",   "replica", "stage",     "updates"};
+  static constexpr StringLiteral floats[] = {"lr", "bias_correction1", "bias_correction2", "loss_scale"};
   if (llvm::is_contained(integers, getName()))
     return getResult().getType().isInteger(64) ? success() : emitOpError("'") << getName() << "' is an i64";
   if (llvm::is_contained(floats, getName()))
     return getResult().getType().isF64() ? success() : emitOpError("'") << getName() << "' is an f64";
   return emitOpError("unknown scalar '")
          << getName()
-         << "'; legal are seed, step, first_row, layer, micro_batches, dp, replica, stage, lr, "
-            "bias_correction1 and bias_correction2";
+         << "'; legal are seed, step, first_row, layer, micro_batches, dp, replica, stage, updates, lr, "
+            "bias_correction1, bias_correction2 and loss_scale";
 }
 
 LogicalResult InverseCountOp::verify() {
@@ -115,16 +120,16 @@ LogicalResult GemmOp::verify() {
     return emitOpError("needs one stride a matrix for each of at most four batch dims");
   if (!llvm::is_contained(getA(), 1) || !llvm::is_contained(getB(), 1) || getC()[1] != 1)
     return emitOpError("needs a stride of 1 in each operand and in the result's last dim");
-  Type element = memrefOf(getOut()).getElementType();
-  if (memrefOf(getLhs()).getElementType() != element || memrefOf(getRhs()).getElementType() != element)
+  Type element = memrefOf(getLhs()).getElementType(), out = memrefOf(getOut()).getElementType();
+  if (memrefOf(getRhs()).getElementType() != element || !holdsSums(element, out))
     return emitOpError("element types differ");
   return success();
 }
 
 LogicalResult BufferOp::verify() {
-  static const SmallVector<StringRef> names = {"params",      "grads",        "state0",         "state1",  "workspace",
-                                               "inputs",      "counts",       "inverse_counts", "metrics", "grad_norm",
-                                               "host_counts", "host_metrics", "host_grad_norm"};
+  static const SmallVector<StringRef> names = {"params",    "copies",      "grads",        "state0",         "state1",
+                                               "workspace", "inputs",      "counts",       "inverse_counts", "metrics",
+                                               "grad_norm", "host_counts", "host_metrics", "host_grad_norm"};
   if (!llvm::is_contained(names, getName()))
     return emitOpError("unknown buffer '") << getName() << "'; legal are " << llvm::join(names, ", ");
   return success();
@@ -235,7 +240,7 @@ LogicalResult ScatterAddOp::verify() {
   if (table.empty() || gradient.size() != ids.size() + table.size() - 1 || gradient.take_front(ids.size()) != ids ||
       gradient.drop_front(ids.size()) != table.drop_front())
     return emitOpError("gradient must be the ids' shape followed by the result's row shape");
-  if (getGradient().getType().getElementType() != getResult().getType().getElementType())
+  if (!holdsSums(getGradient().getType().getElementType(), getResult().getType().getElementType()))
     return emitOpError("gradient and result differ in element type");
   if (!getIds().getType().getElementType().isSignlessInteger())
     return emitOpError("ids must be integers");

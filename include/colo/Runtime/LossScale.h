@@ -1,0 +1,58 @@
+//===- LossScale.h - the scale of the loss by steps -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Dynamic loss scaling (1710.03740, section 4) as Colossal-AI's DynamicGradScaler
+// does it; with a hysteresis of 1 that is PyTorch's GradScaler. The count of
+// overflows starts anew with a growth only, so after `hysteresis` of them every
+// further one lowers the scale at once. Every rank of a run computes the same
+// from the same norm.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_RUNTIME_LOSSSCALE_H
+#define COLO_RUNTIME_LOSSSCALE_H
+
+#include "colo/Runtime/Program.h"
+
+#include <algorithm>
+
+namespace colo::runtime {
+
+class LossScale {
+public:
+  explicit LossScale(const ColoLossScale &settings) : s(settings), scale(settings.initial > 0 ? settings.initial : 1) {}
+
+  bool isOn() const { return s.initial > 0; }
+  double value() const { return scale; }
+  int64_t skipped() const { return skips; }
+
+  /// After a step, whose gradients were not all finite if it overflowed.
+  void update(bool overflowed) {
+    skips += overflowed;
+    if (!isOn() || !s.dynamic)
+      return;
+    if (overflowed) {
+      clean = 0;
+      if (++overflows >= s.hysteresis)
+        scale = std::max(scale * s.backoff, s.minimum);
+    } else if (++clean == s.interval) {
+      clean = overflows = 0;
+      scale *= s.growth;
+      if (s.maximum > 0)
+        scale = std::min(scale, s.maximum);
+    }
+  }
+
+private:
+  const ColoLossScale &s;
+  double scale;
+  int64_t clean = 0, overflows = 0, skips = 0;
+};
+
+} // namespace colo::runtime
+
+#endif // COLO_RUNTIME_LOSSSCALE_H
