@@ -225,6 +225,12 @@ int64_t flopsOf(rt::GemmOp gemm) {
   return flops;
 }
 
+int64_t flopsOf(rt::LaunchOp launch, SymbolTable &kernels) {
+  Operation *kernel = kernels.lookup(launch.getKernel());
+  auto flops = kernel ? kernel->getAttrOfType<IntegerAttr>(rt::kFlopsAttr) : IntegerAttr();
+  return flops ? flops.getInt() : 0;
+}
+
 /// Bytes of the stacked results of runs of layers: what their backward reads.
 int64_t savedBytes(func::FuncOp entry) {
   int64_t bytes = 0;
@@ -313,6 +319,7 @@ static void planStages(ModuleOp module, Plan &plan, llvm::DenseMap<Operation *, 
                     saved = perRank("colo.rank_saved_bytes");
   auto whole = module->getAttrOfType<IntegerAttr>("colo.param_elements");
   auto perElement = [&](int64_t bytes) { return whole && whole.getInt() ? bytes / whole.getInt() : 0; };
+  SymbolTable symbols(module);
   for (auto [rank, row] : llvm::enumerate(plan.pipeline)) {
     bool known = elements && workspaces && saved && rank < static_cast<size_t>(elements.size());
     row.parameters = known ? elements[rank] * perElement(plan.parameters) : plan.parameters;
@@ -322,6 +329,8 @@ static void planStages(ModuleOp module, Plan &plan, llvm::DenseMap<Operation *, 
     auto count = [&, &row = row, rank = rank](Operation *op, int64_t times) {
       if (auto gemm = dyn_cast<rt::GemmOp>(op))
         row.flops += flopsOf(gemm) * times;
+      else if (auto launch = dyn_cast<rt::LaunchOp>(op))
+        row.flops += flopsOf(launch, symbols) * times;
       std::vector<int64_t> &counts = executions[op];
       counts.resize(plan.pipeline.size());
       counts[rank] += times;

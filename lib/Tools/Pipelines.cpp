@@ -136,6 +136,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   dist::ShardingOptions sharding = shardingOptions(config);
   sharding.algorithm = algorithm.str();
   sharding.scoresOfRound = kernelPipelines(target).scoresOfRound;
+  sharding.wholeHeadSize = kernelPipelines(target).wholeHeadSize;
   switch (phase) {
   case Phase::Staged:
     pm.addPass(createVerifyBatchPass());
@@ -152,7 +153,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     break;
   case Phase::SPMD:
     dist::buildSpmdPipeline(pm, sharding);
-    pm.addPass(createDecomposeAttentionPass());
+    pm.addPass(createDecomposeAttentionPass({sharding.wholeHeadSize}));
     pm.addPass(createCSEPass());
     // After the CSE: a part that two products need at different times is sent twice rather than kept.
     pm.addPass(dist::createExpandSummaPass({algorithm.str()}));

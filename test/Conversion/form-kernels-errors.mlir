@@ -14,3 +14,13 @@ func.func @two_blocks(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
 ^next:
   return %x : tensor<4x8xf32>
 }
+
+// -----
+
+func.func @whole_gradient_without_delta(%q: tensor<2x3x4x8xf32>, %lse: tensor<2x4x3xf32>) -> tensor<2x3x4x8xf32> {
+  // expected-error @+1 {{needs delta where it is left whole}}
+  %dq, %dk, %dv = colo.attention_grad %q, %q, %q, %lse, %q {scale = 0.5 : f64}
+    : (tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<2x4x3xf32>, tensor<2x3x4x8xf32>)
+    -> (tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>)
+  return %dq : tensor<2x3x4x8xf32>
+}

@@ -173,3 +173,38 @@ func.func @summed_rows(%w: tensor<6x8xf32>, %ids: tensor<6xi32>) -> tensor<f32> 
   %s = colo.reduce %y {dims = array<i64: 0, 1>, kind = 0 : i32} : tensor<6x8xf32> -> tensor<f32>
   return %s : tensor<f32>
 }
+
+// Attention that was left whole is kernels of its own, one forward, two backward: nothing joins them, and views are read as they are.
+// Positions of rows, cut over the axis, come from the region; keys start at multiples of a run.
+
+// CHECK-LABEL: func.func private @whole_attention.k1(
+// CHECK-SAME:    rt.flops = 49152 : i64
+// CHECK:         rt.attention "forward" %{{.*}}, %{{.*}}, %{{.*}} random %{{.*}}, %{{.*}}, %{{.*}} {causal, dropout = 1.000000e-01 : f64, ordered, run = 16 : i64, scale = 5.000000e-01 : f64, sizes = array<i64: 2, 4, 24, 16>}
+// CHECK:         ^bb0(%{{.*}}: index, %[[HEAD:.*]]: index, %{{.*}}: index, %{{.*}}: index):
+// CHECK:           rt.yield %{{.*}} : i64, i64, i64, i64
+// CHECK-LABEL: func.func private @whole_attention.k2(
+// CHECK-SAME:    rt.flops = 40960 : i64
+// CHECK:         %[[DQ:.*]] = rt.attention "dquery" {{.*}} lse %{{.*}} gradient %{{.*}} delta %{{.*}} random
+// CHECK:         return %[[DQ]] : tensor<2x12x4x8xf32>
+// CHECK-LABEL: func.func private @whole_attention.k3(
+// CHECK-SAME:    rt.flops = 81920 : i64
+// CHECK:         rt.attention "dkey_dvalue"
+// CHECK-LABEL: func.func @whole_attention(
+// CHECK:         %[[K:.*]] = colo.slice %arg1
+// CHECK:         %[[V:.*]] = colo.slice %arg1
+// CHECK:         rt.launch @{{.*}}(%arg0, %[[K]], %[[V]]
+#whole = [{global = 2, padded = 2, axes = []}, {global = 4, padded = 4, axes = []}, {global = 24, padded = 24, axes = ["tp"]}, {global = 16, padded = 16, axes = []}]
+func.func @whole_attention(%q: tensor<2x12x4x8xf32>, %kv: tensor<2x16x2x16xf32>, %d: tensor<2x12x4x8xf32>)
+    -> (tensor<2x12x4x8xf32>, tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>) {
+  %k = colo.slice %kv {offsets = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1, 1, 1>} : tensor<2x16x2x16xf32> -> tensor<2x16x2x8xf32>
+  %v = colo.slice %kv {offsets = array<i64: 0, 0, 0, 8>, strides = array<i64: 1, 1, 1, 1>} : tensor<2x16x2x16xf32> -> tensor<2x16x2x8xf32>
+  %o, %lse = colo.attention %q, %k, %v {scale = 0.5 : f64, causal, dropout = 0.1 : f64, id = 3 : i64, positions = #whole}
+    : tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32> -> tensor<2x12x4x8xf32>, tensor<2x4x12xf32>
+  %t = colo.mul %d, %o : tensor<2x12x4x8xf32>
+  %r = colo.reduce %t {kind = 0 : i32, dims = array<i64: 3>} : tensor<2x12x4x8xf32> -> tensor<2x12x4xf32>
+  %delta = colo.transpose %r {permutation = array<i64: 0, 2, 1>} : tensor<2x12x4xf32> -> tensor<2x4x12xf32>
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %v, %lse, %d delta %delta {scale = 0.5 : f64, causal, dropout = 0.1 : f64, id = 3 : i64, positions = #whole}
+    : (tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>, tensor<2x4x12xf32>, tensor<2x12x4x8xf32>, tensor<2x4x12xf32>)
+    -> (tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>)
+  return %o, %dq, %dk, %dv : tensor<2x12x4x8xf32>, tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>
+}

@@ -36,6 +36,9 @@ struct KernelPipelines {
   /// The runtime's device: "cpu", whose memory is the host's, or another with memory of its own, whose driver loads
   /// kernels.
   llvm::StringRef device = "cpu";
+  /// The largest heads of which the target has kernels of attention, which write no scores; 0: none. Such attention is
+  /// neither cut into blocks nor decomposed.
+  int64_t wholeHeadSize = 0;
 };
 /// Row loops on the cores of a rank.
 KernelPipelines cpuKernelPipelines();

@@ -52,7 +52,7 @@ public:
 
   /// The argument for a host value; tensors come before scalars.
   mlir::Value argument(mlir::Value hostValue);
-  HostScalars &getScalars() { return scalars; }
+  HostScalars &getScalars() const { return scalars; }
   llvm::SmallVector<mlir::Value> hostValues() const;
   /// First position on `dim` of this rank's part of a positioned shape whose local size is `local`; the part is
   /// contiguous.
@@ -84,8 +84,9 @@ int64_t globalSize(mlir::ArrayAttr positions, int64_t dim, int64_t local);
 void buildKernel(const Clustering &clustering, const Kernel &plan, llvm::ArrayRef<mlir::Value> outputs,
                  mlir::func::FuncOp kernel, KernelSignature &signature);
 
-/// The same for one embedding_grad.
-void buildScatterKernel(EmbeddingGradOp op, mlir::func::FuncOp kernel, KernelSignature &signature);
+/// The same for an op that is kernels of its own, for that of these results.
+void buildOwnKernel(OwnKernelOpInterface op, llvm::ArrayRef<mlir::Value> outputs, mlir::func::FuncOp kernel,
+                    KernelSignature &signature);
 
 } // namespace colo
 

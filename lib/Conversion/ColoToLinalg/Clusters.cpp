@@ -113,7 +113,7 @@ void Clustering::requireOperands(Block &block) {
       requireRepeated(broadcast);
     if (isKernelOp(&op))
       continue;
-    bool takesViews = isa<EinsumOp, EmbeddingGradOp, rt::LaunchOp>(op);
+    bool takesViews = isa<EinsumOp, OwnKernelOpInterface, rt::LaunchOp>(op);
     auto loop = dyn_cast<dist::LoopOp>(op);
     for (OpOperand &operand : op.getOpOperands())
       if (isa<RankedTensorType>(operand.get().getType()))

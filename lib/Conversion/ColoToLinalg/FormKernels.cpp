@@ -38,7 +38,7 @@ static void isolateGradients(Block &block) {
   for (auto grad : llvm::make_early_inc_range(block.getOps<GradOp>())) {
     Value gradient = grad.getGradient();
     Operation *maker = gradient.getDefiningOp();
-    bool direct = isKernelOp(maker) ? !isViewOp(maker) : isa_and_nonnull<EinsumOp, EmbeddingGradOp>(maker);
+    bool direct = isKernelOp(maker) ? !isViewOp(maker) : isa_and_nonnull<EinsumOp, OwnKernelOpInterface>(maker);
     if (direct && gradient.hasOneUse())
       continue;
     OpBuilder builder(grad);
@@ -50,8 +50,13 @@ static void isolateGradients(Block &block) {
 /// Erases kernel ops that nothing reads.
 static void eraseDead(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if ((isKernelOp(&op) || isa<EmbeddingGradOp>(op)) && op.use_empty())
+    if ((isKernelOp(&op) || isa<OwnKernelOpInterface>(op)) && op.use_empty())
       op.erase();
+}
+
+/// Results share an op's operations evenly.
+static IntegerAttr flopsOfPart(CostOpInterface op, int64_t all, int64_t part) {
+  return IntegerAttr::get(IntegerType::get(op.getContext(), 64), op.getFlops() * part / all);
 }
 
 /// Sorts by operands and effects; ready ops run in the order of `rank`.
@@ -113,8 +118,10 @@ private:
     if (!host.getBody().hasOneBlock())
       return host.emitError("needs a single block: control flow is resolved before kernels are formed");
     WalkResult result = host.getBody().walk([](Operation *op) -> WalkResult {
-      if (isa<DecomposeOpInterface>(op))
+      if (isa<DecomposeOpInterface>(op) && !isa<OwnKernelOpInterface>(op))
         return op->emitError("must be decomposed before kernels are formed");
+      if (auto gradient = dyn_cast<AttentionGradOp>(op); gradient && !gradient.getDelta())
+        return op->emitError("needs delta where it is left whole");
       for (Type type : op->getResultTypes())
         if (auto tensor = dyn_cast<RankedTensorType>(type);
             tensor && (tensor.getEncoding() || !tensor.hasStaticShape()))
@@ -166,11 +173,19 @@ private:
       buildKernel(clustering, kernel, outputs, created.kernel, *created.signature);
       outlined.push_back(std::move(created));
     }
-    for (auto scatter : block.getOps<EmbeddingGradOp>()) {
-      Outlined created = createKernel(host, scalars, symbols, scatter.getResult());
-      buildScatterKernel(scatter, created.kernel, *created.signature);
-      outlined.push_back(std::move(created));
-    }
+    for (auto own : block.getOps<OwnKernelOpInterface>())
+      for (llvm::ArrayRef<unsigned> results : own.getKernelResults()) {
+        llvm::SmallVector<Value> outputs;
+        for (unsigned result : results)
+          outputs.push_back(own->getResult(result));
+        if (llvm::all_of(outputs, [](Value output) { return output.use_empty(); }))
+          continue;
+        Outlined created = createKernel(host, scalars, symbols, outputs);
+        buildOwnKernel(own, outputs, created.kernel, *created.signature);
+        if (auto cost = dyn_cast<CostOpInterface>(*own))
+          created.kernel->setAttr(rt::kFlopsAttr, flopsOfPart(cost, own->getNumResults(), outputs.size()));
+        outlined.push_back(std::move(created));
+      }
     return outlined;
   }
 

@@ -182,12 +182,3 @@ Value KernelSignature::position(OpBuilder &builder, Location loc, ArrayAttr posi
   }
   return builder.create<arith::AddIOp>(loc, shift, index);
 }
-
-void colo::buildScatterKernel(EmbeddingGradOp op, func::FuncOp kernel, KernelSignature &signature) {
-  OpBuilder builder = OpBuilder::atBlockBegin(&kernel.getBody().front());
-  auto type = cast<RankedTensorType>(op.getResult().getType());
-  Value gradient = signature.argument(op.getGradient()), ids = signature.argument(op.getIds());
-  Value first = signature.firstPosition(builder, op.getLoc(), op.getPositionsAttr(), 0, type.getDimSize(0));
-  Value result = builder.create<rt::ScatterAddOp>(op.getLoc(), type, gradient, ids, first);
-  builder.create<func::ReturnOp>(op.getLoc(), result);
-}

@@ -281,5 +281,5 @@ KernelPipelines colo::emulatedGpuKernelPipelines() {
             pm.addPass(createEmulateGpu());
             buildKernelToLLVMPipeline(pm);
           },
-          /*scoresOfRound=*/0};
+          /*scoresOfRound=*/0, "cpu", cudaKernelPipelines().wholeHeadSize};
 }

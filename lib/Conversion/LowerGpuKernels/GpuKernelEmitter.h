@@ -85,6 +85,8 @@ private:
   llvm::SmallVector<mlir::Value> combineLanes(mlir::ValueRange sums, llvm::ArrayRef<mlir::Operation *> combiners,
                                               int64_t lanes, int64_t block);
 
+  void emitAttention();
+
   // Scatter.
   mlir::LogicalResult emitScatter();
   using Features = llvm::function_ref<void(llvm::ArrayRef<mlir::Value>)>;

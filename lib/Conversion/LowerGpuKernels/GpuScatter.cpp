@@ -107,7 +107,7 @@ LogicalResult GpuKernelEmitter::emitScatter() {
   Location loc = scatter.getLoc();
   llvm::ArrayRef<int64_t> table = shapeOf(scatter.getResult());
   int64_t tokens = product(shapeOf(scatter.getIds()));
-  const Place &place = results[returned[scatter.getResult()]];
+  const KernelPlace &place = results[returned[scatter.getResult()]];
   threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(std::min(product(table.drop_front()), tokens)), kWarp, kScanThreads);
   blocks = table.front();
   int64_t warps = threads / kWarp;

@@ -29,7 +29,14 @@ using namespace colo;
 /// The widest access that an alignment is of use for.
 static constexpr int64_t kUsefulAlignment = 16;
 
+/// A block of attention holds tiles of whole heads in shared memory.
+static constexpr int64_t kWholeHeadSize = 256;
+
 LogicalResult GpuKernelEmitter::emit() {
+  if (attention) {
+    emitAttention();
+    return success();
+  }
   if (scatter)
     return emitScatter();
   if (generics.size() == 1) {
@@ -137,5 +144,5 @@ KernelPipelines colo::cudaKernelPipelines() {
           },
           // The bodies stay in their gpu.module, from which the image is made.
           [](OpPassManager &) {},
-          /*scoresOfRound=*/0, "cuda"};
+          /*scoresOfRound=*/0, "cuda", kWholeHeadSize};
 }

@@ -291,7 +291,7 @@ Value KernelEmitter::addressIn(llvm::ArrayRef<int64_t> strides, const Point &poi
 void KernelEmitter::clearTable(FeatureLoop eachFeature) {
   Location loc = scatter.getLoc();
   auto table = cast<RankedTensorType>(scatter.getResult().getType());
-  const Place &place = results[returned[scatter.getResult()]];
+  const KernelPlace &place = results[returned[scatter.getResult()]];
   forLoop(constant(0), constant(table.getDimSize(0)), [&](Value row) {
     eachFeature(row, [&](const Point &point) {
       Value zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(table.getElementType()));
@@ -305,7 +305,7 @@ void KernelEmitter::addToken(const Point &token, FeatureLoop eachFeature) {
   Location loc = scatter.getLoc();
   auto table = cast<RankedTensorType>(scatter.getResult().getType());
   const Storage &gradient = storage[scatter.getGradient()], &ids = storage[scatter.getIds()];
-  const Place &place = results[returned[scatter.getResult()]];
+  const KernelPlace &place = results[returned[scatter.getResult()]];
   Value id = builder.create<memref::LoadOp>(loc, ids.memory, addressIn(ids.strides, token));
   Value row = builder.create<arith::IndexCastOp>(loc, builder.getIndexType(), id);
   row = builder.create<arith::SubIOp>(loc, row, mapping.lookupOrDefault(scatter.getFirstRow()));

@@ -17,7 +17,7 @@ using namespace colo;
 //===----------------------------------------------------------------------===//
 
 static LogicalResult layoutOf(func::FuncOp kernel, ArrayAttr layouts, size_t position, RankedTensorType tensor,
-                              Place &place) {
+                              KernelPlace &place) {
   MemRefType type = MemRefType::get(tensor.getShape(), tensor.getElementType());
   if (layouts) {
     if (position >= layouts.size())
@@ -43,6 +43,8 @@ func::FuncOp colo::declareKernel(func::FuncOp kernel, llvm::ArrayRef<Type> types
       builder.create<func::FuncOp>(kernel.getLoc(), kernel.getName(), builder.getFunctionType(types, {}));
   declaration.setPrivate();
   declaration->setAttr(rt::kKernelAttr, builder.getUnitAttr());
+  if (Attribute flops = kernel->getAttr(rt::kFlopsAttr))
+    declaration->setAttr(rt::kFlopsAttr, flops);
   return declaration;
 }
 
@@ -75,7 +77,7 @@ llvm::SmallVector<Type> KernelBase::flatTypes() {
   llvm::SmallVector<Type> types;
   for (auto [type, place] : llvm::zip(kernel.getArgumentTypes(), arguments))
     types.push_back(place.type ? Type(place.type) : type);
-  for (Place &place : results)
+  for (KernelPlace &place : results)
     types.push_back(place.type);
   return types;
 }
@@ -99,6 +101,8 @@ LogicalResult KernelBase::collect() {
       generics.push_back(generic);
     } else if (auto add = dyn_cast<rt::ScatterAddOp>(op)) {
       scatter = add;
+    } else if (auto whole = dyn_cast<rt::AttentionOp>(op)) {
+      attention = whole;
     } else if (!isa<tensor::EmptyOp, linalg::FillOp>(op) && !isLeadingSlice(&op)) {
       // Numbers that bodies share.
       if (llvm::any_of(op.getResultTypes(), llvm::IsaPred<ShapedType>) || op.getNumRegions())
@@ -109,7 +113,7 @@ LogicalResult KernelBase::collect() {
   }
   Operation *end = kernel.getBody().front().getTerminator();
   for (auto [i, value] : llvm::enumerate(end->getOperands())) {
-    if (!value.getDefiningOp<linalg::GenericOp>() && !value.getDefiningOp<rt::ScatterAddOp>())
+    if (!isa_and_nonnull<linalg::GenericOp, rt::ScatterAddOp, rt::AttentionOp>(value.getDefiningOp()))
       return end->emitError("result ") << i << " is not made by a loop nest";
     returned[value] = i;
   }
@@ -150,7 +154,7 @@ llvm::SmallVector<Value> KernelBase::digits(Value number, llvm::ArrayRef<int64_t
   return result;
 }
 
-void KernelBase::store(Value value, const Place &place, AffineMap map, const Point &point) {
+void KernelBase::store(Value value, const KernelPlace &place, AffineMap map, const Point &point) {
   Location loc = value.getLoc();
   Value address = emitAffine(builder, loc, addressOf(map, place.strides), point);
   if (place.accumulate) {

@@ -22,8 +22,8 @@
 
 namespace colo {
 
-/// Memory of a tensor argument or result; no type for scalars.
-struct Place {
+/// Memory of a tensor argument or result of a kernel; no type for scalars.
+struct KernelPlace {
   mlir::MemRefType type;
   llvm::SmallVector<int64_t> strides;
   mlir::Value memory;
@@ -57,16 +57,17 @@ protected:
   /// Indices of the loops of a nest in one row: `position` for the rows, of which one of size 1 needs no index.
   Point rowPoint(mlir::linalg::GenericOp op, llvm::ArrayRef<mlir::Value> position, llvm::ArrayRef<int64_t> sizes);
   mlir::Value constant(int64_t value);
-  void store(mlir::Value value, const Place &place, mlir::AffineMap map, const Point &point);
+  void store(mlir::Value value, const KernelPlace &place, mlir::AffineMap map, const Point &point);
 
   mlir::func::FuncOp kernel;
   mlir::OpBuilder builder;
-  std::vector<Place> arguments, results;
+  std::vector<KernelPlace> arguments, results;
   StorageMap storage;
   mlir::IRMapping mapping;
   WordRows words;
   llvm::SmallVector<mlir::linalg::GenericOp> generics;
   rt::ScatterAddOp scatter;
+  rt::AttentionOp attention;
   llvm::DenseMap<mlir::Value, unsigned> returned;
   size_t rows = 0;
 };

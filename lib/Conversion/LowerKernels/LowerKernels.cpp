@@ -61,6 +61,8 @@ LogicalResult KernelEmitter::run() {
   createFunction();
   if (failed(collect()))
     return failure();
+  if (attention)
+    return attention.emitError("CPUs have no kernel of attention: it is decomposed before kernels are formed");
   if (scatter)
     emitScatter();
   else

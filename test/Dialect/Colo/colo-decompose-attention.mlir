@@ -1,4 +1,11 @@
 // RUN: colo-opt %s --colo-decompose-attention | FileCheck %s
+// RUN: colo-opt %s --colo-decompose-attention=whole-head-size=4 | FileCheck %s
+// RUN: colo-opt %s --colo-decompose-attention=whole-head-size=5 | FileCheck %s --check-prefix=WHOLE
+
+// Heads of which the target has kernels stay whole.
+// WHOLE-LABEL: func.func @full_attention_needs_no_positions
+// WHOLE-NEXT:    colo.attention
+// WHOLE-NEXT:    return
 
 // CHECK-LABEL: func.func @full_attention_needs_no_positions
 // CHECK-NOT:     colo.iota

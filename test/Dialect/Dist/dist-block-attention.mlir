@@ -1,5 +1,10 @@
 // RUN: colo-opt %s --dist-block-attention=rows=32 | FileCheck %s
 // RUN: colo-opt %s --dist-block-attention='rows=32 scores=10000' | FileCheck %s --check-prefix=SAMPLES
+// RUN: colo-opt %s --dist-block-attention='rows=32 scores=10000 whole-head-size=8' | FileCheck %s --check-prefix=WHOLE
+
+// WHOLE-LABEL: @forward
+// WHOLE-NEXT: colo.attention
+// WHOLE-NEXT: return
 
 // The most rows up to 32 that divide 96. Each round gives its rows of both results.
 // CHECK-LABEL: @forward

@@ -101,6 +101,18 @@ def DecomposeOpInterface : OpInterface<"DecomposeOpInterface"> {
   ];
 }
 
+def OwnKernelOpInterface : OpInterface<"OwnKernelOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    An op that is kernels of its own, which nothing else joins. Its tensors may have any strides. One that can be decomposed, too, is
+    left whole for targets that have such kernels (KernelPipelines).
+  }];
+  let methods = [
+    InterfaceMethod<"The numbers of the results that each of its kernels makes.",
+      "::llvm::SmallVector<::llvm::SmallVector<unsigned>>", "getKernelResults", (ins), [{}], [{ return {{0}}; }]>,
+  ];
+}
+
 def RearrangingOpInterface : OpInterface<"RearrangingOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{

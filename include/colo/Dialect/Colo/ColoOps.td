@@ -398,7 +398,8 @@ def Colo_LayerNormGradOp : Colo_HighLevelOp<"layer_norm_grad"> {
     `,` type($gradient) `->` type($result)}];
 }
 
-def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, PrecisionOpInterface, DeclareOpInterfaceMethods<DifferentiableOpInterface>,
+def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, PrecisionOpInterface, OwnKernelOpInterface,
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Scaled dot-product attention: q [b,s,a,D], k and v [b,t,c,D], c divides a.";
   let description = [{
@@ -414,12 +415,13 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, Precisi
     type($key) `,` type($value) `->` type($result) `,` type($lse)}];
   let extraClassDeclaration = [{
     bool staysWhole() { return true; }
+    ::llvm::SmallVector<::llvm::SmallVector<unsigned>> getKernelResults() { return {{0, 1}}; }
     bool drawsNumbers() { return getDropout().convertToDouble() > 0.0; }
     bool givesWide(unsigned result) { return result > 0; }
   }];
   let hasVerifier = 1;
 }
-def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandSegments,
+def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandSegments, OwnKernelOpInterface,
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Gradients of attention's query, key and value; probabilities are computed again from lse.";
   let description = [{
@@ -432,7 +434,10 @@ def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandS
   let results = (outs AnyRankedTensor:$dquery, AnyRankedTensor:$dkey, AnyRankedTensor:$dvalue);
   let assemblyFormat = [{$query `,` $key `,` $value `,` $lse `,` $gradient (`delta` $delta^)? (`mask` $mask^)? attr-dict `:`
     functional-type(operands, results)}];
-  let extraClassDeclaration = "bool staysWhole() { return true; }";
+  let extraClassDeclaration = [{
+    bool staysWhole() { return true; }
+    ::llvm::SmallVector<::llvm::SmallVector<unsigned>> getKernelResults() { return {{0}, {1, 2}}; }
+  }];
   let hasVerifier = 1;
 }
 
@@ -445,7 +450,7 @@ def Colo_EmbeddingOp : Colo_Op<"embedding", [Pure, Colo_ReadsElsewhere, DeclareO
   let assemblyFormat = "$table `,` $ids attr-dict `:` type($table) `,` type($ids) `->` type($result)";
   let hasVerifier = 1;
 }
-def Colo_EmbeddingGradOp : Colo_Op<"embedding_grad", [Pure, PrecisionOpInterface,
+def Colo_EmbeddingGradOp : Colo_Op<"embedding_grad", [Pure, PrecisionOpInterface, OwnKernelOpInterface,
     DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface, ["needsContiguousRows"]>]> {
   let summary = "Rows of the gradient added up by id, in the order of the ids.";

@@ -207,7 +207,8 @@ def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {
     all, and zeros follow the rows.
 
     In: the local program, attention whole. Out: the same with loops (`dist.loop`), in which gradients over blocks of rows are
-    decomposed; `part` in positions says that samples or rows are those of the round. Errors: none.
+    decomposed; `part` in positions says that samples or rows are those of the round. Attention of heads for which the target has
+    kernels that write no scores stays as it is. Errors: none.
 
     ```mlir
     %o, %lse = colo.attention %q, %k, %v {..} : tensor<4x512x3x8xf32>, ..
@@ -221,6 +222,7 @@ def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {
   }];
   let options = [
     Option<"rows", "rows", "int64_t", "128", "rows of a block at most">,
+    Option<"wholeHeadSize", "whole-head-size", "int64_t", "0", "attention of heads of at most so many elements stays whole">,
     Option<"scores", "scores", "int64_t", "0", "scores of a round at most, unless one sample has more; 0: no limit">];
 }
 

@@ -38,6 +38,8 @@ struct ShardingOptions {
   std::string algorithm = "loop";
   /// Scores of a round of attention at most, unless one sample has more; 0: no limit.
   int64_t scoresOfRound = 0;
+  /// The largest heads of which the target has kernels of attention; 0: none.
+  int64_t wholeHeadSize = 0;
 };
 
 /// The first time that a product or a lookup meets a parameter whose layout is open.

@@ -56,6 +56,8 @@ inline constexpr llvm::StringLiteral kAccumulateAttr = "rt.accumulate";
 /// Number of leading loops that all loop nests of a kernel share, its rows (i64, set by form-kernels).
 inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 /// Rows of a lowered kernel's parallel extent, and the least rows worth a thread (i64).
+/// Floating-point operations of a launch of a kernel that does products, as CostOpInterface counts them.
+inline constexpr llvm::StringLiteral kFlopsAttr = "rt.flops";
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 

@@ -412,4 +412,38 @@ def Rt_ScatterAddOp : Rt_Op<"scatter_add", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Rt_AttentionOp : Rt_Op<"attention", [Pure, AttrSizedOperandSegments, SingleBlock]> {
+  let summary = "Attention or a part of its gradient, without scores in memory (Dao, 2307.08691).";
+  let description = [{
+    query [b,s,a,D], key and value [b,t,c,D], c divides a; lse and delta [b,a,s]. `part` says what is made: `forward`, the output and
+    lse; `dquery`; `dkey_dvalue`. The gradient's parts read lse, the output's gradient and delta, the sum of gradient * output over
+    each row. `mask` [b,t] is true for the keys that may be read.
+
+    The region maps local indices [b,a,s,t] to positions, of which causal attention compares the last two and whose element of `sizes`
+    dropout draws numbers for, with `random` = seed, instance, step. Within every `run` keys positions follow each other and the
+    first is a multiple of `run`. With `ordered` positions grow with rows and with keys.
+
+    ```mlir
+    %o, %lse = rt.attention "forward" %q, %k, %v {…} : (…) -> (…) {
+    ^bb0(%b: index, %a: index, %s: index, %t: index):
+      rt.yield %b64, %a64, %s64, %t64 : i64, i64, i64, i64
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$part, AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, Optional<AnyRankedTensor>:$lse,
+    Optional<AnyRankedTensor>:$gradient, Optional<AnyRankedTensor>:$delta, Optional<AnyRankedTensor>:$mask, Variadic<I64>:$random,
+    F64Attr:$scale, UnitAttr:$causal, UnitAttr:$ordered, F64Attr:$dropout, DenseI64ArrayAttr:$sizes, I64Attr:$run);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$positions);
+  let assemblyFormat = [{$part $query `,` $key `,` $value (`lse` $lse^)? (`gradient` $gradient^)? (`delta` $delta^)? (`mask` $mask^)?
+    (`random` $random^)? attr-dict `:` functional-type(operands, results) $positions}];
+  let hasVerifier = 1;
+}
+
+def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, HasParent<"AttentionOp">]> {
+  let summary = "The positions of an element.";
+  let arguments = (ins Variadic<I64>:$values);
+  let assemblyFormat = "$values attr-dict `:` type($values)";
+}
+
 #endif // COLO_RT_OPS_TD

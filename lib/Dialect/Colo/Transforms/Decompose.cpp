@@ -55,8 +55,12 @@ struct DecomposePass : public colo::impl::DecomposePassBase<DecomposePass> {
 };
 
 struct DecomposeAttentionPass : public colo::impl::DecomposeAttentionPassBase<DecomposeAttentionPass> {
+  using DecomposeAttentionPassBase::DecomposeAttentionPassBase;
+
   void runOnOperation() override {
-    decomposeWhere(getOperation(), [](DecomposeOpInterface op) { return op.staysWhole(); });
+    decomposeWhere(getOperation(), [this](DecomposeOpInterface op) {
+      return op.staysWhole() && cast<RankedTensorType>(op->getOperand(0).getType()).getShape().back() > wholeHeadSize;
+    });
   }
 };
 } // namespace

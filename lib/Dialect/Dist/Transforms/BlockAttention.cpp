@@ -271,7 +271,7 @@ private:
   SmallVector<Operation *> attentions() {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<AttentionOp, AttentionGradOp>(op))
+      if (isa<AttentionOp, AttentionGradOp>(op) && TensorBuilder::shapeOf(op->getOperand(0)).back() > wholeHeadSize)
         ops.push_back(op);
     });
     return ops;

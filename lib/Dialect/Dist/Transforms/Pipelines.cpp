@@ -33,5 +33,6 @@ void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &options) 
   pm.addPass(createExpandRingPass({options.algorithm}));
   BlockAttentionPassOptions attention;
   attention.scores = options.scoresOfRound;
+  attention.wholeHeadSize = options.wholeHeadSize;
   pm.addPass(createBlockAttentionPass(attention));
 }

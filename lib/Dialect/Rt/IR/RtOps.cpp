@@ -247,6 +247,43 @@ LogicalResult ScatterAddOp::verify() {
   return success();
 }
 
+LogicalResult AttentionOp::verify() {
+  auto shape = [](Value value) { return cast<RankedTensorType>(value.getType()).getShape(); };
+  bool forward = getPart() == "forward";
+  if (!forward && getPart() != "dquery" && getPart() != "dkey_dvalue")
+    return emitOpError("unknown part '") << getPart() << "'; legal are forward, dquery and dkey_dvalue";
+  llvm::ArrayRef<int64_t> query = shape(getQuery()), key = shape(getKey());
+  if (query.size() != 4 || key.size() != 4 || shape(getValue()) != key || query[0] != key[0] || query[3] != key[3] ||
+      key[2] == 0 || query[2] % key[2] != 0)
+    return emitOpError("needs query [b,s,a,D], key and value [b,t,c,D], where c divides a");
+  if (bool(getLse()) == forward || bool(getGradient()) == forward || bool(getDelta()) == forward)
+    return emitOpError("the gradient's parts, and they alone, read lse, gradient and delta");
+  llvm::SmallVector<int64_t> statistics{query[0], query[2], query[1]};
+  llvm::SmallVector<llvm::ArrayRef<int64_t>> results;
+  if (getPart() == "dkey_dvalue")
+    results = {key, key};
+  else
+    results.push_back(query);
+  if (forward)
+    results.push_back(statistics);
+  else if (shape(getLse()) != llvm::ArrayRef(statistics) || shape(getDelta()) != llvm::ArrayRef(statistics) ||
+           shape(getGradient()) != query)
+    return emitOpError("lse and delta must be [b,a,s], the gradient like the query");
+  if (getNumResults() != results.size() || !llvm::all_of(llvm::zip(getResults(), results), [&](auto pair) {
+        return shape(std::get<0>(pair)) == std::get<1>(pair);
+      }))
+    return emitOpError("results must be output and lse, dquery, or dkey and dvalue");
+  if (getMask() && shape(getMask()) != llvm::ArrayRef<int64_t>({key[0], key[1]}))
+    return emitOpError("mask must be [b,t]");
+  if (getRandom().size() != (getDropout().convertToDouble() > 0 ? 3 : 0))
+    return emitOpError("random must be seed, instance and step where there is dropout");
+  if (getSizes().size() != 4 || static_cast<int64_t>(getRun()) < 1 || key[1] % static_cast<int64_t>(getRun()) != 0)
+    return emitOpError("needs the sizes of all positions, and runs that divide the keys");
+  if (getPositions().getNumArguments() != 4 || getPositions().front().getTerminator()->getNumOperands() != 4)
+    return emitOpError("the region maps four indices to four positions");
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Calls
 //===----------------------------------------------------------------------===//

@@ -1,0 +1,304 @@
+//===- GpuTiles.cpp - products of tiles in shared memory -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "GpuTiles.h"
+
+using namespace mlir;
+using namespace colo;
+
+/// Bytes of the widest access to memory, and the loads that a thread has in flight at once.
+static constexpr int64_t kAccessBytes = 16, kLoadsAtOnce = 8;
+
+static int64_t bytesOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Elements from one row of a tile to the next. Sums read as many groups as all threads have.
+static int64_t rowStride(int64_t size, int64_t width, int64_t otherThreads) {
+  int64_t all = width * otherThreads;
+  return ceilDiv(size, all) * all + width;
+}
+
+Type TileEmitter::computedType(Type stored) {
+  return stored.getIntOrFloatBitWidth() < 32 ? Type(Float32Type::get(stored.getContext())) : stored;
+}
+
+TileEmitter::TileEmitter(OpBuilder &builder, GpuFunction &gpu, Location loc, Type stored, int64_t size, TileShape shape)
+    : builder(builder), gpu(gpu), loc(loc), stored(stored), computed(computedType(stored)), size(size),
+      width(kAccessBytes / bytesOf(stored)), shape(shape) {
+  Value others = constant(shape.otherThreads);
+  ownThread = builder.create<arith::DivUIOp>(loc, gpu.thread(), others);
+  otherThread = builder.create<arith::RemUIOp>(loc, gpu.thread(), others);
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+/// From much work a byte of shared memory that is read to little.
+static constexpr TileShape kShapes[] = {{16, 8, 4, 4}, {16, 8, 2, 4}, {16, 8, 2, 2}, {8, 8, 2, 2},
+                                        {16, 8, 1, 2}, {8, 8, 1, 1},  {4, 8, 1, 1}};
+
+TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength) {
+  int64_t width = kAccessBytes / bytesOf(stored), computedBytes = bytesOf(computedType(stored));
+  auto fits = [&](const TileShape &shape) {
+    int64_t row = rowStride(size, width, shape.otherThreads) * bytesOf(stored);
+    int64_t others = shape.oneBuffer ? shape.other() : 2 * shape.other();
+    return (ownTiles * shape.own() + others) * row + shape.own() * (shape.other() * computedBytes + kAccessBytes) <=
+           kSharedBytes;
+  };
+  // A tile of which half lies behind the end is no use.
+  auto isTooLong = [](int64_t rows, int64_t per, int64_t length) { return per > 1 && rows / 2 >= length; };
+  auto suits = [&](const TileShape &shape) {
+    return fits(shape) && !isTooLong(shape.own(), shape.ownPer, ownLength) &&
+           !isTooLong(shape.other(), shape.otherPer, otherLength);
+  };
+  // In one place a tile may have to be read twice, unless there are two products only, one after the other.
+  for (bool oneBuffer : {false, true})
+    for (TileShape shape : kShapes)
+      for (bool either : {oneBuffer, ownTiles == 1}) {
+        shape.oneBuffer = either;
+        if (suits(shape))
+          return shape;
+      }
+  TileShape least = kShapes[std::size(kShapes) - 1];
+  least.oneBuffer = true;
+  return least;
+}
+
+Tile TileEmitter::rowsTile(int64_t rows) {
+  int64_t stride = rowStride(size, width, shape.otherThreads);
+  return {gpu.shared(stored, rows * stride), stride};
+}
+
+Tile TileEmitter::scoresTile() {
+  int64_t stride = shape.other() + kAccessBytes / bytesOf(computed);
+  return {gpu.shared(computed, shape.own() * stride), stride};
+}
+
+//===----------------------------------------------------------------------===//
+// Numbers
+//===----------------------------------------------------------------------===//
+
+Value TileEmitter::times(Value a, int64_t b) {
+  return b == 1 ? a : builder.create<arith::MulIOp>(loc, a, constant(b)).getResult();
+}
+
+Value TileEmitter::number(double value) {
+  return builder.create<arith::ConstantOp>(loc, builder.getFloatAttr(computed, value));
+}
+
+Value TileEmitter::load(Value memory, Value address) {
+  Value value = builder.create<memref::LoadOp>(loc, memory, address);
+  return value.getType() == computed ? value : builder.create<arith::ExtFOp>(loc, computed, value).getResult();
+}
+
+void TileEmitter::store(Value value, Value memory, Value address) {
+  Type type = cast<MemRefType>(memory.getType()).getElementType();
+  if (type != value.getType())
+    value = builder.create<arith::TruncFOp>(loc, type, value);
+  builder.create<memref::StoreOp>(loc, value, memory, address);
+}
+
+llvm::SmallVector<Value> TileEmitter::loop(Value count, llvm::ArrayRef<Value> carried, Step step) {
+  auto made = builder.create<scf::ForOp>(loc, constant(0), count, constant(1), carried);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(made.getBody());
+  llvm::SmallVector<Value> before(made.getRegionIterArgs().begin(), made.getRegionIterArgs().end());
+  llvm::SmallVector<Value> after = step(made.getInductionVar(), before);
+  if (!carried.empty())
+    builder.create<scf::YieldOp>(loc, after);
+  return llvm::SmallVector<Value>(made.getResults());
+}
+
+llvm::SmallVector<Value> TileEmitter::indices(Value first, Value thread, int64_t per) {
+  llvm::SmallVector<Value> all;
+  Value start = sum(first, times(thread, per));
+  for (int64_t i = 0; i < per; ++i)
+    all.push_back(i == 0 ? start : sum(start, constant(i)));
+  return all;
+}
+
+Value TileEmitter::overOthers(Value value, llvm::function_ref<Value(Value, Value)> combine) {
+  auto integer = [&](int64_t number) -> Value { return builder.create<arith::ConstantIntOp>(loc, number, 32); };
+  for (int64_t distance = shape.otherThreads / 2; distance > 0; distance /= 2) {
+    auto other = builder.create<gpu::ShuffleOp>(loc, value, integer(distance), integer(kWarp), gpu::ShuffleMode::XOR);
+    value = combine(value, other.getShuffleResult());
+  }
+  return value;
+}
+
+//===----------------------------------------------------------------------===//
+// From memory to shared memory
+//===----------------------------------------------------------------------===//
+
+std::pair<Value, Value> TileEmitter::placeOf(Value number) {
+  // The thread's group is the same each time where threads are whole rows.
+  Value perRow = constant(groups()), thread = gpu.thread();
+  if (shape.threads() % groups() == 0) {
+    Value row = builder.create<arith::DivUIOp>(loc, thread, perRow);
+    return {sum(row, times(number, shape.threads() / groups())), builder.create<arith::RemUIOp>(loc, thread, perRow)};
+  }
+  Value at = sum(thread, times(number, shape.threads()));
+  return {builder.create<arith::DivUIOp>(loc, at, perRow), builder.create<arith::RemUIOp>(loc, at, perRow)};
+}
+
+llvm::SmallVector<Value> TileEmitter::read(const TileSource &source, Value base, Value first, Value row, Value group,
+                                           bool isWhole) {
+  llvm::ArrayRef<int64_t> strides = source.storage->strides;
+  Value at = sum(first, row), isThere, zero;
+  if (!isWhole || size % width != 0)
+    zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(stored));
+  if (!isWhole) {
+    isThere = gpu.isLess(at, source.length);
+    at = select(isThere, at, constant(0));
+  }
+  Value address = sum(base, times(at, strides[1])), start = times(group, width);
+  llvm::SmallVector<Value> values;
+  for (int64_t e = 0; e < width; ++e) {
+    Value d = e == 0 ? start : sum(start, constant(e)), isInside = isThere;
+    if (size % width != 0) {
+      Value inRow = gpu.isLess(d, size);
+      d = select(inRow, d, constant(0));
+      isInside = isInside ? builder.create<arith::AndIOp>(loc, isInside, inRow).getResult() : inRow;
+    }
+    Value value = builder.create<memref::LoadOp>(loc, source.storage->memory, sum(address, times(d, strides[3])));
+    values.push_back(isInside ? select(isInside, value, zero) : value);
+  }
+  return values;
+}
+
+void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, bool isOwn) {
+  int64_t rows = isOwn ? shape.own() : shape.other(), per = isOwn ? shape.ownPer : shape.otherPer;
+  int64_t rowThreads = isOwn ? shape.ownThreads : shape.otherThreads;
+  int64_t total = rows * groups(), count = ceilDiv(total, shape.threads());
+  int64_t atOnce = std::min(count, kLoadsAtOnce), turns = ceilDiv(count, atOnce);
+  bool isEven = turns * atOnce * shape.threads() == total, isWhole = source.length % rows == 0 && isEven;
+  llvm::ArrayRef<int64_t> strides = source.storage->strides;
+  Value base = sum(times(source.batch, strides[0]), times(source.head, strides[2]));
+  auto fillTurn = [&](Value turn) {
+    llvm::SmallVector<std::pair<Value, Value>> places;
+    llvm::SmallVector<llvm::SmallVector<Value>> values;
+    for (int64_t i = 0; i < atOnce; ++i) {
+      Value number = turn ? sum(times(turn, atOnce), constant(i)) : constant(i);
+      places.push_back(placeOf(number));
+      values.push_back(read(source, base, first, places.back().first, places.back().second, isWhole));
+    }
+    for (auto [place, elements] : llvm::zip(places, values)) {
+      Value row = place.first;
+      gpu.where(isEven ? Value() : gpu.isLess(row, rows), [&, group = place.second, &elements = elements] {
+        Value lies = row;
+        if (per > 1) {
+          Value within = builder.create<arith::RemUIOp>(loc, row, constant(per));
+          lies = sum(builder.create<arith::DivUIOp>(loc, row, constant(per)), times(within, rowThreads));
+        }
+        Value address = sum(times(lies, tile.stride), times(group, width));
+        for (int64_t e = 0; e < width; ++e)
+          builder.create<memref::StoreOp>(loc, elements[e], tile.memory, e == 0 ? address : sum(address, constant(e)));
+      });
+    }
+  };
+  if (turns == 1)
+    return fillTurn(Value());
+  loop(constant(turns), {}, [&](Value turn, llvm::ArrayRef<Value>) {
+    fillTurn(turn);
+    return llvm::SmallVector<Value>();
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+llvm::SmallVector<Value> TileEmitter::scores(const Tile &own, const Tile &other) {
+  llvm::SmallVector<Value> zeros(shape.ownPer * shape.otherPer, number(0));
+  Value ownRow = times(ownThread, own.stride), otherRow = times(otherThread, other.stride);
+  return loop(constant(groups()), zeros, [&](Value group, llvm::ArrayRef<Value> before) {
+    llvm::SmallVector<Value> sums(before);
+    Value start = times(group, width);
+    auto elements = [&](const Tile &tile, Value row, int64_t rowThreads, int64_t per) {
+      llvm::SmallVector<Value> all;
+      Value first = sum(row, start);
+      for (int64_t i = 0; i < per; ++i)
+        for (int64_t e = 0; e < width; ++e)
+          all.push_back(load(tile.memory, sum(first, constant(i * rowThreads * tile.stride + e))));
+      return all;
+    };
+    llvm::SmallVector<Value> a = elements(own, ownRow, shape.ownThreads, shape.ownPer);
+    llvm::SmallVector<Value> b = elements(other, otherRow, shape.otherThreads, shape.otherPer);
+    for (int64_t e = 0; e < width; ++e)
+      for (int64_t r = 0; r < shape.ownPer; ++r)
+        for (int64_t c = 0; c < shape.otherPer; ++c) {
+          Value &score = sums[r * shape.otherPer + c];
+          score = add(score, multiply(a[r * width + e], b[c * width + e]));
+        }
+    return sums;
+  });
+}
+
+void TileEmitter::putScores(const Tile &tile, llvm::ArrayRef<Value> values) {
+  Value start = sum(times(ownThread, tile.stride), times(otherThread, shape.otherPer));
+  for (int64_t r = 0; r < shape.ownPer; ++r)
+    for (int64_t c = 0; c < shape.otherPer; ++c)
+      store(values[r * shape.otherPer + c], tile.memory, sum(start, constant(r * shape.ownThreads * tile.stride + c)));
+}
+
+llvm::SmallVector<Value> TileEmitter::zeroSums() {
+  return llvm::SmallVector<Value>(shape.ownPer * groupsOfThread() * width, number(0));
+}
+
+llvm::SmallVector<Value> TileEmitter::addProduct(const Tile &scores, const Tile &other, llvm::ArrayRef<Value> sums) {
+  Value scoreRow = times(ownThread, scores.stride), column = times(otherThread, width);
+  int64_t perThread = groupsOfThread();
+  return loop(constant(shape.otherThreads), sums, [&](Value turn, llvm::ArrayRef<Value> before) {
+    llvm::SmallVector<Value> after(before), weights;
+    Value firstScore = sum(scoreRow, times(turn, shape.otherPer));
+    for (int64_t r = 0; r < shape.ownPer; ++r)
+      for (int64_t c = 0; c < shape.otherPer; ++c)
+        weights.push_back(load(scores.memory, sum(firstScore, constant(r * shape.ownThreads * scores.stride + c))));
+    Value first = sum(times(turn, other.stride), column);
+    for (int64_t c = 0; c < shape.otherPer; ++c)
+      for (int64_t g = 0; g < perThread; ++g)
+        for (int64_t e = 0; e < width; ++e) {
+          int64_t offset = c * shape.otherThreads * other.stride + g * shape.otherThreads * width + e;
+          Value element = load(other.memory, sum(first, constant(offset)));
+          for (int64_t r = 0; r < shape.ownPer; ++r) {
+            Value &total = after[(r * perThread + g) * width + e];
+            total = add(total, multiply(weights[r * shape.otherPer + c], element));
+          }
+        }
+    return after;
+  });
+}
+
+void TileEmitter::putSums(llvm::ArrayRef<Value> sums, const KernelPlace &place, Value batch, Value head, Value first,
+                          int64_t length) {
+  llvm::ArrayRef<int64_t> strides = place.strides;
+  int64_t perThread = groupsOfThread();
+  Value base = sum(times(batch, strides[0]), times(head, strides[2]));
+  for (auto [r, row] : llvm::enumerate(ownIndices(first))) {
+    Value address = sum(base, times(row, strides[1]));
+    auto putElement = [&](Value d, Value value) {
+      Value at = sum(address, times(d, strides[3]));
+      if (place.accumulate)
+        value = add(load(place.memory, at), value);
+      store(value, place.memory, at);
+    };
+    gpu.where(length % shape.own() ? gpu.isLess(row, length) : Value(), [&, r = r] {
+      for (int64_t g = 0; g < perThread; ++g) {
+        Value start = times(sum(otherThread, constant(g * shape.otherThreads)), width);
+        bool mayEnd = (g + 1) * shape.otherThreads > size / width;
+        gpu.where(mayEnd ? gpu.isLess(start, size) : Value(), [&] {
+          for (int64_t e = 0; e < width; ++e) {
+            Value d = e == 0 ? start : sum(start, constant(e));
+            gpu.where(mayEnd && size % width ? gpu.isLess(d, size) : Value(),
+                      [&] { putElement(d, sums[(r * perThread + g) * width + e]); });
+          }
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,171 @@
+//===- AttentionTest.cpp - attention's kernels against the interpreter -*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Output, log-sum-exps and the three gradients of attention that GPUs' kernels
+// make in the emulator, on contiguous and padded memory, block by block from the
+// last one on with equal bits, and added to what destinations hold.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelRunner.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace mlir;
+using namespace colo::test;
+
+namespace {
+struct AttentionCase {
+  const char *name;
+  int64_t samples, rows, keys, heads, keyHeads, size;
+  bool causal = false, mask = false;
+  double dropout = 0.0;
+  /// Some rows have no keys.
+  bool emptyRows = false;
+  /// Positions of rows and of keys; "" for all of them, in order.
+  const char *rowPositions = "", *keyPositions = "";
+};
+} // namespace
+
+static std::string textOf(const AttentionCase &test, const char *element) {
+  auto tensor = [&](std::initializer_list<int64_t> sizes, StringRef of) {
+    std::string text = "tensor<";
+    for (int64_t size : sizes)
+      text += std::to_string(size) + "x";
+    return text + of.str() + ">";
+  };
+  std::string query = tensor({test.samples, test.rows, test.heads, test.size}, element);
+  std::string key = tensor({test.samples, test.keys, test.keyHeads, test.size}, element);
+  std::string perRow = tensor({test.samples, test.rows, test.heads}, element);
+  std::string statistics = tensor({test.samples, test.heads, test.rows}, element);
+  std::string mask = tensor({test.samples, test.keys}, "i1");
+  auto whole = [](int64_t size) { return llvm::formatv("{{global = {0}, padded = {0}, axes = []}", size).str(); };
+  std::string rows = *test.rowPositions ? test.rowPositions : whole(test.rows);
+  std::string keys = *test.keyPositions ? test.keyPositions : whole(test.keys);
+  std::string attributes = llvm::formatv(
+      "{{scale = 3.0e-1 : f64, dropout = {0:f3} : f64, id = 7 : i64, positions = [{1}, {2}, {3}, {4}]{5}}",
+      test.dropout, whole(test.samples), whole(test.heads), rows, keys, test.causal ? ", causal" : "");
+  const char *form = R"(dist.mesh @mesh <["tp"=2]>
+func.func @f(%q: {0}, %k: {1}, %v: {1}, %d: {0}{6}) -> ({0}, {0}, {1}, {1}{8}) {{
+  %o, %lse = colo.attention %q, %k, %v{7} {5} : {0}, {1}, {1} -> {0}, {3}
+  %t = colo.mul %d, %o : {0}
+  %r = colo.reduce %t {{kind = 0 : i32, dims = array<i64: 3>} : {0} -> {2}
+  %delta = colo.transpose %r {{permutation = array<i64: 0, 2, 1>} : {2} -> {3}
+  %dq, %dk, %dv = colo.attention_grad %q, %k, %v, %lse, %d delta %delta{9} {5} : ({0}, {1}, {1}, {3}, {0}, {3}{10}) -> ({0}, {1}, {1})
+  return %o, %dq, %dk, %dv{11} : {0}, {0}, {1}, {1}{8}
+})";
+  // A row without keys has another lse here than there.
+  return llvm::formatv(form, query, key, perRow, statistics, "", attributes, test.mask ? ", %m: " + mask : "",
+                       test.mask ? " mask %m : " + mask : "", test.emptyRows ? "" : ", " + statistics,
+                       test.mask ? " mask %m" : "", test.mask ? ", " + mask : "", test.emptyRows ? "" : ", %lse")
+      .str();
+}
+
+static std::vector<Tensor> inputsOf(const AttentionCase &test) {
+  std::mt19937 engine(7);
+  std::uniform_real_distribution<double> real(-1.0, 1.0);
+  Shape query{test.samples, test.rows, test.heads, test.size}, key{test.samples, test.keys, test.keyHeads, test.size};
+  std::vector<Tensor> inputs;
+  for (const Shape &shape : {query, key, key, query}) {
+    inputs.emplace_back(shape);
+    for (double &x : inputs.back().data)
+      x = static_cast<float>(real(engine));
+  }
+  if (test.mask) {
+    // Of the last sample no key may be read.
+    inputs.emplace_back(Shape{test.samples, test.keys});
+    for (int64_t i = 0; i < inputs.back().size(); ++i)
+      inputs.back()[i] = i < (test.samples - 1) * test.keys && real(engine) > -0.5;
+  }
+  return inputs;
+}
+
+static void expectNear(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, double tolerance) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t r = 0; r < expected.size(); ++r) {
+    double scale = 1.0;
+    for (double x : expected[r].data)
+      scale = std::max(scale, std::fabs(x));
+    ASSERT_EQ(found[r].size(), expected[r].size());
+    for (int64_t i = 0; i < expected[r].size(); ++i)
+      ASSERT_NEAR(found[r][i], expected[r][i], tolerance * scale) << "result " << r << ", element " << i;
+  }
+}
+
+static void check(const AttentionCase &test, const char *element, double tolerance, bool everyWay) {
+  std::string text = textOf(test, element);
+  std::vector<Tensor> inputs = inputsOf(test);
+  Machine machine;
+  machine.seed = 0x123456789abcdefull;
+  machine.step = 3;
+  machine.firstRow = 5;
+  machine.axes["tp"] = {1, 2};
+  RunOptions plain, parts, adding;
+  plain.gpu = parts.gpu = adding.gpu = true;
+  KernelRunner whole(text, plain);
+  std::vector<Tensor> expected = whole.interpret(inputs, machine), found = whole.run(inputs, machine);
+  expectNear(found, expected, tolerance);
+  if (!everyWay)
+    return;
+  for (int64_t pad : {0, 3}) {
+    parts.rowByRow = true;
+    parts.pad = pad;
+    KernelRunner blocks(text, parts);
+    std::vector<Tensor> backwards = blocks.run(inputs, machine);
+    expectNear(backwards, expected, tolerance);
+    for (size_t r = 0; pad == 0 && r < found.size(); ++r)
+      EXPECT_EQ(backwards[r].data, found[r].data) << "the order of blocks changes bits";
+  }
+  adding.accumulate = true;
+  KernelRunner sums(text, adding);
+  expectNear(sums.run(inputs, machine), expected, 4 * tolerance);
+}
+
+class Attention : public testing::TestWithParam<AttentionCase> {};
+
+TEST_P(Attention, OfGpusEqualsTheInterpreterInF64) { check(GetParam(), "f64", 1e-12, /*everyWay=*/true); }
+TEST_P(Attention, OfGpusEqualsTheInterpreterInF32) { check(GetParam(), "f32", 4e-6, /*everyWay=*/false); }
+
+static const AttentionCase kCases[] = {
+    {"OneRowAndKey", 1, 1, 1, 1, 1, 8},
+    {"LessThanATile", 2, 5, 7, 2, 2, 8},
+    {"CausalLessThanATile", 2, 5, 5, 2, 1, 16, true},
+    {"ManyTiles", 1, 96, 64, 2, 2, 64},
+    {"TilesThatEndEarly", 1, 70, 133, 1, 1, 64},
+    {"CausalTilesThatEndEarly", 1, 133, 133, 2, 1, 32, true},
+    {"MoreRowsThanKeys", 1, 131, 3, 1, 1, 32},
+    {"MoreKeysThanRows", 1, 3, 131, 2, 1, 32, true},
+    {"FourHeadsOfQueriesAKeyHead", 2, 33, 33, 8, 2, 16, true},
+    {"OddSize", 1, 19, 21, 2, 1, 5, true},
+    {"SizeOfTen", 1, 40, 40, 2, 2, 10},
+    {"SizeOf48", 1, 40, 40, 1, 1, 48, true},
+    {"SizeOf80", 1, 40, 40, 2, 1, 80, true},
+    {"SizeOf128", 1, 70, 70, 1, 1, 128, true},
+    {"SizeOf250", 1, 20, 20, 1, 1, 250},
+    {"SizeOf256", 1, 37, 37, 2, 1, 256, true},
+    {"Mask", 3, 35, 37, 2, 1, 16, false, true, 0, true},
+    {"MaskAndCausal", 3, 70, 70, 2, 2, 16, true, true, 0, true},
+    {"DropoutAtMultiplesOfFour", 2, 70, 72, 2, 2, 32, false, false, 0.25},
+    {"DropoutAnywhere", 2, 37, 37, 4, 2, 16, true, true, 0.25, true},
+    {"DropoutInFewKeys", 1, 70, 12, 2, 2, 128, false, false, 0.5},
+    {"DropoutOfEverything", 1, 9, 9, 1, 1, 8, false, false, 1.0},
+    {"RowsOfTheSecondMember", 1, 40, 80, 2, 1, 32, true, false, 0.25, false,
+     "{global = 80, padded = 80, axes = [\"tp\"]}"},
+    {"KeysThatAreLater", 1, 80, 40, 2, 1, 32, true, false, 0.25, true, "",
+     "{global = 80, padded = 80, axes = [\"tp\"]}"},
+    {"BlocksOfAZigzag", 1, 40, 40, 2, 1, 16, true, false, 0.25, false,
+     "{global = 80, padded = 80, axes = [\"tp\"], blocks = array<i64: 0, 3, 1, 2>}",
+     "{global = 80, padded = 80, axes = [\"tp\"], blocks = array<i64: 0, 3, 1, 2>}"},
+    {"BlocksOutOfOrder", 1, 40, 40, 1, 1, 16, true, false, 0.25, false,
+     "{global = 80, padded = 80, axes = [\"tp\"], blocks = array<i64: 0, 3, 2, 1>}",
+     "{global = 80, padded = 80, axes = [\"tp\"], blocks = array<i64: 0, 3, 2, 1>}"},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, Attention, testing::ValuesIn(kCases),
+                         [](const auto &info) { return std::string(info.param.name); });
