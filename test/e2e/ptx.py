@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """ptxas takes the kernels of every example for sm_80 and sm_90, and none of them spills or has memory of its own; rows are read
-and written 16 bytes at a time."""
+and written 16 bytes at a time, of attention's tiles in shared memory as well."""
 
 import os
 import re
@@ -17,6 +17,8 @@ CONFIGS = {
     "llama": ["1d"],
     "bert": ["sequence"],
 }
+# Attention with dropout: sizes of heads and sequences, on one rank.
+ATTENTION = [(16, 256)] + [(size, seq) for size in (64, 128, 256) for seq in (256, 333)]
 PTXAS = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
 
 
@@ -26,28 +28,39 @@ def kernels_of(log):
     return {name: [int(number) for number in rest] for name, *rest in re.findall(pattern, log, re.DOTALL)}
 
 
+def programs(arguments):
+    """Name, model and configuration of each."""
+    for model, configs in CONFIGS.items():
+        for config in configs:
+            yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg")
+    for size, seq in ATTENTION:
+        name = f"attention-{size}-{seq}"
+        config = os.path.join(arguments.work, name + ".cfg")
+        with open(config, "w") as file:
+            file.write(f"BATCH_SIZE = 2\nmodel = dict(vocab=64, seq={seq}, hidden={2 * size}, heads=2, layers=1, drop=0.1)\n")
+        yield name, "gpt2", config
+
+
 def main():
     arguments = options.parse()
     failures = 0
-    for model, configs in CONFIGS.items():
-        for config in configs:
-            folder = os.path.join(arguments.examples, model)
-            ptx = os.path.join(arguments.work, f"{model}-{config}.ptx")
-            command = ["colo-compile", os.path.join(folder, model + ".colo"), "--config", os.path.join(folder, config + ".cfg")]
-            subprocess.run([*command, "--target=cuda", "--emit=ptx", "-o", ptx], check=True)
-            with open(ptx) as file:
-                text = file.read()
-            entries = len(re.findall(r"^\.visible \.entry", text, re.MULTILINE))
-            wide = len(re.findall(r"\bld\.global\S*\.v4\.", text)), len(re.findall(r"\bst\.global\S*\.v4\.", text))
-            failures += not entries or not all(wide)
-            for device in ("sm_80", "sm_90"):
-                result = subprocess.run([PTXAS, "-v", f"-arch={device}", ptx, "-o", ptx + ".cubin"], capture_output=True, text=True)
-                found = kernels_of(result.stdout + result.stderr)
-                spilling = sorted(name for name, numbers in found.items() if any(numbers))
-                print(f"{model} {config} {device}: {len(found)} kernels, {wide[0]} + {wide[1]} 16-byte accesses, spilling: {spilling}")
-                failures += result.returncode != 0 or len(found) != entries or bool(spilling)
-                if result.returncode:
-                    print(result.stderr)
+    for name, model, config in programs(arguments):
+        ptx = os.path.join(arguments.work, name + ".ptx")
+        command = ["colo-compile", os.path.join(arguments.examples, model, model + ".colo"), "--config", config]
+        subprocess.run([*command, "--target=cuda", "--emit=ptx", "-o", ptx], check=True)
+        with open(ptx) as file:
+            text = file.read()
+        entries = len(re.findall(r"^\.visible \.entry", text, re.MULTILINE))
+        wide = [len(re.findall(rf"\b{access}\S*\.v4\.", text)) for access in ("ld.global", "st.global", "ld.shared", "st.shared")]
+        failures += not entries or not all(wide[:2]) or (model != "mlp" and not all(wide))
+        for device in ("sm_80", "sm_90"):
+            result = subprocess.run([PTXAS, "-v", f"-arch={device}", ptx, "-o", ptx + ".cubin"], capture_output=True, text=True)
+            found = kernels_of(result.stdout + result.stderr)
+            spilling = sorted(kernel for kernel, numbers in found.items() if any(numbers))
+            print(f"{name} {device}: {len(found)} kernels, {wide} 16-byte accesses, spilling: {spilling}")
+            failures += result.returncode != 0 or len(found) != entries or bool(spilling)
+            if result.returncode:
+                print(result.stderr)
     return 1 if failures else 0
 
 

@@ -29,6 +29,10 @@ using namespace colo;
 /// Below any score, and far from overflow in f32; lse of a row without keys.
 static constexpr double kLowest = -1e30;
 
+/// A thread's registers, without or with what random numbers or 8-byte sums take: three blocks of 128 threads have
+/// room, or two.
+static constexpr int64_t kNarrowRegisters = 168, kWideRegisters = 255;
+
 namespace {
 using Values = llvm::SmallVector<Value>;
 
@@ -75,6 +79,8 @@ private:
   }
   Value both(Value a, Value b) { return a && b ? builder.create<arith::AndIOp>(loc, a, b).getResult() : a ? a : b; }
 
+  /// A position in a sequence, in the registers of a thread.
+  Value narrow(Value position) { return builder.create<arith::TruncIOp>(loc, builder.getI32Type(), position); }
   /// The position of an index of a dim, i64.
   Value position(Dim dim, Value index);
   Values positions(Dim dim, llvm::ArrayRef<Value> indices);
@@ -87,8 +93,8 @@ private:
   void readOther(Value number);
   /// For each of the thread's scores whether it counts; null where all do.
   Values allowed();
-  /// For each of the thread's scores whether dropout keeps it; empty without dropout.
-  Values kept();
+  /// For each of the thread's keys whether dropout keeps it in a row, own or other; empty without dropout.
+  Values keptKeys(size_t row);
   Values words(Value row, llvm::ArrayRef<Value> keys);
   Value dropOut(Value x, llvm::ArrayRef<Value> keeps, size_t i);
   /// Whether any score of the tile of the others can count.
@@ -187,9 +193,9 @@ Values AttentionEmitter::allowed() {
     for (int64_t c = 0; c < shape.otherPer; ++c) {
       Value counts = both(ofOther[c], ownValid.empty() ? Value() : ownValid[r]);
       if (op.getCausal()) {
-        Value row = ownIsRows ? ownPositions[r] : otherPositions[c],
-              at = ownIsRows ? otherPositions[c] : ownPositions[r];
-        counts = both(counts, builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::sle, at, row));
+        Value row = ownIsRows ? ownPositions[r] : otherPositions[c];
+        Value at = ownIsRows ? otherPositions[c] : ownPositions[r];
+        counts = both(counts, builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::sle, narrow(at), narrow(row)));
       }
       all.push_back(counts);
     }
@@ -218,31 +224,26 @@ Values AttentionEmitter::words(Value row, llvm::ArrayRef<Value> keys) {
   return {tiles.select(isFirst, four[0], four[2]), tiles.select(isFirst, four[1], four[3])};
 }
 
-Values AttentionEmitter::kept() {
+Values AttentionEmitter::keptKeys(size_t row) {
   if (op.getRandom().empty())
     return {};
-  const TileShape &shape = tiles.getShape();
   auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
-  Value sample = position(Batch, batch), head = position(Head, queryHead);
-  Value before = builder.create<arith::MulIOp>(loc, sample, integer(op.getSizes()[Head]));
-  before = builder.create<arith::AddIOp>(loc, before, head);
-  before = builder.create<arith::MulIOp>(loc, before, integer(op.getSizes()[Row]));
+  // The number of the first element of a row of [b,a,s,t].
+  Value start = position(Batch, batch);
+  for (auto [dim, at] : {std::pair(Head, position(Head, queryHead)),
+                         std::pair(Row, ownIsRows ? ownPositions[row] : otherPositions[row])}) {
+    start = builder.create<arith::MulIOp>(loc, start, integer(op.getSizes()[dim]));
+    start = builder.create<arith::AddIOp>(loc, start, at);
+  }
+  start = builder.create<arith::MulIOp>(loc, start, integer(op.getSizes()[Key]));
   double threshold = std::ceil(std::ldexp(op.getDropout().convertToDouble(), 32));
   Value bound = builder.create<arith::ConstantOp>(
       loc, builder.getI32IntegerAttr(static_cast<int32_t>(static_cast<uint32_t>(threshold))));
-  Values all(shape.ownPer * shape.otherPer);
-  llvm::ArrayRef<Value> rows = ownIsRows ? ownPositions : otherPositions,
-                        keys = ownIsRows ? otherPositions : ownPositions;
-  for (auto [i, row] : llvm::enumerate(rows)) {
-    Value start = builder.create<arith::AddIOp>(loc, before, row);
-    start = builder.create<arith::MulIOp>(loc, start, integer(op.getSizes()[Key]));
-    for (auto [j, word] : llvm::enumerate(words(start, keys))) {
-      Value &keep = all[ownIsRows ? i * shape.otherPer + j : j * shape.otherPer + i];
-      keep = threshold < std::ldexp(1.0, 32)
-                 ? builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::uge, word, bound).getResult()
-                 : builder.create<arith::ConstantIntOp>(loc, 0, 1).getResult();
-    }
-  }
+  Values all;
+  for (Value word : words(start, ownIsRows ? otherPositions : ownPositions))
+    all.push_back(threshold < std::ldexp(1.0, 32)
+                      ? builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::uge, word, bound).getResult()
+                      : builder.create<arith::ConstantIntOp>(loc, 0, 1).getResult());
   return all;
 }
 
@@ -350,7 +351,7 @@ Values AttentionEmitter::scaledScores() {
 /// Carried: maximum and sum of each own row (the sum of this thread's part of the keys), then the output's sums.
 Values AttentionEmitter::forwardTile(llvm::ArrayRef<Value> before) {
   const TileShape &shape = tiles.getShape();
-  Values scores = scaledScores(), counts = allowed(), keeps = kept(), after(before);
+  Values scores = scaledScores(), counts = allowed(), after(before);
   llvm::MutableArrayRef<Value> maxima = llvm::MutableArrayRef(after).take_front(shape.ownPer);
   llvm::MutableArrayRef<Value> sums = llvm::MutableArrayRef(after).slice(shape.ownPer, shape.ownPer);
   llvm::MutableArrayRef<Value> outputs = llvm::MutableArrayRef(after).drop_front(2 * shape.ownPer);
@@ -362,6 +363,7 @@ Values AttentionEmitter::forwardTile(llvm::ArrayRef<Value> before) {
     llvm::MutableArrayRef<Value> row = llvm::MutableArrayRef(scores).slice(r * shape.otherPer, shape.otherPer);
     llvm::ArrayRef<Value> counting = llvm::ArrayRef(counts).slice(r * shape.otherPer, shape.otherPer);
     Value maximum = maxima[r], most;
+    Values keeps = keptKeys(r);
     for (auto [score, isCounted] : llvm::zip(row, counting)) {
       if (isCounted)
         score = tiles.select(isCounted, score, tiles.number(kLowest));
@@ -375,7 +377,7 @@ Values AttentionEmitter::forwardTile(llvm::ArrayRef<Value> before) {
       if (counting[c])
         p = tiles.select(counting[c], p, tiles.number(0));
       sums[r] = tiles.add(sums[r], p);
-      row[c] = dropOut(p, keeps, r * shape.otherPer + c);
+      row[c] = dropOut(p, keeps, c);
     }
     for (Value &output : outputs.slice(r * perRow, perRow))
       output = tiles.multiply(output, shrink);
@@ -389,21 +391,23 @@ Values AttentionEmitter::forwardTile(llvm::ArrayRef<Value> before) {
 /// Carried: the sums of dq, or those of dk and then of dv.
 Values AttentionEmitter::gradientTile(llvm::ArrayRef<Value> before) {
   const TileShape &shape = tiles.getShape();
-  Values scores = scaledScores(), counts = allowed(), keeps = kept();
+  Values scores = scaledScores(), counts = allowed();
   if (shape.oneBuffer)
     bring(1);
-  Values slopes = tiles.scores(own[1], other[1]), probabilities;
+  Values slopes = tiles.scores(own[1], other[1]), probabilities(scores.size());
   Value scale = tiles.number(op.getScale().convertToDouble());
-  for (int64_t r = 0; r < shape.ownPer; ++r)
-    for (int64_t c = 0; c < shape.otherPer; ++c) {
-      size_t i = r * shape.otherPer + c;
-      Value p = exp(tiles.subtract(scores[i], ownIsRows ? ownLse[r] : otherLse[c]));
+  for (int64_t row = 0; row < (ownIsRows ? shape.ownPer : shape.otherPer); ++row) {
+    Values keeps = keptKeys(row);
+    for (int64_t at = 0; at < (ownIsRows ? shape.otherPer : shape.ownPer); ++at) {
+      size_t i = ownIsRows ? row * shape.otherPer + at : at * shape.otherPer + row;
+      Value p = exp(tiles.subtract(scores[i], ownIsRows ? ownLse[row] : otherLse[row]));
       if (counts[i])
         p = tiles.select(counts[i], p, tiles.number(0));
-      Value slope = tiles.subtract(dropOut(slopes[i], keeps, i), ownIsRows ? ownDelta[r] : otherDelta[c]);
+      Value slope = tiles.subtract(dropOut(slopes[i], keeps, at), ownIsRows ? ownDelta[row] : otherDelta[row]);
       slopes[i] = tiles.multiply(tiles.multiply(p, slope), scale);
-      probabilities.push_back(dropOut(p, keeps, i));
+      probabilities[i] = dropOut(p, keeps, at);
     }
+  }
   size_t half = tiles.zeroSums().size();
   Values after;
   llvm::ArrayRef<Value> ofValue = before.drop_front(half);
@@ -517,4 +521,6 @@ void GpuKernelEmitter::emitAttention() {
   emitter.emit();
   threads = emitter.threads();
   blocks = emitter.blocks();
+  bool isWide = getElementTypeOrSelf(attention.getQuery()).isF64() || !attention.getRandom().empty();
+  gpu->useRegisters(isWide ? kWideRegisters : kNarrowRegisters, threads);
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "GpuKernelEmitter.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
 using namespace colo;
@@ -101,6 +102,13 @@ Value GpuFunction::reduce(Value value, Operation *combiner, int64_t size, Value 
   for (int64_t warp = 1; warp < warps; ++warp)
     sum = combine(combiner, sum, builder.create<memref::LoadOp>(loc, parts, constant(warp)));
   return sum;
+}
+
+void GpuFunction::useRegisters(int64_t registers, int64_t threads) {
+  // Of a multiprocessor.
+  constexpr int64_t kRegisters = 64 * 1024;
+  func->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                builder.getI32IntegerAttr(static_cast<int32_t>(kRegisters / (registers * threads))));
 }
 
 LogicalResult GpuFunction::finish(func::FuncOp declaration, int64_t threads, int64_t blocks) {

@@ -54,6 +54,9 @@ public:
   mlir::Value isLess(mlir::Value a, int64_t b);
   mlir::Value isZero(mlir::Value a);
 
+  /// Asks for a thread's registers: ptxas then neither spills to run more blocks nor takes more than these.
+  void useRegisters(int64_t registers, int64_t threads);
+
   /// Ends the function and gives the kernel's declaration the form of its launch.
   mlir::LogicalResult finish(mlir::func::FuncOp declaration, int64_t threads, int64_t blocks);
 

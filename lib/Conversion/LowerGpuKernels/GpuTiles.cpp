@@ -10,8 +10,8 @@
 using namespace mlir;
 using namespace colo;
 
-/// Bytes of the widest access to memory, and the loads that a thread has in flight at once.
-static constexpr int64_t kAccessBytes = 16, kLoadsAtOnce = 8;
+/// Bytes of the widest access to memory, and the loads that a thread has in flight at once: all, or some in turns.
+static constexpr int64_t kAccessBytes = 16, kMostLoads = 8, kLoadsOfTurn = 4;
 
 static int64_t bytesOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -175,7 +175,7 @@ void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, 
   int64_t rows = isOwn ? shape.own() : shape.other(), per = isOwn ? shape.ownPer : shape.otherPer;
   int64_t rowThreads = isOwn ? shape.ownThreads : shape.otherThreads;
   int64_t total = rows * groups(), count = ceilDiv(total, shape.threads());
-  int64_t atOnce = std::min(count, kLoadsAtOnce), turns = ceilDiv(count, atOnce);
+  int64_t atOnce = count <= kMostLoads ? count : kLoadsOfTurn, turns = ceilDiv(count, atOnce);
   bool isEven = turns * atOnce * shape.threads() == total, isWhole = source.length % rows == 0 && isEven;
   llvm::ArrayRef<int64_t> strides = source.storage->strides;
   Value base = sum(times(source.batch, strides[0]), times(source.head, strides[2]));

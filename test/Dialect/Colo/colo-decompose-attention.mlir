@@ -70,3 +70,18 @@ func.func @delta_of_probabilities(%q: tensor<2x3x4x5xf32>, %k: tensor<2x6x4x5xf3
   %dq, %dk, %dv = colo.attention_grad %q, %k, %k, %lse, %q {scale = 0.5 : f64} : (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>) -> (tensor<2x3x4x5xf32>, tensor<2x6x4x5xf32>, tensor<2x6x4x5xf32>)
   return %dq : tensor<2x3x4x5xf32>
 }
+
+// The kernels of a gradient that stays whole read delta: without it the output is made again, with the same numbers of dropout.
+
+// WHOLE-LABEL: func.func @whole_gradient_without_delta
+// WHOLE-NEXT:    %[[O:.*]], %{{.*}} = colo.attention %arg0, %arg0, %arg0 {causal, dropout = 1.000000e-01 : f64, id = 3 : i64, scale
+// WHOLE-NEXT:    %[[P:.*]] = colo.mul %arg2, %[[O]]
+// WHOLE-NEXT:    %[[S:.*]] = colo.reduce %[[P]] {dims = array<i64: 3>
+// WHOLE-NEXT:    %[[D:.*]] = colo.transpose %[[S]] {permutation = array<i64: 0, 2, 1>}
+// WHOLE-NEXT:    colo.attention_grad %arg0, %arg0, %arg0, %arg1, %arg2 delta %[[D]]
+func.func @whole_gradient_without_delta(%q: tensor<2x3x4x5xf32>, %lse: tensor<2x4x3xf32>, %d: tensor<2x3x4x5xf32>) -> tensor<2x3x4x5xf32> {
+  %dq, %dk, %dv = colo.attention_grad %q, %q, %q, %lse, %d {scale = 0.5 : f64, causal, dropout = 0.1 : f64, id = 3 : i64}
+    : (tensor<2x3x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>)
+    -> (tensor<2x3x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x3x4x5xf32>)
+  return %dq : tensor<2x3x4x5xf32>
+}

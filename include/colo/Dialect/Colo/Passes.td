@@ -113,7 +113,8 @@ def DecomposeAttentionPass : Pass<"colo-decompose-attention", "::mlir::ModuleOp"
     Into products, a masked softmax and dropout. The attribute `positions` of [b,a,s,t] goes to the dropout, its last
     two entries to the positions that the causal mask compares.
 
-    In: local shapes. Out: no attention and attention_grad but of heads for which the target has kernels. Errors: none.
+    In: local shapes. Out: no attention and attention_grad but of heads for which the target has kernels; there
+    every gradient has delta. Errors: none.
 
     ```mlir
     %o, %lse = colo.attention %q, %k, %v {scale = 0.125 : f64} : ...
