@@ -40,3 +40,14 @@ func.func @full(%x: tensor<2x6x8xf32>) -> tensor<2x6x8xf32> attributes {colo.rol
   %y = colo.layers @Block(%x) invariants() stacked() params [] {count = 2 : i64} : (tensor<2x6x8xf32>) () () -> (tensor<2x6x8xf32>) () ()
   return %y : tensor<2x6x8xf32>
 }
+
+// -----
+
+// A pin over a balanced ring needs two blocks a member.
+func.func @pinned(%x: tensor<2x8x4x2xf32>, %z: tensor<2x6xf32>) -> (tensor<2x8x4x2xf32>, tensor<2x6xf32>) attributes {colo.role = "entry"} {
+  // expected-error @+2 {{shard() cannot cut dim 1, 6, into 2 equal parts, the size of mesh axis "sp", each of 2 equal blocks}}
+  // expected-note @+1 {{sizes that divide: 1, 3}}
+  %p = colo.reshape %z {colo.shard = {axis = "sp", dim = 1 : i64}} : tensor<2x6xf32> -> tensor<2x6xf32>
+  %o, %lse = colo.attention %x, %x, %x {scale = 0.5 : f64, causal} : tensor<2x8x4x2xf32>, tensor<2x8x4x2xf32>, tensor<2x8x4x2xf32> -> tensor<2x8x4x2xf32>, tensor<2x4x8xf32>
+  return %o, %p : tensor<2x8x4x2xf32>, tensor<2x6xf32>
+}

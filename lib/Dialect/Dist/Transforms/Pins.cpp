@@ -35,12 +35,15 @@ LogicalResult Partitioner::restrictToPin(Operation *op, const FactorMap &map, Op
     return op->emitError("shard() over axis '")
            << name << "', but the axes of this mode are " << llvm::join(names, ", ");
   }
-  int64_t size = cast<RankedTensorType>(op->getResult(0).getType()).getDimSize(dim), parts = mesh.sizes[*axis];
-  if (size % parts != 0 || map.results[0][dim].empty()) {
+  int64_t size = cast<RankedTensorType>(op->getResult(0).getType()).getDimSize(dim);
+  int64_t parts = mesh.sizes[*axis], each = mesh.granule({*axis}) / parts;
+  if (size % (parts * each) != 0 || map.results[0][dim].empty()) {
     InFlightDiagnostic diagnostic = op->emitError("shard() cannot cut dim ")
                                     << dim << ", " << size << ", into " << parts
                                     << " equal parts, the size of mesh axis \"" << name << "\"";
-    diagnostic.attachNote() << "sizes that divide: " << joinNumbers(divisorsOf(size));
+    if (each > 1)
+      diagnostic << ", each of " << each << " equal blocks";
+    diagnostic.attachNote() << "sizes that divide: " << joinNumbers(divisorsOf(size % each == 0 ? size / each : 1));
     return failure();
   }
   options[*axis] = {map.results[0][dim].front()};
