@@ -132,14 +132,6 @@ TEST(CommErrors, argumentsThatCannotBe) {
   });
 }
 
-TEST(CommErrors, sixteenBitFloatsHaveNoArithmeticHere) {
-  runRanks(2, [&](ncclComm_t comm, int) {
-    short value[2] = {};
-    EXPECT_NE(ncclSuccess, ncclAllReduce(value, value, 2, ncclFloat16, ncclSum, comm, nullptr));
-    expectMessage({"no arithmetic"});
-  });
-}
-
 // The rule: bytes that leave a rank, ring and flat algorithms.
 TEST(CommCounting, equalsTheClosedForms) {
   constexpr int n = 3;

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../../../lib/Runtime/Half.h"
 #include "Ranks.h"
 #include "colo/Runtime/Stream.h"
 
@@ -161,6 +162,20 @@ TYPED_TEST(CollectivesOf, moveDataUnchanged) {
 
 TEST(Comm, averageDividesTheSum) {
   runRanks(3, [&](ncclComm_t comm, int rank) { checkReductions<double>(comm, rank, 3, 100, ncclAvg); });
+}
+
+/// 1 added twice to a number whose neighbours are 2 apart: rounded after each addition, nothing would change.
+template <typename T> void expectRoundedOnce(ncclDataType_t type, float large) {
+  runRanks(3, [&](ncclComm_t comm, int rank) {
+    T value(rank == 0 ? large : 1.0f);
+    ASSERT_EQ(ncclSuccess, ncclAllReduce(&value, &value, 1, type, ncclSum, comm, nullptr));
+    EXPECT_EQ(large + 2, static_cast<float>(value));
+  });
+}
+
+TEST(Comm, sumsOfSixteenBitFloatsAreRoundedOnce) {
+  expectRoundedOnce<BFloat16>(ncclBfloat16, 256);
+  expectRoundedOnce<Float16>(ncclFloat16, 2048);
 }
 
 TEST(Comm, aNanOnAnyRankIsTheMaximum) {
