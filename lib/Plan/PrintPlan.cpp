@@ -42,7 +42,7 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   };
   row("parameters", plan.parameters);
   if (plan.copies)
-    row("  16-bit copies", plan.copies);
+    row("16-bit copies", plan.copies);
   row("gradients", plan.gradients);
   row("optimizer state", plan.optimizerState);
   row("workspace", plan.workspace);

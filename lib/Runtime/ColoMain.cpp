@@ -86,7 +86,8 @@ static Status startProvider(const World &world) {
 static void printInfo(const Run &run) {
   const ColoProgram &p = *run.program;
   const World &w = run.world;
-  printf("model %s, build %s, %s\n", p.model, p.build, p.dtype == COLO_F64 ? "f64" : "f32");
+  const char *readAs = p.readAs == COLO_BF16 ? ", activations bf16" : p.readAs == COLO_F16 ? ", activations f16" : "";
+  printf("model %s, build %s, %s%s\n", p.model, p.build, p.dtype == COLO_F64 ? "f64" : "f32", readAs);
   printf("ranks %lld = data %lld x pipeline %lld x tensor %lld (", static_cast<long long>(w.ranks),
          static_cast<long long>(w.dp), static_cast<long long>(w.pipeline), static_cast<long long>(w.tensor));
   for (int64_t i = 0; i < p.axisCount; ++i)

@@ -113,8 +113,9 @@ void ModeComparison::printText(llvm::raw_ostream &os) const {
   os << llvm::formatv("one step on {0} ranks: {1} rows, {2} micro-batches a replica\n", config.worldSize.value,
                       globalRows, microBatches);
   if (isPipeline())
-    os << llvm::formatv("in the config's pipeline of {0} stages; each number is that of the stage that has most\n",
-                        config.pipeline.value);
+    os << llvm::formatv(
+        "in the config's pipeline of {0} stages: memory of the stage that has most, flop of that which has most\n",
+        config.pipeline.value);
   os << "memory in MiB, bytes and messages of the rank that sends most, flop of one rank\n";
   constexpr const char *line =
       "{0,-29} {1,6} {2,8} {3,6} {4,11} {5,11} {6,11} {7,11} {8,9} {9,11} {10,14} {11,10} {12,10}\n";
@@ -126,9 +127,10 @@ void ModeComparison::printText(llvm::raw_ostream &os) const {
     const Plan &plan = *row.plan;
     Traffic sent = plan.mostSent();
     os << llvm::formatv(line, dist::describe(row.group), row.group.size, row.group.sequenceSize, row.replicas,
-                        mebibytes(plan.parameters), mebibytes(plan.gradients), mebibytes(plan.optimizerState),
-                        mebibytes(plan.workspace), mebibytes(plan.inputs), mebibytes(plan.total()), sent.bytes,
-                        sent.messages, llvm::formatv("{0:e3}", static_cast<double>(plan.flops)).str());
+                        mebibytes(plan.parameters + plan.copies), mebibytes(plan.gradients),
+                        mebibytes(plan.optimizerState), mebibytes(plan.workspace), mebibytes(plan.inputs),
+                        mebibytes(plan.total()), sent.bytes, sent.messages,
+                        llvm::formatv("{0:e3}", static_cast<double>(plan.flops)).str());
   }
   bool isFirst = true;
   for (const ModeRow &row : rows) {

@@ -5,6 +5,7 @@ one rank skips."""
 
 import json
 import os
+import subprocess
 import sys
 
 import numpy
@@ -123,9 +124,23 @@ def check_overflow_on_one_replica(arguments):
         options.require(same == bad, f"{name}: parameters {'changed' if bad else 'did not change'}")
 
 
+def check_divergence(arguments):
+    """A row that squares to infinity in every step: no scale mends that, and the run ends."""
+    base = os.path.join(arguments.work, "squares-bad")
+    text = os.path.join(arguments.work, "infinite.txt")
+    numpy.full(33, 15, numpy.uint8).tofile(text)
+    command = [base, f"--data={text}", f"--init={arguments.work}/squares.init", "--ranks=2", "--steps=30", "--quiet", f"--log={base}.jsonl"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    with open(base + ".jsonl") as file:
+        steps = sum(1 for line in file if line.strip())
+    options.require(result.returncode == 1 and "20 steps in a row" in result.stderr and steps == 20, f"after {steps} steps: {result.stderr}")
+    print("a model that diverges ends after 20 steps")
+
+
 def main():
     arguments = options.parse()
     check_overflow_on_one_replica(arguments)
+    check_divergence(arguments)
     check_trajectories(arguments, os.path.join(arguments.examples, "gpt2", "gpt2.colo"))
     print("scales and decisions agree")
     return 0

@@ -33,11 +33,13 @@ def programs(arguments):
     for model, configs in CONFIGS.items():
         for config in configs:
             yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg")
-    for size, seq in ATTENTION:
-        name = f"attention-{size}-{seq}"
+    cases = [(size, seq, "") for size, seq in ATTENTION]
+    cases += [(64, 256, "bf16 = True\n"), (64, 256, "fp16 = dict(mode=AMP_TYPE.NAIVE)\n")]
+    for size, seq, precision in cases:
+        name = f"attention-{size}-{seq}{'-' + precision[:4] if precision else ''}"
         config = os.path.join(arguments.work, name + ".cfg")
         with open(config, "w") as file:
-            file.write(f"BATCH_SIZE = 2\nmodel = dict(vocab=64, seq={seq}, hidden={2 * size}, heads=2, layers=1, drop=0.1)\n")
+            file.write(precision + f"BATCH_SIZE = 2\nmodel = dict(vocab=64, seq={seq}, hidden={2 * size}, heads=2, layers=1, drop=0.1)\n")
         yield name, "gpt2", config
 
 

@@ -19,16 +19,30 @@
 #include "colo/Runtime/Program.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace colo::runtime {
 
 class LossScale {
 public:
+  /// A loss does not depend on the scale: after so many skipped steps in a row whose own was not finite, the model has
+  /// diverged.
+  static constexpr int kStepsToDivergence = 20;
+  /// The smallest number of f16 above 0; gradients that overflow at a lower scale are not finite at any.
+  static constexpr double kLeast = 0x1p-24;
+
   explicit LossScale(const ColoLossScale &settings) : s(settings), scale(settings.initial > 0 ? settings.initial : 1) {}
 
   bool isOn() const { return s.initial > 0; }
   double value() const { return scale; }
   int64_t skipped() const { return skips; }
+  /// Why no further step is of use, or null. To be asked after each step.
+  const char *fault(bool overflowed, double loss) {
+    lost = overflowed && !std::isfinite(loss) ? lost + 1 : 0;
+    if (lost >= kStepsToDivergence)
+      return "the loss was not finite in 20 steps in a row, which the loss scale does not change";
+    return overflowed && scale < kLeast ? "gradients overflow at any loss scale" : nullptr;
+  }
 
   /// After a step, whose gradients were not all finite if it overflowed.
   void update(bool overflowed) {
@@ -50,7 +64,7 @@ public:
 private:
   const ColoLossScale &s;
   double scale;
-  int64_t clean = 0, overflows = 0, skips = 0;
+  int64_t clean = 0, overflows = 0, skips = 0, lost = 0;
 };
 
 } // namespace colo::runtime

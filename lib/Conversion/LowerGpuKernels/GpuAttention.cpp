@@ -236,14 +236,15 @@ Values AttentionEmitter::keptKeys(size_t row) {
     start = builder.create<arith::AddIOp>(loc, start, at);
   }
   start = builder.create<arith::MulIOp>(loc, start, integer(op.getSizes()[Key]));
+  Values random = words(start, ownIsRows ? otherPositions : ownPositions);
   double threshold = std::ceil(std::ldexp(op.getDropout().convertToDouble(), 32));
+  if (threshold >= std::ldexp(1.0, 32))
+    return Values(random.size(), builder.create<arith::ConstantIntOp>(loc, 0, 1));
   Value bound = builder.create<arith::ConstantOp>(
       loc, builder.getI32IntegerAttr(static_cast<int32_t>(static_cast<uint32_t>(threshold))));
   Values all;
-  for (Value word : words(start, ownIsRows ? otherPositions : ownPositions))
-    all.push_back(threshold < std::ldexp(1.0, 32)
-                      ? builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::uge, word, bound).getResult()
-                      : builder.create<arith::ConstantIntOp>(loc, 0, 1).getResult());
+  for (Value word : random)
+    all.push_back(builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::uge, word, bound));
   return all;
 }
 

@@ -40,7 +40,6 @@ struct HostContext {
 /// Declares the functions that host code calls.
 void declareRuntime(mlir::ModuleOp module, const ProgramTables &tables);
 
-/// Patterns for the ops of the rt dialect. `host` must outlive the conversion.
 /// A function of the host that profilers see by its name.
 struct HostRange {
   std::string function;
@@ -50,6 +49,7 @@ llvm::SmallVector<HostRange> collectRanges(mlir::ModuleOp module);
 /// Once they are in LLVM's dialect.
 void markRanges(mlir::ModuleOp module, llvm::ArrayRef<HostRange> ranges);
 
+/// Patterns for the ops of the rt dialect. `host` must outlive the conversion.
 void populateHostCallPatterns(mlir::LLVMTypeConverter &types, mlir::RewritePatternSet &patterns,
                               const HostContext &host);
 /// For launches and what the host does with the device's memory: that is its own, or is not.

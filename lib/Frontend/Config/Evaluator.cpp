@@ -193,7 +193,10 @@ MaybeValue Evaluator::evalName(const Expr &expr, bool isCalled) {
   std::vector<StringRef> known = {"dict", "list", "tuple", "True", "False", "None"};
   for (const auto &binding : scope)
     known.push_back(binding.first);
-  return fail(expr.range.Start, "'" + expr.text + "' is not defined" + didYouMean(expr.text, known));
+  std::string hint = didYouMean(expr.text, known);
+  if (hint.empty() && StringRef(expr.text).ends_with("_TYPE"))
+    hint = "; names of the original are imported, such as from colossalai.amp import AMP_TYPE";
+  return fail(expr.range.Start, "'" + expr.text + "' is not defined" + hint);
 }
 
 MaybeValue Evaluator::evalSequence(const Expr &expr) {

@@ -155,7 +155,8 @@ void Watchdog::look() {
         return report(formatString("rank %d waited in %s%s: %s", setup.rank, where.c_str(),
                                    describeMissing(setup.rank, kHops).c_str(), error.c_str()));
   for (int64_t rank = 0; rank < board.ranks(); ++rank)
-    if (seen[rank] && !board.rank(rank).ended && !board.isAlive(rank))
+    // In this order: a rank says that it has ended before its process goes.
+    if (seen[rank] && !board.isAlive(rank) && !board.rank(rank).ended)
       return report(formatString("rank %d waited in %s, and the process of rank %lld has gone", setup.rank,
                                  where.c_str(), static_cast<long long>(rank)));
   const Comm &comm = comms[row.comm];
@@ -195,7 +196,9 @@ std::string Watchdog::describeMissing(int64_t waiting, int hops) const {
   for (int64_t rank = 0; rank < board.ranks(); ++rank) {
     const CommProgress &cell = board.comm(rank, comm);
     elsewhere += board.rank(rank).process == 0;
-    bool isMember = rank != waiting && (comm == 0 || (cell.joined && cell.group == board.comm(waiting, comm).group));
+    // All ranks of the world make a communicator.
+    bool isMember = rank != waiting &&
+                    (comm == 0 || row.site < 0 || (cell.joined && cell.group == board.comm(waiting, comm).group));
     if (isMember && board.rank(rank).process != 0 && isBefore(cell.started, number))
       add(rank);
   }
@@ -209,10 +212,11 @@ std::string Watchdog::describeMissing(int64_t waiting, int hops) const {
 
 std::string Watchdog::describeOther(int64_t rank, int64_t waiting, int hops) const {
   const RankProgress &row = board.rank(rank), &from = board.rank(waiting);
-  if (seen[rank] && !board.isAlive(rank))
-    return "whose process has gone";
+  bool isGone = seen[rank] && !board.isAlive(rank);
   if (row.ended)
     return "which has ended";
+  if (isGone)
+    return "whose process has gone";
   // Numbers of transfers are not the same at both ends.
   bool isTransfer = from.peer >= 0;
   bool isSame = row.comm == from.comm && (isTransfer ? row.peer == waiting : row.number == from.number);
@@ -228,6 +232,7 @@ std::string Watchdog::describeOther(int64_t rank, int64_t waiting, int hops) con
 /// One rank of a host speaks. The others give it the time to, and go too.
 void Watchdog::report(const std::string &message) {
   stopping = true;
+  board.hideName(); // if ranks have not met, nobody has yet
   if (board.claimSpeech())
     return setup.fail(message);
   std::this_thread::sleep_for(std::chrono::seconds(2));

@@ -104,10 +104,10 @@ TEST(Watchdog, followsRanksThatWaitForOthers) {
 }
 
 TEST(Watchdog, whatEndsIsNoFault) {
-  TestRank one(boardName(), 0, 2, 0.2), two(boardName(), 1, 2, 0.2);
-  for (int i = 0; i < 8; ++i) {
+  TestRank one(boardName(), 0, 2, 1), two(boardName(), 1, 2, 1);
+  for (int i = 0; i < 6; ++i) {
     uint32_t number = one.start(kTensor, kAllReduce);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
     one.watchdog->finishOnHost(kTensor, number);
   }
   EXPECT_EQ(one.fault.get_future().wait_for(std::chrono::milliseconds(500)), std::future_status::timeout);

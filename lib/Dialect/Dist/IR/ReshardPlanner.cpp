@@ -61,7 +61,6 @@ template <typename Visit> static void forEachRelabelling(const Sharding &state, 
 /// if the target does not: what travels over other axes becomes smaller.
 std::vector<Step> ReshardPlanner::steps(const Sharding &state, const Sharding &target, ArrayRef<int64_t> shape) const {
   std::vector<Step> result;
-  result.reserve(64);
   auto add = [&](StepKind kind, Axes axes, int from, int dim, Sharding relabelled = {}) {
     Step step{kind, std::move(axes), from, dim, std::move(relabelled)};
     std::optional<Sharding> after = apply(step, state);

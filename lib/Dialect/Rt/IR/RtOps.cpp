@@ -256,6 +256,10 @@ LogicalResult AttentionOp::verify() {
   if (query.size() != 4 || key.size() != 4 || shape(getValue()) != key || query[0] != key[0] || query[3] != key[3] ||
       key[2] == 0 || query[2] % key[2] != 0)
     return emitOpError("needs query [b,s,a,D], key and value [b,t,c,D], where c divides a");
+  auto element = [](Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); };
+  if (element(getKey()) != element(getQuery()) || element(getValue()) != element(getQuery()) ||
+      (getMask() && !element(getMask()).isInteger(1)))
+    return emitOpError("query, key and value must have one element type, a mask i1");
   if (bool(getLse()) == forward || bool(getGradient()) == forward || bool(getDelta()) == forward)
     return emitOpError("the gradient's parts, and they alone, read lse, gradient and delta");
   llvm::SmallVector<int64_t> statistics{query[0], query[2], query[1]};
