@@ -68,8 +68,6 @@ void colo_fetch(ColoFrame *frame, void *host, const void *memory, int64_t bytes,
   deviceOf(frame).fetch(host, memory, bytes, stream);
 }
 
-void colo_host_wait(ColoFrame *frame, int64_t event) { deviceOf(frame).hostWait(event); }
-
 void colo_event_record(ColoFrame *frame, int64_t event, int64_t stream) { deviceOf(frame).record(event, stream); }
 
 void colo_stream_wait(ColoFrame *frame, int64_t stream, int64_t event) {

@@ -116,7 +116,8 @@ Status Rank::setUpMemory() {
   int64_t flat = stage().paramElements * typeSize(p.dtype), inputs = 0;
   for (int64_t i = 0; i < p.inputCount; ++i)
     inputs += roundTo64(rowElements(p.inputs[i]) * typeSize(p.inputs[i].dtype) * run.world.rowsPerReplica);
-  int64_t small = roundTo64(p.termCount * 8) * 2 + roundTo64(p.metricCount * 8) + roundTo64(8);
+  int64_t small =
+      roundTo64(p.termCount * 8) * 2 + roundTo64(p.metricCount * 8) + roundTo64(8) + roundTo64(sizeof(ColoStepValues));
   int64_t sizes[Arena::RegionCount] = {flat,
                                        hasCopies() ? stage().paramElements * typeSize(p.readAs) : 0,
                                        flat,
@@ -156,12 +157,14 @@ Status Rank::setUpFrame() {
     return status;
   if (Status status = owned->makeTwin(small, memory.bytes(Arena::Frame), host); status.failed())
     return status;
-  int64_t inverse = roundTo64(p.termCount * 8), metrics = 2 * inverse, norm = metrics + roundTo64(p.metricCount * 8);
+  int64_t inverse = roundTo64(p.termCount * 8), metrics = 2 * inverse, norm = metrics + roundTo64(p.metricCount * 8),
+          values = norm + roundTo64(8);
   colo.counts = reinterpret_cast<int64_t *>(small);
   colo.metrics = reinterpret_cast<double *>(small + metrics);
   colo.gradNorm = reinterpret_cast<double *>(small + norm);
-  colo.inverseCounts = reinterpret_cast<double *>(host + inverse);
-  colo.hostCounts = reinterpret_cast<int64_t *>(host);
+  colo.inverseCounts = reinterpret_cast<double *>(small + inverse);
+  colo.stepValues = reinterpret_cast<ColoStepValues *>(small + values);
+  stepValues = reinterpret_cast<ColoStepValues *>(host + values);
   colo.hostMetrics = reinterpret_cast<double *>(host + metrics);
   colo.hostGradNorm = reinterpret_cast<double *>(host + norm);
   colo.microBatches = run.world.microBatches;

@@ -90,6 +90,8 @@ private:
   Status trainStep(int64_t step);
   Status evaluate(int64_t step);
   void setCounting(bool on);
+  /// Tells the device's kernels too what the frame says of this step.
+  void uploadStepValues();
 
   Run &run;
   int64_t rank;
@@ -97,7 +99,8 @@ private:
   ColoFrame colo = {};
   std::unique_ptr<Device> owned;
   Arena memory;
-  char *inputs = nullptr; ///< the host's twin of the region
+  char *inputs = nullptr;               ///< the host's twin of the region
+  ColoStepValues *stepValues = nullptr; ///< the host's twin of the frame's
   std::vector<Tensor> tensorList;
   ncclComm_t world = nullptr, deviceWorld = nullptr;
   std::vector<ncclComm_t> comms;

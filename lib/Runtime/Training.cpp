@@ -59,6 +59,11 @@ Status Rank::loadRows(const Dataset &data, int64_t position, bool shuffled) {
   return Status::ok();
 }
 
+void Rank::uploadStepValues() {
+  *stepValues = {colo.step, colo.lr, colo.biasCorrection1, colo.biasCorrection2, colo.lossScale, colo.updates};
+  owned->upload(reinterpret_cast<char *>(colo.stepValues), reinterpret_cast<char *>(stepValues), sizeof *stepValues);
+}
+
 void Rank::setCounting(bool on) {
   caller.counting = on;
   owned->products().counting = on;
@@ -75,6 +80,7 @@ Status Rank::trainStep(int64_t step) {
   colo.biasCorrection1 = 1 - std::pow(optimizer.beta1, static_cast<double>(colo.updates + 1));
   colo.biasCorrection2 = 1 - std::pow(optimizer.beta2, static_cast<double>(colo.updates + 1));
   colo.lossScale = scale.value();
+  uploadStepValues();
   actionLog.startStep();
   program().step(&colo);
   owned->synchronize();
@@ -123,6 +129,7 @@ Status Rank::evaluate(int64_t step) {
       return status;
     RangeScope range([&] { return formatString("evaluation, batch %lld", static_cast<long long>(batch)); });
     colo.step = evaluationStep + batch;
+    uploadStepValues();
     program().evaluate(&colo);
     owned->synchronize();
     for (size_t i = 0; i < evalSums.size(); ++i)

@@ -55,13 +55,10 @@ module attributes {colo.model = "Small", colo.metrics = ["loss"], colo.param_ele
     // CHECK: llvm.call @colo_stream_wait
     rt.wait {event = 0 : i64, stream = 1 : i64}
     // HOST-NOT: colo_fetch
-    // HOST-NOT: colo_host_wait
     // DEVICE: llvm.call @colo_fetch
-    // DEVICE: llvm.call @colo_host_wait
     %n = rt.buffer "grad_norm" : memref<1xf64>
     %h = rt.buffer "host_grad_norm" : memref<1xf64>
     rt.fetch %n to %h : memref<1xf64>, memref<1xf64>
-    rt.host_wait {event = 0 : i64}
     return
   }
   func.func @colo_evaluate() attributes {colo.role = "evaluate_step"} {

@@ -240,11 +240,6 @@ DOUBLE_EXPORT int cuEventRecord(CUevent_st *event, CUstream_st *stream) {
   live(stream, "cuEventRecord").submit([completion] { completion->set(); });
   return Success;
 }
-DOUBLE_EXPORT int cuEventSynchronize(CUevent_st *event) {
-  if (event->last)
-    event->last->wait();
-  return Success;
-}
 DOUBLE_EXPORT int cuLaunchHostFunc(CUstream_st *stream, void (*function)(void *), void *data) {
   live(stream, "cuLaunchHostFunc").submit([=] { function(data); });
   return Success;

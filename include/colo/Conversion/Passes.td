@@ -224,6 +224,26 @@ def LowerGpuKernels : Pass<"lower-gpu-kernels", "::mlir::ModuleOp"> {
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
+def LoadStepValues : Pass<"load-step-values", "::mlir::ModuleOp"> {
+  let summary = "Let kernels read numbers of the step from the device's memory.";
+  let description = [{
+    In: `gpu.module @colo_kernels`. Out: what changes from step to step (`rt.inverse_count`, and the `rt.scalar` that `step_values` holds) is
+    nobody's value on the host: kernels that took it take a memref and load from it. So the host never waits for a denominator, and a step's
+    launches are the same in every step.
+    Errors: something else than a kernel needs such a number; a kernel takes one in some launches only.
+
+    ```mlir
+    %n = rt.inverse_count {term = 0 : i64} : f64
+    rt.launch @k(%n) outs(%y) : (f64) -> () outs memref<64xf32>
+    // becomes
+    %all = rt.buffer "inverse_counts" : memref<1xf64>
+    %n = rt.slot %all at 0 : memref<1xf64> to memref<1xf64>
+    rt.launch @k(%n) outs(%y) : (memref<1xf64>) -> () outs memref<64xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::colo::rt::RtDialect"];
+}
+
 def EmulateGpu : Pass<"emulate-gpu", "::mlir::ModuleOp"> {
   let summary = "Run the bodies of gpu.func on the host, block by block.";
   let description = [{

@@ -73,7 +73,6 @@ public:
   virtual void **streamHandles() = 0;
   virtual void record(int64_t event, int64_t stream) = 0;
   virtual void wait(int64_t stream, int64_t event) = 0;
-  virtual void hostWait(int64_t event) = 0;
   /// Waits for all streams.
   virtual void synchronize() = 0;
   /// Writes the time, in nanoseconds of the steady clock, when the stream comes there.

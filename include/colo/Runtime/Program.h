@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 5
+#define COLO_ABI_VERSION 6
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
 /* Element types. Sizes in bytes: 4, 8, 4, 8, 1, 2, 2. */
@@ -266,6 +266,13 @@ typedef struct {
   const ColoDeviceKernel *kernels;
 } ColoProgram;
 
+/* What changes from step to step, as kernels of a device with memory of its own read it. */
+typedef struct {
+  int64_t step;
+  double lr, biasCorrection1, biasCorrection2, lossScale;
+  int64_t updates;
+} ColoStepValues;
+
 /* Written by the runtime before each call unless said otherwise. The emitted
  * code addresses fields by offset: append only. */
 struct ColoFrame {
@@ -281,19 +288,18 @@ struct ColoFrame {
   double lr;                               /* of this step */
   double biasCorrection1, biasCorrection2; /* 1 - beta^(step+1) */
   int64_t *counts;                         /* [termCount], written by the emitted code */
-  double *inverseCounts;                   /* [termCount], 1/N or 0, written by the emitted code; the host's */
+  double *inverseCounts;                   /* [termCount], 1/N or 0, written by the emitted code */
   double *metrics;                         /* [metricCount], sums over the global batch, written by
                                               the emitted code */
-  double *gradNorm;                        /* [1], the sum of squares, written by the emitted code */
+  double *gradNorm;                        /* [1], the norm before clipping, written by the emitted code */
   void **comms;                            /* ncclComm_t per ColoComm */
   void **streams;                          /* handle per stream; 0 is the compute stream */
   int64_t site;                            /* ColoSite of the next collective, written by the
                                               emitted code before each nccl call */
   void *runtime;                           /* the runtime's own */
   int64_t stage;                           /* this rank's pipeline rank */
-  /* What the host reads of counts, metrics and the norm: the same memory, or copies that the emitted code asks for.
-   * The norm is then the norm, before clipping. */
-  int64_t *hostCounts;
+  ColoStepValues *stepValues;              /* this step's, the device's */
+  /* What the host reads of metrics and the norm: the same memory, or copies that the emitted code asks for. */
   double *hostMetrics, *hostGradNorm;
   char *copies;     /* of parameters, in ColoProgram.readAs; null where it is dtype */
   double lossScale; /* of this step; 1 where there is none */
@@ -305,11 +311,10 @@ void colo_gemm(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c)
 void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
                  int64_t grain); /* grain: least rows worth a thread */
 /* Where the device has memory of its own: kernel `kernel` of the table; zeros; the host's copy of what the host
- * reads; the host waits for an event. Work is in order on the compute stream but for the copy. */
+ * reads. Work is in order on the compute stream but for the copy. */
 void colo_launch_kernel(ColoFrame *, int64_t kernel, void **args, int64_t blocks);
 void colo_clear(ColoFrame *, void *memory, int64_t bytes);
 void colo_fetch(ColoFrame *, void *host, const void *memory, int64_t bytes, int64_t stream);
-void colo_host_wait(ColoFrame *, int64_t event);
 /* For profilers: a function of the model starts, for a layer, or where that is -1 for the micro-batch that has the row;
  * and ends. */
 void colo_enter(ColoFrame *, const char *name, int64_t layer, int64_t row);

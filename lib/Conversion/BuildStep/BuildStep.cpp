@@ -19,7 +19,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/SetVector.h"
-#include <limits>
 
 namespace colo {
 #define GEN_PASS_DEF_BUILDSTEP
@@ -68,8 +67,8 @@ void StepBuilder::collectSegments(ArrayAttr table) {
     int64_t partials = 0;
     for (const Segment &segment : layout.segments)
       partials += llvm::divideCeil(segment.end - segment.begin, kNormBlock);
-    // Partial sums of the norm lie in the workspace, which is free by then.
-    layout.workspaceBytes = std::max(layout.workspaceBytes, partials * 8);
+    // Partial sums of the norm, then the update's factors lie in the workspace, which is free by then.
+    layout.workspaceBytes = std::max<int64_t>({layout.workspaceBytes, partials * 8, kUpdateFactors * 8});
   }
 }
 
@@ -280,8 +279,10 @@ void StepBuilder::buildStep() {
   b.create<rt::WaitOp>(loc, kReducedEvent, 0);
   reduceMetrics();
   name("optimizer");
-  if (elements)
-    buildChange(buildGradientNorm());
+  if (elements) {
+    buildGradientNorm();
+    buildUpdate();
+  }
   b.create<func::ReturnOp>(loc);
 }
 
@@ -339,7 +340,7 @@ void StepBuilder::buildSquares(const RankLayout &layout, func::FuncOp kernel, Va
 }
 
 /// The norm of the summed gradient over tensor group and pipeline; stored for the log.
-Value StepBuilder::buildGradientNorm() {
+void StepBuilder::buildGradientNorm() {
   int64_t blocks = 0;
   for (const RankLayout &layout : ranks) {
     int64_t own = 0;
@@ -357,60 +358,30 @@ Value StepBuilder::buildGradientNorm() {
   for (const MeshAxis &axis : mesh)
     axes.push_back(axis.name);
   sumOver(total, axes, /*replicas=*/false, /*stages=*/true);
-  fetch("grad_norm", 1, b.getF64Type());
-  b.create<rt::RecordOp>(loc, kReducedEvent, rt::kComputeStream);
-  b.create<rt::HostWaitOp>(loc, kReducedEvent);
-  Value read = buffer("host_grad_norm", MemRefType::get({1}, b.getF64Type()));
-  Value norm = b.create<math::SqrtOp>(loc, b.create<memref::LoadOp>(loc, read, index(0)));
-  if (settings.lossScale != 0)
-    norm = b.create<arith::DivFOp>(loc, norm, scalar("loss_scale", b.getF64Type()));
-  b.create<memref::StoreOp>(loc, norm, read, index(0));
-  return norm;
 }
 
-/// torch.nn.utils.clip_grad_norm_'s coefficient.
-Value StepBuilder::buildClip(Value norm) {
-  if (settings.clipGradNorm == 0)
-    return real(1);
-  Value guarded = b.create<arith::AddFOp>(loc, norm, real(1e-6));
-  Value ratio = b.create<arith::DivFOp>(loc, real(settings.clipGradNorm), guarded);
-  return b.create<arith::MinimumFOp>(loc, ratio, real(1));
-}
-
-/// Of gradients that are multiplied by a loss scale, those that are not finite change nothing. Their squares are summed
-/// over all ranks that hold different ones, so all ranks decide alike.
-void StepBuilder::buildChange(Value norm) {
-  if (settings.lossScale == 0)
-    return buildUpdate(buildClip(norm));
-  Value isFinite =
-      b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::OLT, norm, real(std::numeric_limits<double>::infinity()));
-  auto guard = b.create<scf::IfOp>(loc, isFinite);
-  OpBuilder::InsertionGuard insertion(b);
-  b.setInsertionPointToStart(guard.thenBlock());
-  buildUpdate(b.create<arith::DivFOp>(loc, buildClip(norm), scalar("loss_scale", b.getF64Type())));
-}
-
-void StepBuilder::buildUpdate(Value clip) {
+/// The norm and what follows from it stay where the gradients are: the host reads the norm when the step is done.
+void StepBuilder::buildUpdate() {
+  Type f64 = b.getF64Type();
+  Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
+  Value factors = slot(workspace, 0, MemRefType::get({kUpdateFactors}, f64));
+  bool scaled = settings.lossScale != 0;
+  SmallVector<Value> inputs{scalar("lr", f64), scalar("bias_correction1", f64), scalar("bias_correction2", f64),
+                            scalar(scaled ? "updates" : "step", b.getI64Type())};
+  if (scaled)
+    inputs.push_back(scalar("loss_scale", f64));
+  SmallVector<Value> outs{buffer("grad_norm", MemRefType::get({1}, f64)), factors};
+  b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(createFactorsKernel(module, settings)), inputs, outs,
+                         b.getI64IntegerAttr(1));
+  fetch("grad_norm", 1, f64);
   auto copies = hasCopies() ? MemRefType::get({elements}, readAs) : MemRefType();
   func::FuncOp kernel = createUpdateKernel(module, flatType(), copies, settings);
-  onEachRank([&](int64_t, RankLayout &layout) { buildUpdate(layout, kernel, clip); });
+  onEachRank([&](int64_t, RankLayout &layout) { buildUpdate(layout, kernel, factors); });
 }
 
-void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Value clip) {
+/// Neighbouring segments with one decay rule, and the gaps between them, are one launch.
+void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Value factors) {
   ArrayRef<Segment> segments = layout.segments;
-  Type f64 = b.getF64Type();
-  Value lr = scalar("lr", f64), rate = lr, extra = real(1);
-  bool sgd = settings.optimizer == "SGD", decoupled = settings.optimizer == "AdamW";
-  if (sgd) {
-    Value isFirst = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq,
-                                            scalar(settings.lossScale != 0 ? "updates" : "step", b.getI64Type()),
-                                            b.create<arith::ConstantIntOp>(loc, 0, 64));
-    extra = b.create<arith::SelectOp>(loc, isFirst, real(1), real(1 - settings.dampening));
-  } else {
-    rate = b.create<arith::DivFOp>(loc, lr, scalar("bias_correction1", f64));
-    Value root = b.create<math::SqrtOp>(loc, scalar("bias_correction2", f64));
-    extra = b.create<arith::DivFOp>(loc, real(1), root);
-  }
   SmallVector<Value> outs{buffer("params", flatType())};
   static constexpr StringLiteral states[] = {"state0", "state1"};
   for (int64_t i = 0; i < settings.stateBuffers(); ++i)
@@ -423,10 +394,8 @@ void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Val
     while (end < segments.size() && segments[end].decay == segments[i].decay)
       ++end;
     int64_t begin = segments[i].begin, stop = segments[end - 1].end;
-    Value decay = real(segments[i].decay ? settings.weightDecay : 0);
-    if (decoupled)
-      decay = b.create<arith::SubFOp>(loc, real(1), b.create<arith::MulFOp>(loc, lr, decay));
-    SmallVector<Value> inputs{gradients, index(begin), clip, rate, decay, extra};
+    SmallVector<Value> inputs{gradients, index(begin), factors,
+                              index(segments[i].decay ? kDecayFactor : kNoDecayFactor)};
     b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs, outs,
                            b.getI64IntegerAttr(stop - begin));
     i = end;

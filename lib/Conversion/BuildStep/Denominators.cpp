@@ -54,7 +54,6 @@ void StepBuilder::buildCounts() {
   b.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
   sumOver(buffer("counts", MemRefType::get({terms}, b.getI64Type())), {}, /*replicas=*/true, /*stages=*/false,
           rt::kTransferStream);
-  fetch("counts", terms, b.getI64Type(), rt::kTransferStream);
   b.create<rt::RecordOp>(loc, rt::kCountedEvent, rt::kTransferStream);
 }
 
@@ -105,7 +104,6 @@ void StepBuilder::awaitCounts(func::FuncOp func, const llvm::DenseSet<func::Func
   }
   b.setInsertionPoint(first);
   awaitCounted();
-  b.create<rt::HostWaitOp>(loc, rt::kCountedEvent);
   buildInverses();
   for (rt::InverseCountOp op : llvm::to_vector(block.getOps<rt::InverseCountOp>()))
     op->moveBefore(first);
@@ -118,14 +116,10 @@ void StepBuilder::awaitCounted() {
 
 /// 1/N of each denominator, 0 where nothing was counted.
 void StepBuilder::buildInverses() {
-  Value counts = buffer("host_counts", MemRefType::get({terms}, b.getI64Type()));
-  Value inverses = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
-  auto loop = b.create<scf::ForOp>(loc, index(0), index(terms), index(1));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(loop.getBody()->getTerminator());
-  Value n = b.create<memref::LoadOp>(loc, counts, loop.getInductionVar());
-  Value none = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, n, b.create<arith::ConstantIntOp>(loc, 0, 64));
-  Value inverse = b.create<arith::DivFOp>(loc, real(1), b.create<arith::SIToFPOp>(loc, b.getF64Type(), n));
-  b.create<memref::StoreOp>(loc, b.create<arith::SelectOp>(loc, none, real(0), inverse), inverses,
-                            loop.getInductionVar());
+  if (!inverses)
+    inverses = createInverseKernel(module, terms);
+  Value counts = buffer("counts", MemRefType::get({terms}, b.getI64Type()));
+  Value result = buffer("inverse_counts", MemRefType::get({terms}, b.getF64Type()));
+  b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(inverses), ValueRange{counts}, ValueRange{result},
+                         b.getI64IntegerAttr(terms));
 }

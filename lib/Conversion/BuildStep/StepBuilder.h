@@ -101,11 +101,9 @@ private:
   void sumOver(mlir::Value buffer, llvm::ArrayRef<llvm::StringRef> axes, bool replicas, bool stages,
                int64_t stream = rt::kComputeStream);
   void buildSquares(const RankLayout &layout, mlir::func::FuncOp kernel, mlir::Value partials, mlir::Value total);
-  mlir::Value buildGradientNorm();
-  mlir::Value buildClip(mlir::Value norm);
-  void buildChange(mlir::Value norm);
-  void buildUpdate(mlir::Value clip);
-  void buildUpdate(const RankLayout &layout, mlir::func::FuncOp kernel, mlir::Value clip);
+  void buildGradientNorm();
+  void buildUpdate();
+  void buildUpdate(const RankLayout &layout, mlir::func::FuncOp kernel, mlir::Value factors);
   /// Runs `body` where this rank's coordinate is 0 on each of these axes.
   void whereOwner(mlir::ArrayAttr axes, llvm::function_ref<void()> body);
   /// Builds `body` once for each pipeline rank, run on that rank only.
@@ -152,7 +150,7 @@ private:
   Mesh mesh;
   mlir::OpBuilder b;
   mlir::Location loc;
-  mlir::func::FuncOp entry, count, evaluate;
+  mlir::func::FuncOp entry, count, evaluate, inverses;
   int64_t elements = 0, workspaceBytes = 0, terms = 0, metrics = 0;
   /// Of transfers between pipeline ranks: the event that starts one, then one for each slot.
   int64_t firstTransferEvent = 0;

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include <limits>
 
 using namespace mlir;
 using namespace colo;
@@ -63,6 +64,82 @@ struct Scalars {
 };
 
 } // namespace
+
+/// The loop over a kernel's rows, and a builder inside it.
+static scf::ForOp createRows(func::FuncOp kernel, OpBuilder &b) {
+  Location loc = kernel.getLoc();
+  Block &body = kernel.getBody().front();
+  unsigned count = body.getNumArguments();
+  b.setInsertionPointToStart(&body);
+  auto rows = b.create<scf::ForOp>(loc, body.getArgument(count - 2), body.getArgument(count - 1),
+                                   b.create<arith::ConstantIndexOp>(loc, 1));
+  b.create<func::ReturnOp>(loc);
+  b.setInsertionPointToStart(rows.getBody());
+  return rows;
+}
+
+func::FuncOp colo::createInverseKernel(ModuleOp module, int64_t terms) {
+  OpBuilder b(module.getContext());
+  Location loc = module.getLoc();
+  Type i64 = b.getI64Type(), f64 = b.getF64Type();
+  func::FuncOp kernel =
+      createKernel(module, "step.inverses", {MemRefType::get({terms}, i64), MemRefType::get({terms}, f64)},
+                   /*extent=*/terms, /*grain=*/1024);
+  Value row = createRows(kernel, b).getInductionVar();
+  Scalars s{b, loc, f64};
+  Value n = s.load(kernel.getArgument(0), row);
+  Value none = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, n, b.create<arith::ConstantIntOp>(loc, 0, 64));
+  Value inverse = s.div(s.constant(1), b.create<arith::SIToFPOp>(loc, f64, n));
+  s.store(b.create<arith::SelectOp>(loc, none, s.constant(0), inverse), kernel.getArgument(1), row);
+  return kernel;
+}
+
+func::FuncOp colo::createFactorsKernel(ModuleOp module, const Training &settings) {
+  OpBuilder b(module.getContext());
+  Location loc = module.getLoc();
+  Type i64 = b.getI64Type(), f64 = b.getF64Type();
+  bool scaled = settings.lossScale != 0;
+  SmallVector<Type> types{f64, f64, f64, i64};
+  if (scaled)
+    types.push_back(f64);
+  types.append({MemRefType::get({1}, f64), MemRefType::get({kUpdateFactors}, f64)});
+  func::FuncOp kernel = createKernel(module, "optimizer.factors", types, /*extent=*/1, /*grain=*/1);
+  createRows(kernel, b);
+  Scalars s{b, loc, f64};
+  Value total = kernel.getArgument(scaled ? 5 : 4), results = kernel.getArgument(scaled ? 6 : 5);
+  Value lr = kernel.getArgument(0), one = s.constant(1), zero = b.create<arith::ConstantIndexOp>(loc, 0);
+  Value norm = s.sqrt(s.load(total, zero)), clip = one;
+  if (scaled)
+    norm = s.div(norm, kernel.getArgument(4));
+  if (settings.clipGradNorm != 0)
+    clip = s.make<arith::MinimumFOp>(s.div(s.constant(settings.clipGradNorm), s.add(norm, s.constant(1e-6))), one);
+  Value rate = lr, extra, decay = s.constant(settings.weightDecay), noDecay = s.constant(0);
+  if (settings.optimizer == "SGD") {
+    Value isFirst = b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, kernel.getArgument(3),
+                                            b.create<arith::ConstantIntOp>(loc, 0, 64));
+    extra = b.create<arith::SelectOp>(loc, isFirst, one, s.constant(1 - settings.dampening));
+  } else {
+    rate = s.div(lr, kernel.getArgument(1));
+    extra = s.div(one, s.sqrt(kernel.getArgument(2)));
+  }
+  if (settings.optimizer == "AdamW") {
+    decay = s.sub(one, s.mul(lr, decay));
+    noDecay = one;
+  }
+  s.store(norm, total, zero);
+  SmallVector<std::pair<int64_t, Value>> factors{
+      {kRateFactor, rate}, {kExtraFactor, extra}, {kDecayFactor, decay}, {kNoDecayFactor, noDecay}};
+  if (scaled) {
+    clip = s.div(clip, kernel.getArgument(4));
+    Value isFinite =
+        s.make<arith::CmpFOp>(arith::CmpFPredicate::OLT, norm, s.constant(std::numeric_limits<double>::infinity()));
+    factors.emplace_back(kApplyFactor, b.create<arith::SelectOp>(loc, isFinite, one, s.constant(0)));
+  }
+  factors.emplace_back(kClipFactor, clip);
+  for (auto [place, factor] : factors)
+    s.store(factor, results, b.create<arith::ConstantIndexOp>(loc, place));
+  return kernel;
+}
 
 func::FuncOp colo::createNormKernel(ModuleOp module, MemRefType flat, int64_t partials) {
   OpBuilder b(module.getContext());
@@ -129,7 +206,7 @@ func::FuncOp colo::createUpdateKernel(ModuleOp module, MemRefType flat, MemRefTy
   OpBuilder b(module.getContext());
   Location loc = module.getLoc();
   Type real = b.getF64Type();
-  SmallVector<Type> types{flat, b.getIndexType(), real, real, real, real};
+  SmallVector<Type> types{flat, b.getIndexType(), MemRefType::get({kUpdateFactors}, real), b.getIndexType()};
   types.append(1 + settings.stateBuffers(), flat);
   if (copies)
     types.push_back(copies);
@@ -138,13 +215,20 @@ func::FuncOp colo::createUpdateKernel(ModuleOp module, MemRefType flat, MemRefTy
   b.setInsertionPointToStart(&body);
   Scalars outer{b, loc, flat.getElementType()};
   SmallVector<Value> scalars;
-  for (unsigned i = 2; i < 6; ++i)
-    scalars.push_back(outer.narrow(body.getArgument(i)));
+  auto at = [&](int64_t factor) -> Value { return b.create<arith::ConstantIndexOp>(loc, factor); };
+  for (Value factor : {at(kClipFactor), at(kRateFactor), Value(body.getArgument(3)), at(kExtraFactor)})
+    scalars.push_back(outer.narrow(outer.load(body.getArgument(2), factor)));
   Value start = body.getArgument(1), gradients = body.getArgument(0);
-  ValueRange memory = body.getArguments().drop_front(6).drop_back(2);
+  ValueRange memory = body.getArguments().drop_front(4).drop_back(2);
   unsigned count = body.getNumArguments();
   Value begin = b.create<arith::AddIOp>(loc, start, body.getArgument(count - 2));
   Value end = b.create<arith::AddIOp>(loc, start, body.getArgument(count - 1));
+  if (settings.lossScale != 0) {
+    Scalars s{b, loc, real};
+    Value applies =
+        s.make<arith::CmpFOp>(arith::CmpFPredicate::ONE, s.load(body.getArgument(2), at(kApplyFactor)), s.constant(0));
+    end = b.create<arith::SelectOp>(loc, applies, end, begin);
+  }
   auto loop = b.create<scf::ForOp>(loc, begin, end, b.create<arith::ConstantIndexOp>(loc, 1));
   b.create<func::ReturnOp>(loc);
   b.setInsertionPointToStart(loop.getBody());

@@ -25,10 +25,25 @@ inline constexpr int64_t kNormBlock = 4096;
 /// partials[first + r].
 mlir::func::FuncOp createNormKernel(mlir::ModuleOp module, mlir::MemRefType flat, int64_t partials);
 
-/// `(gradients, start, clip, a, b, c, parameters, state…[, copies])`: row r updates element start + r as PyTorch's
-/// optimizer of that name does, with the gradient times `clip`. SGD: a = lr, b = weight decay, c = 1 - dampening (1 in
-/// the first step). Adam and AdamW: a = lr / bias correction 1, b = weight decay (AdamW: 1 - lr * weight decay), c = 1
-/// / sqrt(bias correction 2). Where `copies` is a type, the new parameters are also stored in it.
+/// `(counts, inverses)`: row r puts 1 / counts[r], or 0 for 0, into inverses[r].
+mlir::func::FuncOp createInverseKernel(mlir::ModuleOp module, int64_t terms);
+
+/// What the update multiplies with, f64: the gradient's clip, the rate, the optimizer's own (see below), the decay of
+/// parameters with and without it, and with a loss scale whether there is an update at all, 1 or 0.
+enum { kClipFactor, kRateFactor, kExtraFactor, kDecayFactor, kNoDecayFactor, kApplyFactor, kUpdateFactors };
+
+/// `(lr, bias correction 1, bias correction 2, updates before[, loss scale], norm, factors)`: one row, which makes the
+/// norm of the sum of squares and the factors of this step. The clip is torch.nn.utils.clip_grad_norm_'s coefficient.
+/// Norm and clip are divided by the loss scale; gradients whose norm is not finite are not applied. Their squares are
+/// summed over all ranks that hold different ones, so all ranks decide alike.
+mlir::func::FuncOp createFactorsKernel(mlir::ModuleOp module, const Training &settings);
+
+/// `(gradients, start, factors, decay, parameters, state…[, copies])`: row r updates element start + r as PyTorch's
+/// optimizer of that name does, with the gradient times the clip; `decay` is kDecayFactor or kNoDecayFactor. SGD: the
+/// rate is lr, the decay the weight decay, the extra 1 - dampening (1 in the first update). Adam and AdamW: the rate is
+/// lr / bias correction 1, the decay the weight decay (AdamW: 1 - lr * weight decay), the extra 1 / sqrt(bias
+/// correction 2). Where `copies` is a type, the new parameters are also stored in it. With a loss scale nothing is
+/// stored where kApplyFactor is 0.
 mlir::func::FuncOp createUpdateKernel(mlir::ModuleOp module, mlir::MemRefType flat, mlir::MemRefType copies,
                                       const Training &settings);
 

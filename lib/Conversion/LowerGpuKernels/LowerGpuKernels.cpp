@@ -139,6 +139,7 @@ KernelPipelines colo::cudaKernelPipelines() {
   return {[](OpPassManager &pm) {
             pm.addPass(createSumsToKernels());
             pm.addPass(createLowerGpuKernels());
+            pm.addPass(createLoadStepValues());
             pm.addPass(createCanonicalizerPass());
             pm.addPass(createCSEPass());
           },

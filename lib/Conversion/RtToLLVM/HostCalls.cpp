@@ -15,6 +15,11 @@ using namespace colo;
 static_assert(rt::kComputeStream == COLO_STREAM_COMPUTE && rt::kGradientStream == COLO_STREAM_GRADIENTS &&
               rt::kTransferStream == COLO_STREAM_TRANSFERS && rt::kPipelineStream == COLO_STREAM_PIPELINE);
 
+static_assert(sizeof(ColoStepValues) == rt::kStepValueBytes && offsetof(ColoStepValues, step) == 0 &&
+              offsetof(ColoStepValues, lr) == 8 && offsetof(ColoStepValues, biasCorrection1) == 16 &&
+              offsetof(ColoStepValues, biasCorrection2) == 24 && offsetof(ColoStepValues, lossScale) == 32 &&
+              offsetof(ColoStepValues, updates) == 40); // as rt::stepValueOffset
+
 HostContext::HostContext(ModuleOp module, const ProgramTables &tables) {
   for (auto [i, axis] : llvm::enumerate(tables.axes))
     axes[axis.name] = i;
@@ -48,7 +53,6 @@ void colo::declareRuntime(ModuleOp module, const ProgramTables &tables) {
   declare("colo_launch_kernel", none, {p, i64, p, i64});
   declare("colo_clear", none, {p, p, i64});
   declare("colo_fetch", none, {p, p, p, i64, i64});
-  declare("colo_host_wait", none, {p, i64});
   declare("colo_enter", none, {p, p, i64, i64});
   declare("colo_leave", none, {p});
   declare(tables.device, p, {});
@@ -104,7 +108,7 @@ struct BufferLowering : HostPattern<rt::BufferOp> {
                         .Case("inverse_counts", offsetof(ColoFrame, inverseCounts))
                         .Case("metrics", offsetof(ColoFrame, metrics))
                         .Case("grad_norm", offsetof(ColoFrame, gradNorm))
-                        .Case("host_counts", offsetof(ColoFrame, hostCounts))
+                        .Case("step_values", offsetof(ColoFrame, stepValues))
                         .Case("host_metrics", offsetof(ColoFrame, hostMetrics))
                         .Default(offsetof(ColoFrame, hostGradNorm));
     rewriter.replaceOp(op, e.field(offset, e.pointer()));

@@ -107,7 +107,7 @@ struct KernelLaunchLowering : HostPattern<rt::LaunchOp> {
 } // namespace
 
 void colo::populateHostMemoryPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns, const HostContext &host) {
-  patterns.add<MemsetLowering, EntryLaunchLowering, NothingToDo<rt::FetchOp>, NothingToDo<rt::HostWaitOp>>(types, host);
+  patterns.add<MemsetLowering, EntryLaunchLowering, NothingToDo<rt::FetchOp>>(types, host);
 }
 
 void colo::populateDeviceMemoryPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns,
@@ -120,8 +120,4 @@ void colo::populateDeviceMemoryPatterns(LLVMTypeConverter &types, RewritePattern
     e.call("colo_fetch", {e.frame, adaptor.getHost(), adaptor.getDevice(), e.i64(bytesOf(op.getDevice())),
                           e.i64(static_cast<int64_t>(op.getStream()))});
   });
-  patterns.add<CallPattern<rt::HostWaitOp>>(
-      types, host, [](HostEmitter &e, rt::HostWaitOp op, rt::HostWaitOp::Adaptor) {
-        e.call("colo_host_wait", {e.frame, e.i64(static_cast<int64_t>(op.getEvent()))});
-      });
 }

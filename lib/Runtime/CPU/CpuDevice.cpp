@@ -89,7 +89,6 @@ public:
   void **streamHandles() override { return handles.data(); }
   void record(int64_t event, int64_t stream) override { events[event]->record(*streams[stream]); }
   void wait(int64_t stream, int64_t event) override { events[event]->wait(*streams[stream]); }
-  void hostWait(int64_t event) override { wait(COLO_STREAM_COMPUTE, event); }
   void synchronize() override {
     for (auto &stream : streams)
       stream->synchronize();

@@ -88,7 +88,6 @@ public:
   void wait(int64_t number, int64_t event) override {
     check(cu.cuStreamWaitEvent(stream(number), events[event], 0), "cuStreamWaitEvent");
   }
-  void hostWait(int64_t event) override { check(cu.cuEventSynchronize(events[event]), "cuEventSynchronize"); }
   void synchronize() override {
     for (void *handle : handles)
       check(cu.cuStreamSynchronize(static_cast<CudaStream>(handle)), "cuStreamSynchronize");

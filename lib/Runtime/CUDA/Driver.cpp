@@ -57,7 +57,6 @@ Status loadDriver() {
          {"cuEventCreate", reinterpret_cast<void **>(&functions.cuEventCreate)},
          {"cuEventDestroy_v2", reinterpret_cast<void **>(&functions.cuEventDestroy_v2)},
          {"cuEventRecord", reinterpret_cast<void **>(&functions.cuEventRecord)},
-         {"cuEventSynchronize", reinterpret_cast<void **>(&functions.cuEventSynchronize)},
          {"cuLaunchHostFunc", reinterpret_cast<void **>(&functions.cuLaunchHostFunc)}});
     if (status.failed())
       return;

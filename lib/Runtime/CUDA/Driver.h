@@ -67,7 +67,6 @@ struct Driver {
   int (*cuEventCreate)(CudaEvent *, unsigned);
   int (*cuEventDestroy_v2)(CudaEvent);
   int (*cuEventRecord)(CudaEvent, CudaStream);
-  int (*cuEventSynchronize)(CudaEvent);
   int (*cuLaunchHostFunc)(CudaStream, void (*)(void *), void *);
 };
 // NOLINTEND(readability-identifier-naming)

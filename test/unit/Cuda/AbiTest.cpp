@@ -76,7 +76,6 @@ SAME(Driver, cuStreamWaitEvent);
 SAME(Driver, cuEventCreate);
 SAME(Driver, cuEventDestroy_v2);
 SAME(Driver, cuEventRecord);
-SAME(Driver, cuEventSynchronize);
 SAME(Driver, cuLaunchHostFunc);
 
 SAME(Lt, cublasLtCreate);

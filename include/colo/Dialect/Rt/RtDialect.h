@@ -61,6 +61,10 @@ inline constexpr llvm::StringLiteral kFlopsAttr = "rt.flops";
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 
+/// Byte of the buffer `step_values` at which a scalar lies that changes from step to step; none: it does not change.
+std::optional<int64_t> stepValueOffset(llvm::StringRef scalar);
+inline constexpr int64_t kStepValueBytes = 48;
+
 /// Streams: work, reductions of gradients over the step, collectives inside layers that run beside work, transfers
 /// between pipeline ranks.
 inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kTransferStream = 2, kPipelineStream = 3;

@@ -148,7 +148,8 @@ def Rt_BufferOp : Rt_Op<"buffer", [Pure]> {
   let description = [{
     `params`, `grads`, `state0`, `state1` (elements of the program's type), `copies` (of parameters, in 16-bit floats), `workspace` (bytes), `inputs` (rows of input number
     `input` of the whole step), `counts` (i64), `inverse_counts`, `metrics` and `grad_norm` (f64),
-    and the host's copies `host_counts`, `host_metrics` and `host_grad_norm`. The host reads and writes these and `inverse_counts` only.
+    `step_values` (bytes: what a step's scalars are, for kernels), and the host's copies `host_metrics` and `host_grad_norm`, which it
+    reads when the step is done.
 
     ```mlir
     %p = rt.buffer "params" : memref<4096xf32>
@@ -224,11 +225,10 @@ def Rt_SumOp : Rt_BufferOp<"sum", "getValues(), getTotals()", "getTotals()"> {
 def Rt_FetchOp : Rt_BufferOp<"fetch", "getDevice()", "getHost()"> {
   let summary = "Copies totals of the step to where the host reads them, in order on `stream`.";
   let description = [{
-    The host reads the copy behind an `rt.host_wait` for what follows it on the stream. Where device and host share their memory both
-    are one buffer, and nothing is copied.
+    Where device and host share their memory both are one buffer, and nothing is copied.
 
     ```mlir
-    rt.fetch %counts to %host_counts {stream = 2 : i64} : memref<1xi64>, memref<1xi64>
+    rt.fetch %metrics to %host_metrics : memref<1xf64>, memref<1xf64>
     ```
   }];
   let arguments = (ins AnyMemRef:$device, AnyMemRef:$host, DefaultValuedAttr<I64Attr, "0">:$stream);
@@ -347,19 +347,6 @@ def Rt_RecordOp : Rt_EventOp<"record"> {
 }
 def Rt_WaitOp : Rt_EventOp<"wait"> {
   let summary = "Work issued on `stream` from now on starts after what the event stands for.";
-}
-
-def Rt_HostWaitOp : Rt_Op<"host_wait"> {
-  let summary = "The host goes on when what the event stands for is done.";
-  let description = [{
-    Where the compute stream is the host's own thread, it has waited already.
-
-    ```mlir
-    rt.host_wait {event = 3 : i64}
-    ```
-  }];
-  let arguments = (ins I64Attr:$event);
-  let assemblyFormat = "attr-dict";
 }
 
 def Rt_ActionOp : Rt_Op<"action", []> {

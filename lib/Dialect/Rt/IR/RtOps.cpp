@@ -126,10 +126,22 @@ LogicalResult GemmOp::verify() {
   return success();
 }
 
+std::optional<int64_t> colo::rt::stepValueOffset(StringRef scalar) {
+  int64_t offset = llvm::StringSwitch<int64_t>(scalar)
+                       .Case("step", 0)
+                       .Case("lr", 8)
+                       .Case("bias_correction1", 16)
+                       .Case("bias_correction2", 24)
+                       .Case("loss_scale", 32)
+                       .Case("updates", 40)
+                       .Default(-1);
+  return offset < 0 ? std::nullopt : std::optional(offset);
+}
+
 LogicalResult BufferOp::verify() {
   static const SmallVector<StringRef> names = {"params",    "copies",      "grads",        "state0",         "state1",
                                                "workspace", "inputs",      "counts",       "inverse_counts", "metrics",
-                                               "grad_norm", "host_counts", "host_metrics", "host_grad_norm"};
+                                               "grad_norm", "step_values", "host_metrics", "host_grad_norm"};
   if (!llvm::is_contained(names, getName()))
     return emitOpError("unknown buffer '") << getName() << "'; legal are " << llvm::join(names, ", ");
   return success();
