@@ -34,7 +34,7 @@ def programs(arguments):
         for config in configs:
             yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg")
     cases = [(size, seq, "") for size, seq in ATTENTION]
-    cases += [(64, 256, "bf16 = True\n"), (64, 256, "fp16 = dict(mode=AMP_TYPE.NAIVE)\n")]
+    cases += [(64, 256, "bf16 = True\n"), (64, 256, "fp16 = dict(mode='NAIVE')\n")]
     for size, seq, precision in cases:
         name = f"attention-{size}-{seq}{'-' + precision[:4] if precision else ''}"
         config = os.path.join(arguments.work, name + ".cfg")
