@@ -24,8 +24,6 @@ UNIT = {"bf16": 2.0**-9, "f16": 2.0**-12}
 # A value passes some 20 roundings on its way through two layers and back, whose errors add up as their root; the worst
 # tensor has a few times that, the mean over tokens that is the loss much less.
 LOSS_UNITS, GRADIENT_UNITS = 2, 20
-# A rounded sum may lie on the other side of relu's kink, and one of some 200 elements then has a gradient or has none.
-KINK = {"mlp": 2 / 200**0.5}
 
 
 def config_of(cell, precision, model):
@@ -39,13 +37,26 @@ def config_of(cell, precision, model):
     return text + f"model = dict({', '.join(f'{k}={v}' for k, v in emulate.MODELS[model][0].items())})\n"
 
 
+def source_of(arguments, model):
+    """The example; with gelu for relu, whose gradient is no continuous function of what is rounded."""
+    path = os.path.join(arguments.examples, model, model + ".colo")
+    if model != "mlp":
+        return path
+    with open(path) as file:
+        text = file.read()
+    path = os.path.join(arguments.work, "smooth.colo")
+    with open(path, "w") as file:
+        file.write(text.replace("relu(", "gelu("))
+    return path
+
+
 class Trained:
     def __init__(self, arguments, model, cell, precision, target=()):
         base = os.path.join(arguments.work, f"{model}-{cell}-{precision}{'-emulated' if target else ''}")
         with open(base + ".cfg", "w") as file:
             file.write(config_of(cell, precision, model))
         _, data, defines = emulate.MODELS[model]
-        command = ["colo-compile", os.path.join(arguments.examples, model, model + ".colo"), "--config", base + ".cfg", *target]
+        command = ["colo-compile", source_of(arguments, model), "--config", base + ".cfg", *target]
         command += [flag for name, value in defines.items() for flag in ("-D", f"{name}={value}")]
         emulate.run([*command, "-o", base])
         self.plan = json.loads(subprocess.run([*command, "--plan=json"], check=True, capture_output=True).stdout)
@@ -120,7 +131,7 @@ def main():
                 ours = Trained(arguments, model, cell, precision, target)
                 loss, gradient = errors(ours, reference)
                 unit, off = UNIT[precision], ours.off_plan()
-                fails = loss > LOSS_UNITS * unit or not 0 < gradient <= KINK.get(model, 0) + GRADIENT_UNITS * unit or off > 0.01
+                fails = loss > LOSS_UNITS * unit or not 0 < gradient <= GRADIENT_UNITS * unit or off > 0.01
                 if cell in HALVED and model != "mlp":
                     fails |= not check_bytes(ours, Trained(arguments, model, cell, "f32", target))
                 fails |= any(record.get("skipped") for record in ours.records)
