@@ -107,9 +107,9 @@ Status Rank::trainStep(int64_t step) {
   if (Status status = run.logger->step(record); status.failed())
     return status;
   double loss = program().metricCount ? colo.hostMetrics[run.logger->lossIndex()] : 0;
-  if (const char *fault = scale.isOn() ? scale.fault(overflowed, loss) : nullptr)
-    return Status::user("%s (step %lld, loss %g, loss scale %g, lr %g)", fault, static_cast<long long>(step) + 1, loss,
-                        colo.lossScale, colo.lr);
+  if (std::string fault = scale.isOn() ? scale.fault(overflowed, loss) : ""; !fault.empty())
+    return Status::user("%s (step %lld, loss %g, loss scale %g, lr %g)", fault.c_str(),
+                        static_cast<long long>(step) + 1, loss, colo.lossScale, colo.lr);
   if (!std::isfinite(loss) && !overflowed)
     return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
                         "warm-up or clip_grad_norm may help",

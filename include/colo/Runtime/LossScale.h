@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace colo::runtime {
 
@@ -36,12 +37,13 @@ public:
   bool isOn() const { return s.initial > 0; }
   double value() const { return scale; }
   int64_t skipped() const { return skips; }
-  /// Why no further step is of use, or null. To be asked after each step.
-  const char *fault(bool overflowed, double loss) {
+  /// Why no further step is of use, or nothing. To be asked once after each step.
+  std::string fault(bool overflowed, double loss) {
     lost = overflowed && !std::isfinite(loss) ? lost + 1 : 0;
     if (lost >= kStepsToDivergence)
-      return "the loss was not finite in 20 steps in a row, which the loss scale does not change";
-    return overflowed && scale < kLeast ? "gradients overflow at any loss scale" : nullptr;
+      return "the loss was not finite in " + std::to_string(lost) +
+             " steps in a row, which the loss scale does not change";
+    return overflowed && scale < kLeast ? "gradients overflow at any loss scale" : "";
   }
 
   /// After a step, whose gradients were not all finite if it overflowed.

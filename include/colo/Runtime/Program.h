@@ -286,7 +286,7 @@ struct ColoFrame {
   int64_t dp, replica;
   const int64_t *coords;                   /* this rank's coordinate on each tensor axis */
   double lr;                               /* of this step */
-  double biasCorrection1, biasCorrection2; /* 1 - beta^(step+1) */
+  double biasCorrection1, biasCorrection2; /* 1 - beta^(updates+1) */
   int64_t *counts;                         /* [termCount], written by the emitted code */
   double *inverseCounts;                   /* [termCount], 1/N or 0, written by the emitted code */
   double *metrics;                         /* [metricCount], sums over the global batch, written by

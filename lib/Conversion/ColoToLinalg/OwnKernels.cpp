@@ -112,5 +112,6 @@ void colo::buildOwnKernel(OwnKernelOpInterface op, llvm::ArrayRef<Value> outputs
         StringRef part = outputs.front() == backward.getDquery() ? "dquery" : "dkey_dvalue";
         buildAttention(backward, part, outputs, backward.getLse(), backward.getGradient(), backward.getDelta(), builder,
                        signature);
-      });
+      })
+      .Default([](Operation *) { llvm_unreachable("no kernel is known for this OwnKernelOpInterface"); });
 }

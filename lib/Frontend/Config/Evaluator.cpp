@@ -194,8 +194,8 @@ MaybeValue Evaluator::evalName(const Expr &expr, bool isCalled) {
   for (const auto &binding : scope)
     known.push_back(binding.first);
   std::string hint = didYouMean(expr.text, known);
-  if (hint.empty() && StringRef(expr.text).ends_with("_TYPE"))
-    hint = "; names of the original are imported, such as from colossalai.amp import AMP_TYPE";
+  if (hint.empty() && isUpper(expr.text.front()))
+    hint = "; names of the original are imported first, as in from colossalai.amp import AMP_TYPE";
   return fail(expr.range.Start, "'" + expr.text + "' is not defined" + hint);
 }
 

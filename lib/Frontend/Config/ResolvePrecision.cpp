@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Keys.h"
+#include <limits>
 
 using namespace llvm;
 
@@ -42,22 +43,36 @@ static void resolveBf16(Resolver &resolver, const Item &item) {
   resolver.config.precision = {"bf16", item.range.Start};
 }
 
-static void readPositive(Resolver &resolver, const Dict &dict, StringRef key, double least, Sourced<double> &result) {
+namespace {
+
+struct Bounds {
+  double least, most;
+  StringRef text;
+};
+
+} // namespace
+
+/// From the smallest number of f16 to what an f32 holds: a gradient times less is 0, and times more infinite.
+static const Bounds scaleBounds = {0x1p-24, 0x1p127, "a number from 2**-24 to 2**127"};
+static const Bounds growthBounds = {1, std::numeric_limits<double>::max(), "a finite number of at least 1"};
+static const Bounds backoffBounds = {std::numeric_limits<double>::min(), 1, "a number above 0 and at most 1"};
+
+static void readNumber(Resolver &resolver, const Dict &dict, StringRef key, const Bounds &bounds,
+                       Sourced<double> &result) {
   const Item *item = findKey(dict, key);
-  Sourced<double> read;
-  if (!item || !readReal(resolver, *item, ("fp16." + key).str(), read))
+  if (!item || item->value.isPoison())
     return;
-  if (read.value < least || read.value == 0)
-    resolver.error(item->range, describe(("fp16." + key).str(), item->value) + "; it must be " +
-                                    (least > 0 ? "at least " + repr(Value(least), 20) : std::string("above 0")));
+  std::optional<double> number = item->value.asBool() ? std::nullopt : item->value.toFloat();
+  if (number && *number >= bounds.least && *number <= bounds.most)
+    result = {*number, item->range.Start};
   else
-    result = read;
+    resolver.error(item->range, describe(("fp16." + key).str(), item->value) + "; it must be " + bounds.text);
 }
 
 static void readLimit(Resolver &resolver, const Dict &dict, StringRef key, Sourced<double> &result) {
   const Item *item = findKey(dict, key);
   if (item && !item->value.isNone())
-    readPositive(resolver, dict, key, 0, result);
+    readNumber(resolver, dict, key, scaleBounds, result);
 }
 
 static void readLossScale(Resolver &resolver, const Dict &dict, const AmpMode &mode) {
@@ -66,12 +81,9 @@ static void readLossScale(Resolver &resolver, const Dict &dict, const AmpMode &m
   scale.initial.value = 65536;
   scale.interval.value = mode.interval;
   scale.hysteresis.value = mode.hysteresis;
-  readPositive(resolver, dict, mode.initial, 0, scale.initial);
-  readPositive(resolver, dict, "growth_factor", 1, scale.growth);
-  readPositive(resolver, dict, "backoff_factor", 0, scale.backoff);
-  if (scale.backoff > 1)
-    resolver.error(SMRange(scale.backoff.loc, scale.backoff.loc),
-                   describe("fp16.backoff_factor", Value(scale.backoff.value)) + "; it must be at most 1");
+  readNumber(resolver, dict, mode.initial, scaleBounds, scale.initial);
+  readNumber(resolver, dict, "growth_factor", growthBounds, scale.growth);
+  readNumber(resolver, dict, "backoff_factor", backoffBounds, scale.backoff);
   if (const Item *item = findKey(dict, "growth_interval"))
     readCount(resolver, *item, "fp16.growth_interval", 1, scale.interval);
   Sourced<bool> isSwitchedOn{true};

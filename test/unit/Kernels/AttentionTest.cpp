@@ -86,18 +86,6 @@ static std::vector<Tensor> inputsOf(const AttentionCase &test) {
   return inputs;
 }
 
-static void expectNear(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, double tolerance) {
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t r = 0; r < expected.size(); ++r) {
-    double scale = 1.0;
-    for (double x : expected[r].data)
-      scale = std::max(scale, std::fabs(x));
-    ASSERT_EQ(found[r].size(), expected[r].size());
-    for (int64_t i = 0; i < expected[r].size(); ++i)
-      ASSERT_NEAR(found[r][i], expected[r][i], tolerance * scale) << "result " << r << ", element " << i;
-  }
-}
-
 static void check(const AttentionCase &test, const char *element, double tolerance, bool everyWay) {
   std::string text = textOf(test, element);
   std::vector<Tensor> inputs = inputsOf(test);

@@ -26,6 +26,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/TargetSelect.h"
+#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -269,4 +270,16 @@ std::vector<Tensor> KernelRunner::run(llvm::ArrayRef<Tensor> inputs, const Machi
   if (!jit)
     return {};
   return walk(*formed, inputs, machine);
+}
+
+void colo::test::expectNear(ArrayRef<Tensor> found, ArrayRef<Tensor> expected, double tolerance) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t r = 0; r < expected.size(); ++r) {
+    double scale = 1.0;
+    for (double x : expected[r].data)
+      scale = std::max(scale, std::fabs(x));
+    ASSERT_EQ(found[r].size(), expected[r].size());
+    for (int64_t i = 0; i < expected[r].size(); ++i)
+      ASSERT_NEAR(found[r][i], expected[r][i], tolerance * scale) << "result " << r << ", element " << i;
+  }
 }

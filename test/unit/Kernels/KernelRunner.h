@@ -48,6 +48,9 @@ private:
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
+/// Fails the test where an element differs by more than `tolerance` times the largest of its tensor, at least 1.
+void expectNear(llvm::ArrayRef<Tensor> found, llvm::ArrayRef<Tensor> expected, double tolerance);
+
 } // namespace colo::test
 
 #endif // COLO_TEST_KERNELS_KERNELRUNNER_H

@@ -63,18 +63,6 @@ static Machine testMachine() {
   return machine;
 }
 
-static void expectNear(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, double tolerance) {
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t r = 0; r < expected.size(); ++r) {
-    double scale = 1.0;
-    for (double x : expected[r].data)
-      scale = std::max(scale, std::fabs(x));
-    ASSERT_EQ(found[r].size(), expected[r].size());
-    for (int64_t i = 0; i < expected[r].size(); ++i)
-      ASSERT_NEAR(found[r][i], expected[r][i], tolerance * scale) << "result " << r << ", element " << i;
-  }
-}
-
 static void check(const KernelCase &test, const char *elementType, double tolerance, bool gpu) {
   std::string text = replaced(test.text, "xT>", std::string("x") + elementType + ">");
   text = replaced(text, "tensor<T>", std::string("tensor<") + elementType + ">");
