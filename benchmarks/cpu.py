@@ -26,8 +26,14 @@ GPT2 = os.path.join(ROOT, "examples", "gpt2", "gpt2.colo")
 MINI = dict(vocab=256, seq=128, hidden=128, heads=4, layers=4)
 ROWS, STEPS = 16, 60
 ADAMW = "optimizer = dict(type='AdamW', lr=1e-3)\n"
-# The fixed model that every mode trains, and the modes: ranks, tensor=dict(...).
-FIXED, FIXED_ROWS = dict(vocab=512, seq=256, hidden=256, heads=8, layers=4), 8
+# The models that every mode and pipeline trains, with their steps, 8 rows each: the aims are for the first. The second has half its
+# features and rows of half the length, so that what does not grow with them weighs more.
+FIXED_ROWS = 8
+FIXED = {
+    "512 features": (dict(vocab=512, seq=512, hidden=512, heads=8, layers=4), 7),
+    "256 features": (dict(vocab=512, seq=256, hidden=256, heads=8, layers=4), 16),
+}
+# The modes: ranks, tensor=dict(...).
 MODES = [
     (4, "1d", "mode='1d'"), (4, "1d, sequence_parallel", "mode='1d', sequence_parallel=True"), (4, "2d", "mode='2d'"),
     (4, "2.5d, depth 1", "mode='2.5d', depth=1"), (4, "sequence", "mode='sequence'"), (4, "ulysses", "mode='ulysses'"),
@@ -180,9 +186,15 @@ def section_allreduce(work):
 
 
 def section_modes(work):
-    shape = f"BATCH_SIZE = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
-    tokens = FIXED_ROWS * FIXED["seq"]
-    command = ["--data=synthetic:512", "--steps=16"]
+    for name, (model, steps) in FIXED.items():
+        print(f"modes, {name}:")
+        modes_of(work, model, steps)
+
+
+def modes_of(work, model, steps):
+    shape = f"BATCH_SIZE = {FIXED_ROWS}\n" + ADAMW + sizes(**model)
+    tokens = FIXED_ROWS * model["seq"]
+    command = ["--data=synthetic:512", f"--steps={steps}"]
     alone, _ = compile_model(work, "one", shape)
     for ranks, name, tensor in MODES:
         config = f"parallel = dict(tensor=dict(size={ranks}, {tensor}))\n" + shape
@@ -194,8 +206,8 @@ def section_modes(work):
             many, _ = median_rate([program, *command, f"--ranks={ranks}"])
             pairs.append((one, many))
         one, many = max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
-        print(f"{ranks} ranks, {name}: {1e3 * tokens / many:.1f} ms a step, one rank {1e3 * tokens / one:.1f} ms, "
-              f"ratio {one / many:.2f}")  # fmt: skip
+        print(f"  {ranks} ranks, {name}: {1e3 * tokens / many:.1f} ms a step, one rank {1e3 * tokens / one:.1f} ms, "
+              f"ratio {one / many:.2f}", flush=True)  # fmt: skip
 
 
 def pipeline(size, more="", tensor=""):
@@ -236,39 +248,41 @@ def pipeline_compiles(work):
 
 def section_pipeline(work):
     pipeline_compiles(work)
-    pipeline_steps(work)
+    for name, (model, steps) in FIXED.items():
+        print(f"steps of pipelines, {name}:")
+        pipeline_steps(work, model, steps)
 
 
-def cpu_of_step(command):
-    """Seconds of all cores that a step takes, start-up apart."""
+def cpu_of_step(command, more):
+    """Seconds of all cores that a step takes, start-up apart: a run of 3 steps beside one of that many more."""
     used = []
-    for steps in (4, 20):
+    for steps in (3, 3 + more):
         before = os.times()
         subprocess.run([*command, f"--steps={steps}", "--quiet"], check=True, capture_output=True)
         after = os.times()
         used.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    return (used[1] - used[0]) / 16
+    return (used[1] - used[0]) / more
 
 
-def pipeline_steps(work):
-    shape = f"BATCH_SIZE = {FIXED_ROWS}\nNUM_MICRO_BATCHES = {FIXED_ROWS}\n" + ADAMW + sizes(**FIXED)
-    tokens, cores = FIXED_ROWS * FIXED["seq"], min(4, os.cpu_count())
+def pipeline_steps(work, model, steps):
+    shape = f"BATCH_SIZE = {FIXED_ROWS}\nNUM_MICRO_BATCHES = {FIXED_ROWS}\n" + ADAMW + sizes(**model)
+    tokens, cores = FIXED_ROWS * model["seq"], min(4, os.cpu_count())
     # The work of all stages is one rank's step of the same micro-batches on one core.
     alone = [compile_model(work, "one", shape)[0], "--data=synthetic:512", "--ranks=1", "--threads=1"]
-    trace, used = os.path.join(work, "trace.json"), cpu_of_step(alone)
+    trace, used = os.path.join(work, "trace.json"), cpu_of_step(alone, steps)
     for schedule in ("gpipe", "1f1b", "zb-h1"):
         staged, _ = compile_model(work, "staged", pipeline(4, f", schedule='{schedule}', partition='balanced'") + shape)
         command = [staged, "--data=synthetic:512", "--ranks=4", "--threads=1"]
         pairs = []
         for _ in range(3):
-            one, _ = median_rate([*alone, "--steps=16"])
-            four, _ = median_rate([*command, "--steps=16", f"--trace={trace}"])
+            one, _ = median_rate([*alone, f"--steps={steps}"])
+            four, _ = median_rate([*command, f"--steps={steps}", f"--trace={trace}"])
             pairs.append((one, four))
         one, four = (tokens / max(rates) for rates in zip(*pairs))
         simulated = shared_cores.share(trace, cores)
-        print(f"4 stages {schedule} on {cores} cores: {1e3 * four:.1f} ms a step, work {1e3 * one:.1f} ms, {four / one:.3f} of it; "
+        print(f"  4 stages {schedule} on {cores} cores: {1e3 * four:.1f} ms a step, work {1e3 * one:.1f} ms, {four / one:.3f} of it; "
               f"simulated on these cores {simulated:.3f}, ratio {four / one / simulated:.2f}, over 1 / cores {four / one * cores:.2f}; "
-              f"CPU time {1e3 * cpu_of_step(command):.0f} ms a step, of one rank {1e3 * used:.0f} ms")  # fmt: skip
+              f"CPU time {1e3 * cpu_of_step(command, steps):.0f} ms a step, of one rank {1e3 * used:.0f} ms", flush=True)  # fmt: skip
 
 
 def main():
