@@ -68,6 +68,8 @@ struct Misnomer {
 } // namespace
 
 static const Misnomer misnomers[] = {
+    {"amp", "write bf16=True or fp16=dict(mode=AMP_TYPE.NAIVE)"},
+    {"mixed_precision", "write bf16=True or fp16=dict(mode=AMP_TYPE.NAIVE)"},
     {"NUM_CHUNKS", "write model=dict(num_chunks=...) or pipeline=dict(size=..., chunks=...)"},
     {"data", "write it inside parallel=dict(...)"},
     {"gradient_clipping", "write clip_grad_norm"},
@@ -102,7 +104,7 @@ static void warnOfMisnomers(Resolver &resolver) {
     bool given = near && any_of(resolver.scope, [&](const auto &entry) {
                    return entry.first.equals_insensitive(*near) && entry.first != name;
                  });
-    if (near && name.size() > 4 && !given)
+    if (near && (name.size() > 4 || name.equals_insensitive(*near)) && !given)
       resolver.diagnostics.warning(binding.nameRange.Start,
                                    "'" + name + "' has no effect; did you mean '" + *near + "'?");
   }

@@ -93,8 +93,16 @@ static void checkPipeline(Resolver &resolver) {
   if (config.pipelineChunks > 1 && !hasChunks)
     resolver.error(SMRange(config.pipelineChunks.loc, config.pipelineChunks.loc),
                    "chunks belong to the schedules 'interleaved' and 'zbv' only; the schedule is '" + name + "'");
-  if (config.pipeline == 1 || !resolver.supported.feature("pipeline"))
+  if (!resolver.supported.feature("pipeline"))
     return;
+  if (config.pipeline == 1) {
+    // One stage runs without a schedule, but chunks that no size allows are wrong here too.
+    SMLoc where = config.pipelineChunks.loc;
+    if (std::optional<schedule::Diagnostic> wrong = checkSchedule(name, 1, config.pipelineChunks, 1);
+        wrong && where.isValid() && hasChunks)
+      resolver.error(SMRange(where, where), wrong->message);
+    return;
+  }
   if (name == "zbv" && config.pipelineChunks.isDefault())
     config.pipelineChunks.value = 2;
   if (!resolver.scope.count("NUM_MICRO_BATCHES")) {
