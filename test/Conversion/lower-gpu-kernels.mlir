@@ -9,7 +9,8 @@
 // CHECK-LABEL: func.func @host(
 // CHECK:         %[[ROWS:.*]] = arith.constant 600 : index
 // CHECK:         rt.launch @flat
-// CHECK:         rt.launch @update(%{{.*}}, %[[ROWS]]) outs(%{{.*}}) {extent = 3 : i64}
+// CHECK:         rt.launch @update(%{{.*}}, %[[ROWS]]) outs(%{{.*}}) {extent = 1 : i64}
+// CHECK:         rt.launch @odd_update(%{{.*}}) outs(%{{.*}}) {extent = 3 : i64}
 func.func @host(%start: index) {
   %w = rt.buffer "workspace" : memref<262144xi8>
   %p = rt.buffer "params" : memref<1024xf32>
@@ -18,7 +19,9 @@ func.func @host(%start: index) {
   %z = rt.slot %w at 131076 : memref<262144xi8> to memref<128x64xf32>
   rt.launch @flat(%x) outs(%y) : (memref<128x64xf32>) -> () outs memref<128x64xf32>
   rt.launch @flat(%x) outs(%z) : (memref<128x64xf32>) -> () outs memref<128x64xf32>
-  rt.launch @update(%start) outs(%p) {extent = 600 : i64} : (index) -> () outs memref<1024xf32>
+  %first = arith.constant 424 : index
+  rt.launch @update(%first) outs(%p) {extent = 600 : i64} : (index) -> () outs memref<1024xf32>
+  rt.launch @odd_update(%start) outs(%p) {extent = 601 : i64} : (index) -> () outs memref<1024xf32>
   return
 }
 
@@ -180,13 +183,41 @@ func.func private @scatter(%d: tensor<4x8x64xf32>, %ids: tensor<4x8xi32>, %first
   return %r : tensor<50x64xf32>
 }
 
-// A kernel that is row loops already: a thread does a row, if there is one for it.
+// A kernel that is row loops already: a thread does four rows, 16 bytes, where four divide the rows of all launches; what
+// all launches pass as a multiple of four shows it.
 
 // CHECK-LABEL: gpu.func @update(%arg0: index, %arg1: index, %arg2: memref<1024xf32> {llvm.align = 16 : i64, llvm.noalias})
+// CHECK:         %[[ROW:.*]] = arith.muli %{{.*}}, %c4
+// CHECK:         %[[INSIDE:.*]] = arith.cmpi ult, %[[ROW]], %arg1
+// CHECK:         %[[GROUP:.*]] = arith.divui %arg0, %c4
+// CHECK:         %[[START:.*]] = arith.muli %[[GROUP]], %c4
+// CHECK:         scf.if %[[INSIDE]]
+// CHECK:           %[[LOWER:.*]] = arith.addi %[[START]], %[[ROW]]
+// CHECK:           scf.for %{{.*}} = %[[LOWER]] to %{{.*}} step %c4
+// CHECK-COUNT-4:     memref.load
+func.func private @update(%start: index, %p: memref<1024xf32>, %begin: index, %end: index)
+    attributes {rt.kernel, rt.extent = 1024 : i64, rt.grain = 1 : i64} {
+  %one = arith.constant 1 : index
+  %lower = arith.addi %start, %begin : index
+  %upper = arith.addi %start, %end : index
+  scf.for %i = %lower to %upper step %one {
+    %x = memref.load %p[%i] : memref<1024xf32>
+    %y = arith.negf %x : f32
+    memref.store %y, %p[%i] : memref<1024xf32>
+  }
+  return
+}
+
+// Else a row.
+
+// CHECK-LABEL: gpu.func @odd_update(
 // CHECK:         %[[ROW:.*]] = arith.addi
 // CHECK:         %[[INSIDE:.*]] = arith.cmpi ult, %[[ROW]], %arg1
 // CHECK:         scf.if %[[INSIDE]]
-func.func private @update(%start: index, %p: memref<1024xf32>, %begin: index, %end: index)
+// CHECK:           scf.for %{{.*}} step %c1
+// CHECK-COUNT-1:     memref.load
+// CHECK-NOT:         memref.load
+func.func private @odd_update(%start: index, %p: memref<1024xf32>, %begin: index, %end: index)
     attributes {rt.kernel, rt.extent = 1024 : i64, rt.grain = 1 : i64} {
   %one = arith.constant 1 : index
   %lower = arith.addi %start, %begin : index

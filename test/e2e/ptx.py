@@ -54,6 +54,8 @@ def main():
             text = file.read()
         entries = len(re.findall(r"^\.visible \.entry", text, re.MULTILINE))
         wide = [len(re.findall(rf"\b{access}\S*\.v4\.", text)) for access in ("ld.global", "st.global", "ld.shared", "st.shared")]
+        update = text[text.index(".entry optimizer$update(") :].split("\n}", 1)[0]
+        failures += bool(re.search(r"(ld|st)\.global\S*(?<!v4)\.(f32|b16)", update))
         failures += not entries or not all(wide[:2]) or (model != "mlp" and not all(wide))
         for device in ("sm_80", "sm_90"):
             result = subprocess.run([PTXAS, "-v", f"-arch={device}", ptx, "-o", ptx + ".cubin"], capture_output=True, text=True)

@@ -20,10 +20,10 @@ public:
 
   /// A power of two, at most 64: the first element of a memref lies at a multiple of so many bytes.
   int64_t of(mlir::Value memref);
-
-private:
   /// A power of two, at most 64, that divides an index.
   int64_t factorOf(mlir::Value index);
+
+private:
   /// The least over what callers pass.
   int64_t ofArgument(mlir::BlockArgument argument, llvm::function_ref<int64_t(mlir::Value)> ofValue);
 

@@ -10,9 +10,6 @@
 using namespace mlir;
 using namespace colo;
 
-/// Bytes of the widest access to global memory.
-static constexpr int64_t kAccessBytes = 16;
-
 int64_t GpuKernelEmitter::widthOf(const Nest &nest) {
   if (nest.loops.empty())
     return 1;

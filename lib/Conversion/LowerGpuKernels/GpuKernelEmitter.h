@@ -25,6 +25,9 @@ namespace colo {
 /// Threads of a warp, and the bytes of shared memory that every device gives a block without being asked.
 inline constexpr int64_t kWarp = 32, kSharedBytes = 48 * 1024;
 
+/// Bytes of the widest access to global memory.
+inline constexpr int64_t kAccessBytes = 16;
+
 /// A gpu.func in the making: its grid, and the shared memory that it has taken so far.
 class GpuFunction {
 public:
@@ -133,9 +136,17 @@ private:
   int64_t threads = 256, blocks = 1;
 };
 
-/// Makes a gpu.func of a kernel that is row loops already (the optimizer step's): a thread for each row, or, where a
-/// row has a loop that sums, a block. The number of rows becomes an operand behind `inputs` others.
-mlir::LogicalResult lowerRowLoops(mlir::func::FuncOp kernel, mlir::gpu::GPUModuleOp module, int64_t inputs,
+/// What all launches of a kernel of row loops have in common.
+struct RowLaunches {
+  /// Powers of two: one that divides every number of rows, and for each input one that divides it if it is an index.
+  int64_t rowsFactor;
+  llvm::SmallVector<int64_t> inputFactors;
+};
+
+/// Makes a gpu.func of a kernel that is row loops already (the optimizer step's): a thread for each row or as many as
+/// are 16 bytes of a destination, or, where a row has a loop that sums, a block. The number of rows becomes an operand
+/// behind the inputs.
+mlir::LogicalResult lowerRowLoops(mlir::func::FuncOp kernel, mlir::gpu::GPUModuleOp module, const RowLaunches &launches,
                                   int64_t &rowsPerBlock);
 
 } // namespace colo

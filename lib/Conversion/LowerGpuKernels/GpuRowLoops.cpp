@@ -36,7 +36,42 @@ static LogicalResult spread(scf::ForOp loop, GpuFunction &gpu, OpBuilder &builde
   return success();
 }
 
-LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, int64_t inputs, int64_t &rowsPerBlock) {
+/// Rows of one thread: as many as 16 bytes of the widest destination have, one where they do not divide the rows.
+static int64_t rowsOfThread(func::FuncOp kernel, const RowLaunches &launches) {
+  int64_t bytes = 4;
+  for (Type type : kernel.getArgumentTypes().drop_front(launches.inputFactors.size()))
+    if (auto memref = dyn_cast<MemRefType>(type))
+      bytes = std::max<int64_t>(bytes, memref.getElementTypeBitWidth() / 8);
+  return std::min(kAccessBytes / bytes, launches.rowsFactor);
+}
+
+/// The index, as a number that shows that the factor divides it.
+static Value showFactor(OpBuilder &builder, Location loc, Value index, int64_t factor) {
+  Value divisor = builder.create<arith::ConstantIndexOp>(loc, factor);
+  return builder.create<arith::MulIOp>(loc, builder.create<arith::DivUIOp>(loc, index, divisor), divisor);
+}
+
+/// A loop of step 1 whose trips `width` divides takes so many at a time.
+static void unroll(scf::ForOp loop, int64_t width) {
+  OpBuilder builder(loop);
+  loop.setStep(builder.create<arith::ConstantIndexOp>(loop.getLoc(), width));
+  llvm::SmallVector<Operation *> ops;
+  for (Operation &op : loop.getBody()->without_terminator())
+    ops.push_back(&op);
+  builder.setInsertionPoint(loop.getBody()->getTerminator());
+  for (int64_t i = 1; i < width; ++i) {
+    IRMapping mapping;
+    Value place = builder.create<arith::ConstantIndexOp>(loop.getLoc(), i);
+    mapping.map(loop.getInductionVar(),
+                builder.create<arith::AddIOp>(loop.getLoc(), loop.getInductionVar(), place).getResult());
+    for (Operation *op : ops)
+      builder.clone(*op, mapping);
+  }
+}
+
+LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, const RowLaunches &launches,
+                                  int64_t &rowsPerBlock) {
+  auto inputs = static_cast<int64_t>(launches.inputFactors.size());
   llvm::SmallVector<scf::ForOp> rowLoops(kernel.getBody().front().getOps<scf::ForOp>());
   if (rowLoops.size() != 1)
     return kernel.emitError("is no loop over rows");
@@ -47,17 +82,23 @@ LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, 
   llvm::SmallVector<Type> types(kernel.getArgumentTypes().drop_back(2));
   types.insert(types.begin() + inputs, builder.getIndexType());
   GpuFunction gpu(builder, module, loc, kernel.getName(), types);
-  rowsPerBlock = sums ? 1 : kLoopThreads;
-  Value row = sums
-                  ? gpu.block()
-                  : builder.create<arith::AddIOp>(
-                        loc, builder.create<arith::MulIOp>(loc, gpu.block(), gpu.constant(kLoopThreads)), gpu.thread());
+  int64_t width = sums ? 1 : rowsOfThread(kernel, launches);
+  rowsPerBlock = sums ? 1 : kLoopThreads * width;
+  Value row = gpu.block();
+  if (!sums) {
+    Value first = builder.create<arith::MulIOp>(loc, row, gpu.constant(kLoopThreads));
+    row = builder.create<arith::MulIOp>(loc, builder.create<arith::AddIOp>(loc, first, gpu.thread()),
+                                        gpu.constant(width));
+  }
   Value inside = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, row, gpu.body().getArgument(inputs));
-  Value next = builder.create<arith::AddIOp>(loc, row, gpu.constant(1));
+  Value next = builder.create<arith::AddIOp>(loc, row, gpu.constant(width));
   IRMapping mapping;
   unsigned count = kernel.getNumArguments() - 2;
-  for (unsigned i = 0; i < count; ++i)
-    mapping.map(kernel.getArgument(i), gpu.body().getArgument(i < inputs ? i : i + 1));
+  for (unsigned i = 0; i < count; ++i) {
+    Value argument = gpu.body().getArgument(i < inputs ? i : i + 1);
+    bool shows = i < inputs && launches.inputFactors[i] >= width && width > 1 && argument.getType().isIndex();
+    mapping.map(kernel.getArgument(i), shows ? showFactor(builder, loc, argument, width) : argument);
+  }
   mapping.map(kernel.getArgument(count), row);
   mapping.map(kernel.getArgument(count + 1), next);
   // A block's row exists, since there are as many blocks as rows; its threads wait for each other.
@@ -65,6 +106,8 @@ LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, 
     for (Operation &op : kernel.getBody().front().without_terminator())
       builder.clone(op, mapping);
   });
+  if (width > 1)
+    unroll(cast<scf::ForOp>(mapping.lookup(rowLoops[0].getInductionVar()).getParentBlock()->getParentOp()), width);
   if (sums) {
     // The one trip of the row loop, without the loop.
     auto rows = cast<scf::ForOp>(mapping.lookup(rowLoops[0].getInductionVar()).getParentBlock()->getParentOp());

@@ -10,8 +10,8 @@
 using namespace mlir;
 using namespace colo;
 
-/// Bytes of the widest access to memory, and the loads that a thread has in flight at once: all, or some in turns.
-static constexpr int64_t kAccessBytes = 16, kMostLoads = 8, kLoadsOfTurn = 4;
+/// The loads that a thread has in flight at once: all, or some in turns.
+static constexpr int64_t kMostLoads = 8, kLoadsOfTurn = 4;
 
 static int64_t bytesOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include <numeric>
 
 namespace colo {
 #define GEN_PASS_DEF_LOWERGPUKERNELS
@@ -25,9 +26,6 @@ namespace colo {
 
 using namespace mlir;
 using namespace colo;
-
-/// The widest access that an alignment is of use for.
-static constexpr int64_t kUsefulAlignment = 16;
 
 /// A block of attention holds tiles of whole heads in shared memory.
 static constexpr int64_t kWholeHeadSize = 256;
@@ -65,18 +63,25 @@ LogicalResult GpuKernelEmitter::run() {
 
 /// Launches of a kernel of row loops get the number of rows as an operand, and blocks for their extent.
 static LogicalResult lowerStepKernel(func::FuncOp kernel, gpu::GPUModuleOp module,
-                                     llvm::ArrayRef<rt::LaunchOp> launches) {
+                                     llvm::ArrayRef<rt::LaunchOp> launches, Alignment &alignment) {
   if (launches.empty()) {
     kernel.erase();
     return success();
   }
-  auto inputs = static_cast<int64_t>(rt::LaunchOp(launches.front()).getInputs().size());
   int64_t extent = kernel->getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt(), rowsPerBlock = 1;
-  if (failed(lowerRowLoops(kernel, module, inputs, rowsPerBlock)))
+  auto rowsOf = [&](rt::LaunchOp launch) { return launch.getExtent() ? int64_t(*launch.getExtent()) : extent; };
+  RowLaunches all{kAccessBytes, {}};
+  all.inputFactors.assign(rt::LaunchOp(launches.front()).getInputs().size(), kAccessBytes);
+  for (rt::LaunchOp launch : launches) {
+    all.rowsFactor = std::gcd(all.rowsFactor, rowsOf(launch));
+    for (auto [factor, input] : llvm::zip(all.inputFactors, launch.getInputs()))
+      factor = isa<IndexType>(input.getType()) ? std::min(factor, alignment.factorOf(input)) : 1;
+  }
+  if (failed(lowerRowLoops(kernel, module, all, rowsPerBlock)))
     return failure();
   for (rt::LaunchOp launch : launches) {
     OpBuilder builder(launch);
-    int64_t rows = launch.getExtent() ? *launch.getExtent() : extent;
+    int64_t rows = rowsOf(launch);
     launch.getInputsMutable().append(builder.create<arith::ConstantIndexOp>(launch.getLoc(), rows).getResult());
     launch.setExtent((rows + rowsPerBlock - 1) / rowsPerBlock);
   }
@@ -103,14 +108,14 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
     module.walk([&](rt::LaunchOp launch) { launches[launch.getKernel()].push_back(launch); });
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto device = builder.create<gpu::GPUModuleOp>(module.getLoc(), rt::kKernelModule);
+    Alignment alignment(module);
     for (func::FuncOp kernel : kernels) {
       LogicalResult lowered = kernel->hasAttr(rt::kExtentAttr)
-                                  ? lowerStepKernel(kernel, device, launches[kernel.getName()])
+                                  ? lowerStepKernel(kernel, device, launches[kernel.getName()], alignment)
                                   : GpuKernelEmitter(kernel, device).run();
       if (failed(lowered))
         return signalPassFailure();
     }
-    Alignment alignment(module);
     for (auto func : device.getOps<gpu::GPUFuncOp>())
       align(func, launches[func.getName()], alignment);
   }
@@ -123,7 +128,7 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
       auto type = dyn_cast<MemRefType>(func.getFunctionType().getInput(i));
       if (!type)
         continue;
-      int64_t least = kUsefulAlignment;
+      int64_t least = kAccessBytes;
       for (rt::LaunchOp launch : launches)
         if (isa<MemRefType>(launch->getOperand(i).getType()))
           least = std::min(least, alignment.of(launch->getOperand(i)));
