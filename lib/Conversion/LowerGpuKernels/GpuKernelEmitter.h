@@ -97,11 +97,12 @@ private:
   mlir::LogicalResult emitScatter();
   using Features = llvm::function_ref<void(llvm::ArrayRef<mlir::Value>)>;
   mlir::Value addressIn(llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<mlir::Value> indices);
-  mlir::Value featureOfBlock(llvm::ArrayRef<mlir::Value> feature);
   /// Calls the body with the place of each feature that is this thread's.
   void eachFeature(Features body);
-  /// The bits of the warp's threads whose token has the block's id; `token` is this thread's.
-  mlir::Value findHits(mlir::Value token);
+  /// The row of the table that a token's id names; rows of other ranks are negative or too large.
+  mlir::Value rowOf(llvm::ArrayRef<mlir::Value> token);
+  /// The bits of the warp's threads whose token's row is one of `count` from `first`; `token` is this thread's.
+  mlir::Value findHits(mlir::Value token, mlir::Value first, mlir::Value count);
   /// Adds the gradients of the tokens at the bits of `hits`, the first of which is `base`.
   void addHits(mlir::Value hits, mlir::Value base);
 

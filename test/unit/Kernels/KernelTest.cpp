@@ -26,6 +26,7 @@ struct KernelCase {
   /// Arguments: shapes, i32 where ids are meant.
   std::vector<Shape> floats;
   std::vector<Shape> ids;
+  int mostId = 13;
 };
 } // namespace
 
@@ -38,7 +39,7 @@ static std::string replaced(std::string text, const std::string &from, const std
 static std::vector<Tensor> randomInputs(const KernelCase &test) {
   std::mt19937 engine(7);
   std::uniform_real_distribution<double> real(-2.0, 2.0);
-  std::uniform_int_distribution<int> id(-2, 13);
+  std::uniform_int_distribution<int> id(-2, test.mostId);
   std::vector<Tensor> inputs;
   for (const Shape &shape : test.floats) {
     inputs.emplace_back(shape);
@@ -149,6 +150,15 @@ static const KernelCase kCases[] = {
 })",
      {{6, 9}, {2, 7, 9}},
      {{2, 7}}},
+    {"EmbeddingGradientOfALongTable",
+     R"(func.func @f(%d: tensor<5x60x3xT>, %t: tensor<2051x3xT>, %ids: tensor<5x60xi32>) {
+  %g = colo.embedding_grad %d, %ids {positions = [{global = 2051, padded = 2051, axes = []}, {global = 3, padded = 3, axes = []}]} : tensor<5x60x3xT>, tensor<5x60xi32> -> tensor<2051x3xT>
+  colo.grad %g, %t : tensor<2051x3xT>, tensor<2051x3xT>
+  return
+})",
+     {{5, 60, 3}, {2051, 3}},
+     {{5, 60}},
+     2060},
     {"PartOfTwoBlocks",
      R"(dist.mesh @mesh <["tp"=2]>
 func.func @f(%x: tensor<2x6x5xT>) -> (tensor<2x6x5xT>, tensor<2x6x5xT>) {
