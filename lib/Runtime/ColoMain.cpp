@@ -186,6 +186,8 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
       run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / ranksHere(run.world));
   if (const std::string &when = run.options.overlap; when != "auto" && when != "on" && when != "off")
     return Status::usage("--overlap=%s: expected auto, on or off", when.c_str());
+  if (const std::string &when = run.options.graph; when != "auto" && when != "on" && when != "off")
+    return Status::usage("--graph=%s: expected auto, on or off", when.c_str());
   WaitWord::setCoresShared(run.threads * ranksHere(run.world) > availableCores());
   bool hasSpareCores = availableCores() > run.threads * ranksHere(run.world);
   run.overlap = run.options.overlap == "on" || (run.options.overlap == "auto" && hasSpareCores);
@@ -208,7 +210,14 @@ static Status probeDevice(const Run &run) {
   setup.ranks = run.world.ranks;
   setup.ranksInProcess = run.world.launched ? 1 : run.world.ranks;
   setup.comm = run.options.comm;
-  return device->probe(setup);
+  if (Status status = device->probe(setup); status.failed())
+    return status;
+  std::string why = whyPlain(run.options);
+  if (why.empty())
+    why = device->whyNoGraph(setup);
+  if (run.options.graph == "on" && !why.empty())
+    return Status::usage("--graph=on: %s", why.c_str());
+  return Status::ok();
 }
 
 /// Runs all ranks to their end, then writes the statistics while all are alive.
@@ -220,8 +229,10 @@ static void runRanks(Run &run) {
     Rank rank(run, index);
     Status status = rank.setUp();
     if (!status.failed()) {
-      if (index == 0)
+      if (index == 0) {
         run.startSeconds = processSeconds();
+        run.logger->note(rank.describeLaunches());
+      }
       status = rank.train();
     }
     if (!status.failed())

@@ -71,6 +71,13 @@ Status Logger::endRecord() {
   return fflush(file) == 0 && !ferror(file) ? Status::ok() : OutputFile::problem(path, errno);
 }
 
+void Logger::note(const std::string &text) {
+  if (quiet || text.empty())
+    return;
+  printf("%s\n", text.c_str());
+  fflush(stdout);
+}
+
 Status Logger::step(const StepRecord &r) {
   if (file) {
     fprintf(file, "{\"step\": %lld", static_cast<long long>(r.step));

@@ -74,6 +74,8 @@ static const std::vector<Flag> &flags() {
         numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
         textFlag("overlap", "WHEN", &Options::overlap,
                  "run collectives beside work: on, off or auto (if there are more cores than threads)"),
+        textFlag("graph", "WHEN", &Options::graph,
+                 "on GPUs launch a step as one CUDA graph: on, off or auto (if the run, the driver and NCCL allow it)"),
         timeout,
         switchFlag("check-replicas", &Options::checkReplicas,
                    "after each step compare all replicas of parameters and gradients bit by bit"),

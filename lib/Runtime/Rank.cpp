@@ -56,6 +56,8 @@ Status Rank::setUp() {
     return status;
   if (Status status = setUpFrame(); status.failed())
     return status;
+  if (Status status = setUpSteps(setup); status.failed())
+    return status;
   actionLog.prepare(*run.program, stage(), run.world.microBatches, !run.options.trace.empty());
   for (const Tensor &tensor : tensorList)
     if (holds(tensor)) {
@@ -181,6 +183,31 @@ Status Rank::setUpFrame() {
   caller = {&colo.site, p.sites, p.siteCount, commCounters.data(), true, &owned->comms()};
   setCommCaller(&caller);
   return Status::ok();
+}
+
+/// Operations of NCCL are captured by all of their ranks or by none, so all ranks agree.
+Status Rank::setUpSteps(const DeviceSetup &setup) {
+  plainBecause = whyPlain(run.options);
+  if (plainBecause.empty())
+    plainBecause = owned->whyNoGraph(setup);
+  int32_t captures = plainBecause.empty();
+  if (Status status = commStatus(commProvider().allReduce(&captures, &captures, 1, ncclInt32, ncclMin, world, nullptr));
+      status.failed())
+    return status;
+  if (!captures && plainBecause.empty())
+    plainBecause = "another rank cannot capture them";
+  if (!captures && run.options.graph == "on")
+    return Status::usage("--graph=on: %s", plainBecause.c_str());
+  training = std::make_unique<StepGraph>("step", program().step, *owned, colo, commCounters, captures);
+  evaluation = std::make_unique<StepGraph>("evaluation", program().evaluate, *owned, colo, commCounters, captures);
+  return Status::ok();
+}
+
+std::string Rank::describeLaunches() const {
+  if (owned->sharesMemory())
+    return "";
+  return plainBecause.empty() ? "from the second on a step is launched as one CUDA graph"
+                              : "kernels are launched one by one: " + plainBecause;
 }
 
 int64_t Rank::highWater() const {

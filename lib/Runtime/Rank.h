@@ -15,6 +15,7 @@
 
 #include "Actions.h"
 #include "Profile.h"
+#include "StepGraph.h"
 #include "colo/Runtime/Arena.h"
 #include "colo/Runtime/Comm.h"
 #include "colo/Runtime/Data.h"
@@ -74,6 +75,9 @@ public:
   const std::vector<CommCounter> &counters() const { return commCounters; }
   int64_t highWater() const;
   const LossScale &lossScale() const { return scale; }
+  /// How steps get on a device with memory of its own, in words; else empty.
+  std::string describeLaunches() const;
+  std::vector<const StepGraph *> graphs() const { return {training.get(), evaluation.get()}; }
 
   /// Bytes of the workspace that steps have written, where --stats asked for it.
   bool painted = false;
@@ -83,6 +87,7 @@ private:
   Status setUpComms();
   Status setUpMemory();
   Status setUpFrame();
+  Status setUpSteps(const DeviceSetup &setup);
   ColoStage stage() const;
   bool hasCopies() const { return run.program->readAs == COLO_BF16 || run.program->readAs == COLO_F16; }
   void copyParameters();
@@ -109,6 +114,8 @@ private:
   CommCaller caller;
   std::vector<double> evalSums;
   LossScale scale;
+  std::unique_ptr<StepGraph> training, evaluation;
+  std::string plainBecause;        ///< why steps are no graphs; empty: they are
   Elapsed profiled;                ///< of the steps that --profile shows
   std::vector<double> stepSeconds; ///< of every step, where --time-products asks for it
 };

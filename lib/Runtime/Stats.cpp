@@ -75,6 +75,9 @@ static std::string entryOf(const Rank &rank) {
     entry["loss_scale"] = rank.lossScale().value();
     entry["skipped_steps"] = rank.lossScale().skipped();
   }
+  for (const StepGraph *step : rank.graphs())
+    if (step->graph().number >= 0)
+      entry["graphs"].push_back({{"of", step->name()}, {"nodes", step->graph().nodes}, {"bytes", step->graph().bytes}});
   Json arena;
   for (int region = 0; region < Arena::RegionCount; ++region)
     arena[Arena::name(region)] = rank.arena().bytes(region);

@@ -82,7 +82,7 @@ Status Rank::trainStep(int64_t step) {
   colo.lossScale = scale.value();
   uploadStepValues();
   actionLog.startStep();
-  program().step(&colo);
+  training->run();
   owned->synchronize();
   // Every rank reads the same norm.
   bool overflowed = scale.isOn() && !std::isfinite(*colo.hostGradNorm);
@@ -130,7 +130,7 @@ Status Rank::evaluate(int64_t step) {
     RangeScope range([&] { return formatString("evaluation, batch %lld", static_cast<long long>(batch)); });
     colo.step = evaluationStep + batch;
     uploadStepValues();
-    program().evaluate(&colo);
+    evaluation->run();
     owned->synchronize();
     for (size_t i = 0; i < evalSums.size(); ++i)
       evalSums[i] += colo.hostMetrics[i] / static_cast<double>(batches);

@@ -191,10 +191,6 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
   visible(reinterpret_cast<Address>(scratch), kScratch, "cublasLtMatmul's scratch memory");
   if (scratchBytes < kScratch)
     return 7;
-  {
-    std::lock_guard<std::mutex> lock(context().mutex);
-    ++context().products;
-  }
   auto see = [&](const void *matrix, const Matrix &layout) {
     int64_t last = layout.stride * (layout.batch - 1) + layout.lead * static_cast<int64_t>(layout.cols - 1) +
                    static_cast<int64_t>(layout.rows);
@@ -204,6 +200,7 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
   char *as = see(a, am), *bs = see(b, bm), *cs = see(d, cm);
   double scale = p.type ? *static_cast<const double *>(alpha) : *static_cast<const float *>(alpha);
   double keep = p.type ? *static_cast<const double *>(beta) : *static_cast<const float *>(beta);
+  note(CUgraph_st::Product, stream, product, "a product");
   stream->submit([=] {
     for (int32_t i = 0; i < cm.batch; ++i) {
       CBLAS_TRANSPOSE ta = p.turnA ? CblasTrans : CblasNoTrans, tb = p.turnB ? CblasTrans : CblasNoTrans;

@@ -13,17 +13,22 @@
 // * A stream is a thread, and nothing but events orders streams. With
 //   COLO_DOUBLE_DELAY=N each task first waits up to N microseconds.
 // * A copy without waiting is done late, from and to locked memory only.
-// * After a rank's first launch it may allocate and create nothing.
+// * After a rank's first launch it may allocate and create nothing but graphs.
+// * While a stream is captured nothing runs. Refused are waits of the host, for the device or its streams; copies that
+// wait;
+//   events that were not recorded in the capture, and outside of it those that were; streams that do not take part or
+//   are not waited for at the end; callbacks; kernels, products and collectives that have not run plainly before. Nodes
+//   of a launched graph are ordered by nothing but what was captured, whatever other streams do.
 // * Kernels' names, their number of arguments and threads are read from the PTX.
 //
 // Kernels run as emulated bodies (lib/Runtime/Emulator.cpp) from a shared object made
 // of `colo-compile --target=cuda --emulate --emit=obj`: COLO_DOUBLE_KERNELS, or for an
 // executable NAME.cuda the file NAME.so beside it.
-// COLO_DOUBLE_DEVICES is the number of GPUs; COLO_DOUBLE_LOG names a file for what
-// each of them did; COLO_DOUBLE_FAIL a call that returns an error. COLO_DOUBLE_FAULT=KIND:DEVICE:N says what happens
-// at a device's N-th launch: "host": its rank stops there, "stream": the stream does,
-// "error": the stream does and NCCL finds an error on its communicators, "lost": the
-// rank stops and NCCL finds an error on the others'. Whatever is wrong ends the process with a message.
+// COLO_DOUBLE_NCCL is NCCL's version as a number, COLO_DOUBLE_DEVICES is the number of GPUs; COLO_DOUBLE_LOG names a
+// file for what each of them did; COLO_DOUBLE_FAIL a call that returns an error. COLO_DOUBLE_FAULT=KIND:DEVICE:N says
+// what happens at a device's N-th launch: "host": its rank stops there, "stream": the stream does, "error": the stream
+// does and NCCL finds an error on its communicators, "lost": the rank stops and NCCL finds an error on the others'.
+// Whatever is wrong ends the process with a message.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,25 +43,35 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #define DOUBLE_EXPORT extern "C" __attribute__((visibility("default")))
 
 using Address = uint64_t;
+
+struct CUgraph_st;
 
 /// A device, and its primary context.
 struct CUctx_st {
   int number = 0;
   std::mutex mutex;
   int64_t allocations = 0, bytes = 0, launches = 0, products = 0, collectives = 0;
+  int64_t graphs = 0, graphNodes = 0, graphLaunches = 0;
+  CUgraph_st *capture = nullptr; ///< that one of its streams is in
 };
 
 struct CUstream_st {
   explicit CUstream_st(unsigned seed);
   ~CUstream_st();
+  /// In a capture the task becomes a node.
   void submit(std::function<void()> task);
   void synchronize();
+
+  CUgraph_st *capture = nullptr;
+  std::set<size_t> last; ///< nodes of the capture that the next one comes behind
 
 private:
   void work();
@@ -77,9 +92,30 @@ struct Completion {
   void wait();
 };
 
-/// The last record; none yet.
+/// The last record; none yet. In a capture it stands for nodes.
 struct CUevent_st {
   std::shared_ptr<Completion> last;
+  uint64_t capture = 0; ///< its number; 0: none
+  std::set<size_t> nodes;
+};
+
+/// What streams were given while they were captured.
+struct CUgraph_st {
+  enum Kind { Other, Kernel, Product, Collective };
+  struct Node {
+    CUstream_st *stream;
+    std::set<size_t> behind;
+    Kind kind;
+    std::function<void()> task;
+  };
+  uint64_t number = 0;
+  CUctx_st *device = nullptr;
+  CUstream_st *origin = nullptr;
+  std::thread::id owner;
+  std::set<CUstream_st *> streams;
+  std::vector<Node> nodes;
+  Kind next = Other; ///< of the node that comes next, where it is a kernel
+  int64_t counts[4] = {};
 };
 
 namespace colo_double {
@@ -87,16 +123,20 @@ namespace colo_double {
 [[noreturn]] void fail(const std::string &message);
 /// Of the calling thread; fails without one.
 CUctx_st &context();
-/// Stops the calling thread at the launch that COLO_DOUBLE_FAULT names; true if the stream is to stop instead.
-bool meetFault();
+/// Whether COLO_DOUBLE_FAULT names one of the next `launches` of the calling thread's device, which is then met: stops
+/// the thread there; or returns which of them its stream is to stop at, from 0 on. Else -1.
+int64_t meetFault(int64_t launches);
 /// Whether NCCL finds an error on a device's communicators.
 bool hasAsyncError(int device);
 /// Never returns.
 [[noreturn]] void stopHere();
 /// Whether the environment (COLO_DOUBLE_FAIL) asks for a failure of this call.
 bool mustFail(const char *call);
-/// Notes a launch of the calling thread.
-void noteLaunch();
+/// Notes a launch, product or collective that is put on a stream, which in a capture is none yet. `what` it is of: it
+/// is captured only after it ran plainly on this device.
+void note(CUgraph_st::Kind kind, CUstream_st *stream, const void *what, const std::string &name);
+/// Fails on a thread, or for a device, of which something is captured.
+void refuseInCapture(const char *call);
 /// Notes that something is made, which must not be after the first launch.
 void noteAllocation(const char *call, int64_t bytes);
 
@@ -108,6 +148,8 @@ void *visible(Address address, size_t bytes, const char *call);
 void *allocateLocked(size_t bytes);
 void freeLocked(void *memory);
 bool isLocked(const void *memory, size_t bytes);
+/// A stream waits for an event, one of which is in a capture; false: none is.
+bool waitInCapture(CUstream_st &stream, CUevent_st &event);
 
 } // namespace colo_double
 

@@ -52,10 +52,11 @@ struct Devices {
       if (device.allocations)
         fprintf(file,
                 "{\"device\": %d, \"allocations\": %lld, \"bytes\": %lld, \"launches\": %lld, \"products\": %lld, "
-                "\"collectives\": %lld}\n",
+                "\"collectives\": %lld, \"graphs\": %lld, \"graph_launches\": %lld}\n",
                 device.number, static_cast<long long>(device.allocations), static_cast<long long>(device.bytes),
                 static_cast<long long>(device.launches), static_cast<long long>(device.products),
-                static_cast<long long>(device.collectives));
+                static_cast<long long>(device.collectives), static_cast<long long>(device.graphs),
+                static_cast<long long>(device.graphLaunches));
     fclose(file);
   }
 };
@@ -76,6 +77,7 @@ CUctx_st &context() {
 
 void noteAllocation(const char *call, int64_t bytes) {
   CUctx_st &here = context();
+  refuseInCapture(call);
   std::lock_guard<std::mutex> lock(here.mutex);
   if (launched)
     fail(std::string(call) + " after the first launch");
@@ -83,16 +85,31 @@ void noteAllocation(const char *call, int64_t bytes) {
   here.bytes += bytes;
 }
 
-void noteLaunch() {
+void note(CUgraph_st::Kind kind, CUstream_st *stream, const void *what, const std::string &name) {
+  static std::mutex mutex;
+  static std::set<std::pair<int, const void *>> known; ///< what ran plainly, by device
   CUctx_st &here = context();
-  std::lock_guard<std::mutex> lock(here.mutex);
-  launched = true;
-  ++here.launches;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (CUgraph_st *graph = stream->capture) {
+    if (!known.count({here.number, what}))
+      fail(name + " is captured before it ran plainly");
+    graph->counts[kind] += 1;
+    graph->next = kind == CUgraph_st::Kernel ? kind : CUgraph_st::Other;
+    return;
+  }
+  if (here.capture)
+    fail(name + " on a stream that does not take part in the capture of another one of its device");
+  known.insert({here.number, what});
+  std::lock_guard<std::mutex> counting(here.mutex);
+  launched |= kind == CUgraph_st::Kernel;
+  ++(kind == CUgraph_st::Kernel ? here.launches : kind == CUgraph_st::Product ? here.products : here.collectives);
 }
 
 static CUstream_st &live(CUstream_st *stream, const char *call) {
   if (!stream)
     fail(std::string(call) + " on the default stream, which the others do not wait for");
+  if (context().capture && !stream->capture)
+    fail(std::string(call) + " on a stream that does not take part in the capture of another one of its device");
   return *stream;
 }
 
@@ -139,7 +156,7 @@ DOUBLE_EXPORT int cuCtxSetCurrent(CUctx_st *chosen) {
 }
 /// Copies that do not wait are done when they return.
 DOUBLE_EXPORT int cuCtxSynchronize() {
-  context();
+  refuseInCapture("cuCtxSynchronize");
   return Success;
 }
 
@@ -149,6 +166,7 @@ DOUBLE_EXPORT int cuMemAlloc_v2(Address *address, size_t bytes) {
   return Success;
 }
 DOUBLE_EXPORT int cuMemFree_v2(Address address) {
+  refuseInCapture("cuMemFree");
   freeDevice(address);
   return Success;
 }
@@ -162,12 +180,12 @@ DOUBLE_EXPORT int cuMemFreeHost(void *memory) {
   return Success;
 }
 DOUBLE_EXPORT int cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
-  context();
+  refuseInCapture("cuMemcpyHtoD");
   std::memcpy(visible(to, bytes, "cuMemcpyHtoD"), from, bytes);
   return Success;
 }
 DOUBLE_EXPORT int cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
-  context();
+  refuseInCapture("cuMemcpyDtoH");
   std::memcpy(to, visible(from, bytes, "cuMemcpyDtoH"), bytes);
   return Success;
 }
@@ -210,6 +228,7 @@ DOUBLE_EXPORT int cuStreamDestroy_v2(CUstream_st *stream) {
   return Success;
 }
 DOUBLE_EXPORT int cuStreamSynchronize(CUstream_st *stream) {
+  refuseInCapture("cuStreamSynchronize");
   live(stream, "cuStreamSynchronize").synchronize();
   return Success;
 }
@@ -221,6 +240,10 @@ DOUBLE_EXPORT int cuStreamWriteValue32_v2(CUstream_st *stream, Address to, uint3
   return Success;
 }
 DOUBLE_EXPORT int cuStreamWaitEvent(CUstream_st *stream, CUevent_st *event, unsigned) {
+  if (!stream)
+    fail("cuStreamWaitEvent on the default stream, which the others do not wait for");
+  if (waitInCapture(*stream, *event))
+    return Success;
   if (std::shared_ptr<Completion> last = event->last)
     live(stream, "cuStreamWaitEvent").submit([last] { last->wait(); });
   return Success;
@@ -235,12 +258,19 @@ DOUBLE_EXPORT int cuEventDestroy_v2(CUevent_st *event) {
   return Success;
 }
 DOUBLE_EXPORT int cuEventRecord(CUevent_st *event, CUstream_st *stream) {
+  if (stream && stream->capture) {
+    event->capture = stream->capture->number;
+    event->nodes = stream->last;
+    return Success;
+  }
   auto completion = std::make_shared<Completion>();
   event->last = completion;
+  event->capture = 0;
   live(stream, "cuEventRecord").submit([completion] { completion->set(); });
   return Success;
 }
 DOUBLE_EXPORT int cuLaunchHostFunc(CUstream_st *stream, void (*function)(void *), void *data) {
+  refuseInCapture("cuLaunchHostFunc");
   live(stream, "cuLaunchHostFunc").submit([=] { function(data); });
   return Success;
 }

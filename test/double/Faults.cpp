@@ -44,15 +44,15 @@ void stopHere() {
     pause();
 }
 
-bool meetFault() {
+int64_t meetFault(int64_t launches) {
   Fault &asked = fault();
-  if (asked.device != context().number || context().launches < asked.launch)
-    return false;
-  if (asked.met.exchange(true))
-    return false;
+  int64_t which = asked.launch - 1 - context().launches;
+  if (asked.device != context().number || which < 0 || which >= launches)
+    return -1;
+  asked.met = true;
   if (asked.is("host") || asked.is("lost"))
     stopHere();
-  return true;
+  return which;
 }
 
 bool hasAsyncError(int device) {

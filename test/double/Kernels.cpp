@@ -126,9 +126,9 @@ DOUBLE_EXPORT int cuLaunchKernel(CUfunc_st *function, unsigned x, unsigned y, un
     fail("cuLaunchKernel of " + function->name + " with a number of threads that it was not made for");
   if (mustFail("cuLaunchKernel"))
     return 719;
-  noteLaunch();
-  if (meetFault())
+  if (!stream->capture && meetFault(1) == 0)
     stream->submit(stopHere);
+  note(CUgraph_st::Kernel, stream, function, "kernel " + function->name);
   // The arguments' own memory is free when the call returns.
   std::vector<uint64_t> values(function->arguments);
   for (size_t i = 0; i < values.size(); ++i) {

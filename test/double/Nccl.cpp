@@ -13,6 +13,7 @@
 #include "Double.h"
 #include "colo/Runtime/Comm.h"
 
+#include <cstdlib>
 #include <map>
 #include <vector>
 
@@ -70,6 +71,11 @@ static ncclResult_t made(ncclResult_t result, ncclComm_t comm) {
   return result;
 }
 
+static int version() {
+  const char *asked = std::getenv("COLO_DOUBLE_NCCL");
+  return asked ? std::atoi(asked) : 22800;
+}
+
 static const CommProvider &own() { return *threadsProvider(); }
 
 static Group &group() {
@@ -82,13 +88,12 @@ static void finish(ncclResult_t result) {
     fail(own().lastError(nullptr));
 }
 
-static ncclResult_t enqueue(CUstream_st *stream, Work work) {
+static ncclResult_t enqueue(ncclComm_t comm, CUstream_st *stream, Work work) {
   if (!stream)
     fail("a collective on the default stream");
-  {
-    std::lock_guard<std::mutex> lock(context().mutex);
-    ++context().collectives;
-  }
+  if (stream->capture && version() < 20900)
+    fail("a collective is captured by a version that cannot");
+  note(CUgraph_st::Collective, stream, comm, "an operation of a communicator");
   if (group().depth)
     group().work.emplace_back(stream, std::move(work));
   else
@@ -114,45 +119,45 @@ DEFINE doubleAllReduce(const void *send, void *recv, size_t count, ncclDataType_
     return ncclInternalError;
   const void *from = see(send, count, type);
   void *to = see(recv, count, type);
-  return enqueue(stream, [=] { return own().allReduce(from, to, count, type, op, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().allReduce(from, to, count, type, op, comm, nullptr); });
 }
 
 DEFINE doubleAllGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
                        CUstream_st *stream) {
   const void *from = see(send, count, type);
   void *to = see(recv, count * ranksOf(comm), type);
-  return enqueue(stream, [=] { return own().allGather(from, to, count, type, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().allGather(from, to, count, type, comm, nullptr); });
 }
 
 DEFINE doubleReduceScatter(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
                            ncclComm_t comm, CUstream_st *stream) {
   const void *from = see(send, count * ranksOf(comm), type);
   void *to = see(recv, count, type);
-  return enqueue(stream, [=] { return own().reduceScatter(from, to, count, type, op, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().reduceScatter(from, to, count, type, op, comm, nullptr); });
 }
 
 DEFINE doubleBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
                        CUstream_st *stream) {
   const void *from = see(send, count, type);
   void *to = see(recv, count, type);
-  return enqueue(stream, [=] { return own().broadcast(from, to, count, type, root, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().broadcast(from, to, count, type, root, comm, nullptr); });
 }
 
 DEFINE doubleReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
                     ncclComm_t comm, CUstream_st *stream) {
   const void *from = see(send, count, type);
   void *to = see(recv, count, type);
-  return enqueue(stream, [=] { return own().reduce(from, to, count, type, op, root, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().reduce(from, to, count, type, op, root, comm, nullptr); });
 }
 
 DEFINE doubleSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, CUstream_st *stream) {
   const void *from = see(send, count, type);
-  return enqueue(stream, [=] { return own().send(from, count, type, peer, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().send(from, count, type, peer, comm, nullptr); });
 }
 
 DEFINE doubleRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, CUstream_st *stream) {
   void *to = see(recv, count, type);
-  return enqueue(stream, [=] { return own().recv(to, count, type, peer, comm, nullptr); });
+  return enqueue(comm, stream, [=] { return own().recv(to, count, type, peer, comm, nullptr); });
 }
 
 DEFINE doubleGroupStart() {
@@ -183,7 +188,7 @@ DEFINE doubleGroupEnd() {
 }
 
 DEFINE doubleGetVersion(int *version) {
-  *version = 22800;
+  *version = ::version();
   return ncclSuccess;
 }
 DEFINE doubleGetUniqueId(ncclUniqueId *id) { return own().getUniqueId(id); }

@@ -37,6 +37,12 @@ CUstream_st::~CUstream_st() {
 }
 
 void CUstream_st::submit(std::function<void()> task) {
+  if (capture) {
+    capture->nodes.push_back({this, last, capture->next, std::move(task)});
+    capture->next = CUgraph_st::Other;
+    last = {capture->nodes.size() - 1};
+    return;
+  }
   {
     std::lock_guard<std::mutex> lock(mutex);
     tasks.push_back(std::move(task));

@@ -14,15 +14,23 @@ import options
 
 
 LATE = {"COLO_DOUBLE_DELAY": "300"} # microseconds at most
+PIPELINES = dict(emulate.PIPELINES, **{
+    "interleaved": "size=2, schedule='interleaved', chunks=2",
+    "zb-h2": "size=2, schedule='zb-h2'",
+    "zbv": "size=2, schedule='zbv'",
+})
+TWO_CHUNKS = ("interleaved", "zbv") # a rank
 
 
 def write_config(arguments, model, mode, optimizer):
-    layout = emulate.TENSOR.get(mode) or emulate.PIPELINES.get(mode)
+    layout = emulate.TENSOR.get(mode) or PIPELINES.get(mode)
     kind = "tensor" if mode in emulate.TENSOR else "pipeline"
     if mode == "data":
         layout, kind = "size=1", "pipeline"
     path = os.path.join(arguments.work, f"{model}-{mode}.cfg")
-    sizes = emulate.MODELS[model][0]
+    sizes = dict(emulate.MODELS[model][0])
+    if mode in TWO_CHUNKS:
+        sizes["layers"] = 4
     with open(path, "w") as file:
         if layout:
             file.write(f"parallel = dict({kind}=dict({layout}))\n")
@@ -46,9 +54,9 @@ def run_on_double(command, double, **environment):
 
 
 class Cell:
-    """One model and mode, compiled for both targets."""
+    """One model and mode, compiled for both targets or for GPUs alone."""
 
-    def __init__(self, arguments, model, mode, optimizer="sgd"):
+    def __init__(self, arguments, model, mode, optimizer="sgd", cpu=True):
         self.double = arguments.double
         self.base = os.path.join(arguments.work, f"{model}-{mode}")
         self.data, defines = emulate.MODELS[model][1:]
@@ -56,7 +64,8 @@ class Cell:
         command = ["colo-compile", source, "--config", write_config(arguments, model, mode, optimizer)]
         command += [flag for name, value in defines.items() for flag in ("-D", f"{name}={value}")]
         self.ranks = ["--ranks=2"] if mode == "data" else []
-        emulate.run([*command, "-o", self.base + ".cpu"])
+        if cpu:
+            emulate.run([*command, "-o", self.base + ".cpu"])
         compile_cuda(command, self.base, self.double)
 
     def run(self, target, *flags, **environment):
@@ -90,6 +99,37 @@ def check_loopback(arguments, name, model, mode):
     """Ranks that share one GPU."""
     cell = Cell(arguments, model, mode)
     compare_results(cell.train("cuda", "--comm=loopback", COLO_DOUBLE_DEVICES="1", **LATE), cell.train("cpu"))
+
+
+def check_graph(arguments, name, model, mode, optimizer):
+    """Steps and evaluations that are launched as graphs give what plain launches give, bit by bit, and count the same; the
+    device did as much. With streams and branches that are late an edge that is missing shows as other numbers."""
+    cell = Cell(arguments, model, mode, optimizer, cpu=False)
+    results = {}
+    for when in ("off", "on"):
+        out = f"{cell.base}.{when}"
+        cell.run("cuda", f"--data={cell.data}", f"--eval={cell.data}", "--eval-every=2", "--steps=4", "--check-replicas",
+                 f"--log={out}.jsonl", f"--export={out}.params", f"--dump-grads={out}.grads", f"--stats={out}.stats",
+                 f"--graph={when}", COLO_DOUBLE_LOG=out + ".devices", **LATE)
+        with open(out + ".jsonl") as file:
+            losses = [{**json.loads(line), "tokens_per_s": None} for line in file]
+        with open(out + ".stats") as file:
+            stats = json.load(file)
+        with open(out + ".devices") as file:
+            devices = [json.loads(line) for line in file]
+        del stats["start_seconds"]
+        graphs = [rank.pop("graphs", []) for rank in stats["per_rank"]]
+        launches = [(device.pop("graphs"), device.pop("graph_launches")) for device in devices]
+        model_bytes = [open(f"{out}.{what}", "rb").read() for what in ("params", "grads")]
+        results[when] = (losses, stats, devices, model_bytes)
+        # The driver's trial; a step; an evaluation. Steps and batches behind the first of each are launches.
+        batches = 2 * losses[2]["eval_batches"]
+        expected = ([], (1, 1)) if when == "off" else (["step", "evaluation"], (3, 1 + 3 + batches - 1))
+        for of, launched in zip(graphs, launches, strict=True):
+            found = [graph["of"] for graph in of], launched
+            options.require(found == expected and all(graph["nodes"] and graph["bytes"] for graph in of), f"{found}, {expected}")
+    for what, plain, graph in zip(("losses", "counts", "the device's work", "parameters and gradients"), *results.values()):
+        options.require(plain == graph, f"{what} differ" + (f": {plain}, {graph}" if what != "parameters and gradients" else ""))
 
 
 def check_files(arguments, name, model, mode):
@@ -140,6 +180,12 @@ CHECKS = {
     "vit-3d": (check_training, "vit", "3d", "sgd", {}),
     "loopback-2d": (check_loopback, "gpt2", "2d"),
     "loopback-1f1b": (check_loopback, "gpt2", "1f1b"),
+    "graph-none": (check_graph, "mlp", "none", "adamw"),
+    "graph-data": (check_graph, "gpt2", "data", "adamw"),
+    "graph-1d-sp": (check_graph, "gpt2", "1d-sp", "sgd"),
+    "graph-2d": (check_graph, "gpt2", "2d", "adamw"),
+    "graph-sequence": (check_graph, "llama", "sequence", "sgd"),
+    **{f"graph-{mode}": (check_graph, "gpt2", mode, "adamw") for mode in PIPELINES},
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
 }

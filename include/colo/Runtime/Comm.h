@@ -68,6 +68,13 @@ const char *redOpName(ncclRedOp_t op);
 /// What left a rank at one site.
 struct CommCounter {
   int64_t calls = 0, bytes = 0, messages = 0;
+  CommCounter &operator+=(const CommCounter &other) {
+    calls += other.calls, bytes += other.bytes, messages += other.messages;
+    return *this;
+  }
+  CommCounter operator-(const CommCounter &other) const {
+    return {calls - other.calls, bytes - other.bytes, messages - other.messages};
+  }
 };
 
 /// Who calls: set by each rank for its own thread. `site` points at the frame's

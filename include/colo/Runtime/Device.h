@@ -40,6 +40,13 @@ struct DeviceSetup {
   std::string comm = "auto"; ///< how ranks communicate, as the user says
 };
 
+/// Work of a device that is launched as one.
+struct DeviceGraph {
+  int64_t number = -1; ///< from 0 on; -1: none
+  int64_t nodes = 0;
+  int64_t bytes = 0; ///< of the device's memory that it took beside the arena
+};
+
 class Device {
 public:
   Device() = default;
@@ -77,6 +84,18 @@ public:
   virtual void synchronize() = 0;
   /// Writes the time, in nanoseconds of the steady clock, when the stream comes there.
   virtual void noteTime(int64_t stream, int64_t *place) = 0;
+
+  /// The step, or the batch of an evaluation, that emitted code enqueues next. Nothing is under way.
+  virtual void startStep() {}
+  /// Why steps cannot be graphs, on a device that has been probed; once memory is allocated, also what a trial showed.
+  /// Empty: they can.
+  virtual std::string whyNoGraph(const DeviceSetup &setup) = 0;
+  /// What emitted code enqueues between these, after it ran once plainly, is not done but kept. What it copies to the
+  /// host or from it and where is kept with it.
+  virtual void beginCapture() = 0;
+  virtual DeviceGraph endCapture() = 0;
+  /// Puts a graph on stream 0. Nothing of the one before is under way.
+  virtual void launchGraph(int64_t number) = 0;
 
   virtual void launch(int64_t kernel, void **arguments, int64_t blocks) = 0;
   virtual Products &products() = 0;

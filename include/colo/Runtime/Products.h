@@ -35,6 +35,8 @@ public:
 
   /// Executions so far, per descriptor; flops of one execution.
   const std::vector<int64_t> &calls() const { return callCounts; }
+  /// Of executions that a device repeats by itself.
+  void addCalls(int64_t gemm, int64_t calls) { callCounts[gemm] += calls; }
   static int64_t flops(const ColoGemm &gemm);
   /// What executes descriptor `gemm`, e.g. "brg:avx512_core"; for --info.
   virtual std::string implementation(int64_t gemm) const = 0;

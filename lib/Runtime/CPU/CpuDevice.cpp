@@ -95,6 +95,11 @@ public:
   }
   void noteTime(int64_t stream, int64_t *place) override { streams[stream]->submit<note>(place); }
 
+  std::string whyNoGraph(const DeviceSetup &) override { return "this program runs on the host"; }
+  void beginCapture() override { failProcess(Status::internal("work of the host is captured")); }
+  DeviceGraph endCapture() override { return {}; }
+  void launchGraph(int64_t) override {}
+
   void launch(int64_t, void **, int64_t) override {
     failProcess(Status::internal("a program for the CPU launches a device's kernel"));
   }

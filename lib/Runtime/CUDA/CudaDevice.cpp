@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CUDA/Driver.h"
+#include "CUDA/Graphs.h"
 #include "CUDA/LoopbackComm.h"
 #include "CUDA/LtProducts.h"
 #include "CUDA/NcclComm.h"
@@ -22,6 +23,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <random>
 
@@ -84,8 +86,12 @@ public:
   void **streamHandles() override { return handles.data(); }
   void record(int64_t event, int64_t number) override {
     check(cu.cuEventRecord(events[event], stream(number)), "cuEventRecord");
+    recordedIn[event] = stepNumber;
   }
+  /// What an earlier step recorded is past, and a graph must not ask for it.
   void wait(int64_t number, int64_t event) override {
+    if (recordedIn[event] != stepNumber)
+      return;
     check(cu.cuStreamWaitEvent(stream(number), events[event], 0), "cuStreamWaitEvent");
   }
   void synchronize() override {
@@ -95,6 +101,12 @@ public:
   void noteTime(int64_t number, int64_t *place) override {
     check(cu.cuLaunchHostFunc(stream(number), note, place), "cuLaunchHostFunc");
   }
+
+  void startStep() override;
+  std::string whyNoGraph(const DeviceSetup &setup) override;
+  void beginCapture() override;
+  DeviceGraph endCapture() override;
+  void launchGraph(int64_t number) override;
 
   void launch(int64_t kernel, void **arguments, int64_t blocks) override;
   Products &products() override { return *gemms; }
@@ -113,9 +125,14 @@ private:
   std::vector<void *> parameters; ///< where the arguments of a launch are, one each
   std::vector<void *> handles, twins;
   std::vector<CudaEvent> events;
+  std::vector<int64_t> recordedIn; ///< for each event
+  int64_t stepNumber = 0;          ///< captures are steps, too
   Address arena = 0;
   std::unique_ptr<LtProducts> gemms = std::make_unique<LtProducts>();
   std::unique_ptr<Watchdog> watchdog; ///< of several ranks
+  std::unique_ptr<Graphs> graphs;
+  std::deque<Watchdog::Calls> calls; ///< of each graph
+  std::string trialFault;
 };
 } // namespace
 
@@ -162,6 +179,12 @@ Status CudaDevice::open(const DeviceSetup &setup) {
   events.resize(program->eventCount);
   for (CudaEvent &event : events)
     check(cu.cuEventCreate(&event, kEventWithoutTime), "cuEventCreate");
+  recordedIn.assign(events.size(), -1);
+  graphs = std::make_unique<Graphs>();
+  std::vector<CudaStream> all;
+  for (int64_t i = 0; i < static_cast<int64_t>(handles.size()); ++i)
+    all.push_back(stream(i));
+  graphs->open(all);
   gemms->setStream(stream(COLO_STREAM_COMPUTE));
   return gemms->prepare(program->gemms, program->gemmCount);
 }
@@ -188,7 +211,8 @@ CudaDevice::~CudaDevice() {
     return;
   synchronize();
   watchdog.reset(); // reads twins
-  gemms.reset();    // needs the context
+  graphs.reset();   // need the context
+  gemms.reset();
   for (CudaEvent event : events)
     cu.cuEventDestroy_v2(event);
   for (void *handle : handles)
@@ -250,6 +274,12 @@ Status CudaDevice::allocate(int64_t bytes, char *&memory) {
   memory = reinterpret_cast<char *>(arena); // NOLINT(performance-no-int-to-ptr): an address of the device
   clear(memory, bytes);
   synchronize();
+  if (loopback) // threads that share a GPU would be in each other's way
+    return Status::ok();
+  char *word = nullptr;
+  if (Status status = makeTwin(nullptr, sizeof(uint32_t), word); status.failed())
+    return status;
+  trialFault = graphs->tryOut(arena, reinterpret_cast<uint32_t *>(word));
   return Status::ok();
 }
 
@@ -263,6 +293,40 @@ Status CudaDevice::makeTwin(char *, int64_t bytes, char *&host) {
   twins.push_back(made);
   host = static_cast<char *>(made);
   return Status::ok();
+}
+
+void CudaDevice::startStep() {
+  ++stepNumber;
+  if (watchdog)
+    watchdog->startStep();
+}
+
+std::string CudaDevice::whyNoGraph(const DeviceSetup &setup) {
+  if (setup.comm == kLoopback)
+    return "what ranks that share GPUs (--comm=loopback) send goes through the host";
+  if (std::string why = setup.ranks > 1 ? whyNcclHasNoGraph() : ""; !why.empty())
+    return why;
+  return trialFault.empty() ? "" : "the driver does not capture a trial: " + trialFault;
+}
+
+void CudaDevice::beginCapture() {
+  ++stepNumber;
+  calls.emplace_back();
+  if (watchdog)
+    watchdog->beginCapture(calls.back());
+  graphs->begin();
+}
+
+DeviceGraph CudaDevice::endCapture() {
+  if (watchdog)
+    watchdog->endCapture();
+  return graphs->end();
+}
+
+void CudaDevice::launchGraph(int64_t number) {
+  if (watchdog)
+    watchdog->replay(calls[number]);
+  graphs->launch(number);
 }
 
 void CudaDevice::launch(int64_t number, void **arguments, int64_t blocks) {

@@ -41,6 +41,7 @@ Status loadDriver() {
          {"cuLaunchKernel", reinterpret_cast<void **>(&functions.cuLaunchKernel)},
          {"cuMemAlloc_v2", reinterpret_cast<void **>(&functions.cuMemAlloc_v2)},
          {"cuMemFree_v2", reinterpret_cast<void **>(&functions.cuMemFree_v2)},
+         {"cuMemGetInfo_v2", reinterpret_cast<void **>(&functions.cuMemGetInfo_v2)},
          {"cuMemAllocHost_v2", reinterpret_cast<void **>(&functions.cuMemAllocHost_v2)},
          {"cuMemFreeHost", reinterpret_cast<void **>(&functions.cuMemFreeHost)},
          {"cuMemcpyHtoD_v2", reinterpret_cast<void **>(&functions.cuMemcpyHtoD_v2)},
@@ -57,7 +58,15 @@ Status loadDriver() {
          {"cuEventCreate", reinterpret_cast<void **>(&functions.cuEventCreate)},
          {"cuEventDestroy_v2", reinterpret_cast<void **>(&functions.cuEventDestroy_v2)},
          {"cuEventRecord", reinterpret_cast<void **>(&functions.cuEventRecord)},
-         {"cuLaunchHostFunc", reinterpret_cast<void **>(&functions.cuLaunchHostFunc)}});
+         {"cuLaunchHostFunc", reinterpret_cast<void **>(&functions.cuLaunchHostFunc)},
+         {"cuStreamBeginCapture_v2", reinterpret_cast<void **>(&functions.cuStreamBeginCapture_v2)},
+         {"cuStreamEndCapture", reinterpret_cast<void **>(&functions.cuStreamEndCapture)},
+         {"cuGraphGetNodes", reinterpret_cast<void **>(&functions.cuGraphGetNodes)},
+         {"cuGraphDestroy", reinterpret_cast<void **>(&functions.cuGraphDestroy)},
+         {"cuGraphInstantiateWithFlags", reinterpret_cast<void **>(&functions.cuGraphInstantiateWithFlags)},
+         {"cuGraphUpload", reinterpret_cast<void **>(&functions.cuGraphUpload)},
+         {"cuGraphLaunch", reinterpret_cast<void **>(&functions.cuGraphLaunch)},
+         {"cuGraphExecDestroy", reinterpret_cast<void **>(&functions.cuGraphExecDestroy)}});
     if (status.failed())
       return;
     if (int result = functions.cuInit(0))
@@ -78,9 +87,14 @@ std::string describeResult(int result) {
   return formatString("%s: %s", name, text);
 }
 
+static thread_local const char *hintOfThread = "";
+void setCheckHint(const char *hint) { hintOfThread = hint; }
+const char *checkHint() { return hintOfThread; }
+
 void check(int result, const char *call, const char *where) {
   if (result)
-    failProcess(Status::internal("%s%s%s: %s", where, *where ? ": " : "", call, describeResult(result).c_str()));
+    failProcess(
+        Status::internal("%s%s%s: %s%s", where, *where ? ": " : "", call, describeResult(result).c_str(), checkHint()));
 }
 
 } // namespace colo::runtime::cuda

@@ -25,11 +25,15 @@ using Module = struct CUmod_st *;
 using Function = struct CUfunc_st *;
 using CudaStream = struct CUstream_st *;
 using CudaEvent = struct CUevent_st *;
+using Graph = struct CUgraph_st *;
+using GraphExec = struct CUgraphExec_st *;
+using GraphNode = struct CUgraphNode_st *;
 using Address = uint64_t;
 
 enum { kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76 }; // of cuDeviceGetAttribute
 enum { kNonBlockingStream = 1 };                                     // of cuStreamCreate
 enum { kEventWithoutTime = 2 };                                      // of cuEventCreate
+enum { kThreadLocalCapture = 1 };                                    // of cuStreamBeginCapture
 
 // NOLINTBEGIN(readability-identifier-naming): the library's names
 struct Driver {
@@ -51,6 +55,7 @@ struct Driver {
                         void **, void **);
   int (*cuMemAlloc_v2)(Address *, size_t);
   int (*cuMemFree_v2)(Address);
+  int (*cuMemGetInfo_v2)(size_t *, size_t *);
   int (*cuMemAllocHost_v2)(void **, size_t);
   int (*cuMemFreeHost)(void *);
   int (*cuMemcpyHtoD_v2)(Address, const void *, size_t);
@@ -68,6 +73,14 @@ struct Driver {
   int (*cuEventDestroy_v2)(CudaEvent);
   int (*cuEventRecord)(CudaEvent, CudaStream);
   int (*cuLaunchHostFunc)(CudaStream, void (*)(void *), void *);
+  int (*cuStreamBeginCapture_v2)(CudaStream, int);
+  int (*cuStreamEndCapture)(CudaStream, Graph *);
+  int (*cuGraphGetNodes)(Graph, GraphNode *, size_t *);
+  int (*cuGraphDestroy)(Graph);
+  int (*cuGraphInstantiateWithFlags)(GraphExec *, Graph, unsigned long long);
+  int (*cuGraphUpload)(GraphExec, CudaStream);
+  int (*cuGraphLaunch)(GraphExec, CudaStream);
+  int (*cuGraphExecDestroy)(GraphExec);
 };
 // NOLINTEND(readability-identifier-naming)
 
@@ -79,6 +92,9 @@ const Driver &driver();
 std::string describeResult(int result);
 /// Ends the process where a call failed; `where` is the model's op, or empty.
 void check(int result, const char *call, const char *where = "");
+/// What messages of the calling thread end with: what it is at when a call fails.
+void setCheckHint(const char *hint);
+const char *checkHint();
 
 inline Address addressOf(const void *memory) { return reinterpret_cast<Address>(memory); }
 

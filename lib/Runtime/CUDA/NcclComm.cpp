@@ -85,8 +85,8 @@ ncclResult_t kept(ncclResult_t result, const char *call, ncclComm_t handle = nul
   if (result == ncclSuccess || result == ncclInProgress)
     return result;
   const char *site = callerSite(), *last = nccl.ncclGetLastError(handle);
-  message = formatString("%s%s%s: %s%s%s", site, *site ? ": " : "", call, nccl.ncclGetErrorString(result),
-                         last && *last ? ": " : "", last ? last : "");
+  message = formatString("%s%s%s: %s%s%s%s", site, *site ? ": " : "", call, nccl.ncclGetErrorString(result),
+                         last && *last ? ": " : "", last ? last : "", checkHint());
   return result;
 }
 
@@ -337,6 +337,16 @@ Status loadNccl() {
                           {"ncclMemFree", reinterpret_cast<void **>(&nccl.ncclMemFree)}});
   });
   return status;
+}
+
+std::string whyNcclHasNoGraph() {
+  constexpr int first = 20900; // before, numbers of versions had four digits
+  int version = 0;
+  if (nccl.ncclGetVersion(&version) != ncclSuccess || version < first)
+    return formatString("NCCL %d.%d does not capture what it does, 2.9 and later do",
+                        version < 10000 ? version / 1000 : version / 10000,
+                        version < 10000 ? version / 100 % 10 : version / 100 % 100);
+  return "";
 }
 
 const CommProvider *ncclProvider() {

@@ -22,6 +22,8 @@ class Watchdog;
 
 /// Opens the library once in a process.
 Status loadNccl();
+/// Why its operations cannot be captured, once it is open; empty: they can.
+std::string whyNcclHasNoGraph();
 const CommProvider *ncclProvider();
 /// A world of several; `watchdog`, which outlives it, watches what is called of it and of communicators split from it.
 ncclResult_t makeNcclWorld(const ncclUniqueId &id, int rank, int ranks, Watchdog &watchdog, ncclComm_t &world);

@@ -17,8 +17,8 @@
 
 namespace colo::runtime::cuda {
 
-/// Calls of a communicator that are remembered: more than streams are ever behind the host.
-static constexpr uint32_t kRemembered = 1 << 14;
+/// Calls of a communicator in a step for which there is room at first.
+static constexpr size_t kRoom = 1024;
 static constexpr std::chrono::milliseconds kLongestNap{100};
 /// Ranks that wait for each other are followed so far.
 static constexpr int kHops = 3;
@@ -50,7 +50,7 @@ int Watchdog::addCommunicator(int group) {
   if (number >= board.comms())
     failProcess(Status::internal("a rank makes more communicators than its program has"));
   Comm comm;
-  comm.calls.resize(kRemembered);
+  comm.own.reserve(kRoom);
   comms.push_back(std::move(comm));
   CommProgress &cell = board.comm(setup.rank, number);
   cell.group = group;
@@ -80,14 +80,63 @@ void Watchdog::met() {
 
 uint32_t Watchdog::call(int number, int64_t site, int peer) {
   std::lock_guard<std::mutex> lock(mutex);
+  if (noted) {
+    (*noted)[number].push_back({site, ++order, peer});
+    return static_cast<uint32_t>((*noted)[number].size());
+  }
   Comm &comm = comms[number];
   CommProgress &cell = board.comm(setup.rank, number);
-  if (comm.called == readWord(finishedWord(number)))
+  if (comm.called == finishedOf(number))
     comm.since = Clock::now();
-  comm.calls[++comm.called % kRemembered] = {site, ++order, peer};
+  comm.own.push_back({site, ++order, peer});
+  ++comm.called;
   cell.lastSite = static_cast<int32_t>(site);
   cell.called = comm.called;
-  return comm.called;
+  return comm.called - comm.beforeStep;
+}
+
+uint32_t Watchdog::startedOf(int comm) const { return comms[comm].beforeStep + readWord(startedWord(comm)); }
+uint32_t Watchdog::finishedOf(int comm) const { return comms[comm].beforeStep + readWord(finishedWord(comm)); }
+
+void Watchdog::startStep(Comm &comm, int number) {
+  comm.beforeStep = comm.called;
+  comm.own.clear();
+  comm.replayed = nullptr;
+  startOnHost(number, 0);
+  finishOnHost(number, 0);
+}
+
+void Watchdog::startStep() {
+  std::lock_guard<std::mutex> lock(mutex);
+  for (size_t i = 0; i < comms.size(); ++i)
+    startStep(comms[i], static_cast<int>(i));
+}
+
+void Watchdog::beginCapture(Calls &calls) {
+  std::lock_guard<std::mutex> lock(mutex);
+  calls.resize(comms.size());
+  noted = &calls;
+}
+
+void Watchdog::endCapture() {
+  std::lock_guard<std::mutex> lock(mutex);
+  noted = nullptr;
+}
+
+void Watchdog::replay(const Calls &calls) {
+  std::lock_guard<std::mutex> lock(mutex);
+  for (size_t i = 0; i < comms.size(); ++i) {
+    Comm &comm = comms[i];
+    startStep(comm, static_cast<int>(i));
+    if (calls[i].empty())
+      continue;
+    comm.replayed = &calls[i];
+    comm.called += static_cast<uint32_t>(calls[i].size());
+    comm.since = Clock::now();
+    CommProgress &cell = board.comm(setup.rank, static_cast<int64_t>(i));
+    cell.lastSite = static_cast<int32_t>(calls[i].back().site);
+    cell.called = comm.called;
+  }
 }
 
 void Watchdog::startOnHost(int comm, uint32_t number) { __atomic_store_n(startedWord(comm), number, __ATOMIC_RELEASE); }
@@ -114,14 +163,16 @@ void Watchdog::watch() {
     look();
 }
 
-Watchdog::Call Watchdog::oldest(const Comm &comm) { return comm.calls[(comm.finished + 1) % kRemembered]; }
+/// Of those that have not ended; there is one.
+Watchdog::Call Watchdog::oldest(const Comm &comm) {
+  return (comm.replayed ? *comm.replayed : comm.own)[comm.finished - comm.beforeStep];
+}
 
 void Watchdog::publish() {
   const Comm *waiting = nullptr;
   for (size_t i = 0; i < comms.size(); ++i) {
     Comm &comm = comms[i];
-    uint32_t started = readWord(startedWord(static_cast<int>(i))),
-             finished = readWord(finishedWord(static_cast<int>(i)));
+    uint32_t started = startedOf(static_cast<int>(i)), finished = finishedOf(static_cast<int>(i));
     if (started != comm.started || finished != comm.finished)
       comm.since = Clock::now();
     comm.started = started, comm.finished = finished;
@@ -160,7 +211,12 @@ void Watchdog::look() {
       return report(formatString("rank %d waited in %s, and the process of rank %lld has gone", setup.rank,
                                  where.c_str(), static_cast<long long>(rank)));
   const Comm &comm = comms[row.comm];
-  if (std::chrono::duration<double>(Clock::now() - comm.since).count() < setup.seconds)
+  Clock::time_point since = comm.since;
+  // A stream that has not come to an operation is not late as long as operations before it end.
+  if (comm.started == comm.finished)
+    for (const Comm &other : comms)
+      since = std::max(since, other.since);
+  if (std::chrono::duration<double>(Clock::now() - since).count() < setup.seconds)
     return;
   if (comm.started == comm.finished)
     return report(

@@ -49,6 +49,13 @@ public:
     /// How a fault ends the process; tests put something else here.
     std::function<void(const std::string &)> fail;
   };
+  struct Call {
+    int64_t site = -1, order = 0;
+    int peer = -1;
+  };
+  /// What a step calls, by communicator, in order.
+  using Calls = std::vector<std::vector<Call>>;
+
   static int64_t wordCount(const ColoProgram &program) { return 2 * (program.commCount + 1); }
 
   explicit Watchdog(Setup setup);
@@ -63,9 +70,16 @@ public:
   /// All ranks have come to here.
   void met();
 
+  /// Nothing is under way. Operations of a step are numbered from 1 on.
+  void startStep();
   /// The next operation of a communicator: `site` of the program, or -1 for making the communicator; `peer`: the rank
   /// of the world at the other end of a transfer, or -1. Returns its number.
   uint32_t call(int comm, int64_t site, int peer = -1);
+  /// Operations in between are not called but noted.
+  void beginCapture(Calls &calls);
+  void endCapture();
+  /// Starts a step of calls that were noted, which its streams number as they did then. They outlive the step.
+  void replay(const Calls &calls);
   /// The words that a stream writes that number to before and behind the operation.
   uint32_t *startedWord(int comm) const { return &setup.words[2 * comm]; }
   uint32_t *finishedWord(int comm) const { return &setup.words[2 * comm + 1]; }
@@ -77,19 +91,20 @@ public:
 
 private:
   using Clock = std::chrono::steady_clock;
-  struct Call {
-    int64_t site = -1, order = 0;
-    int peer = -1;
-  };
   struct Comm {
     ncclComm_t handle = nullptr;
-    uint32_t called = 0, started = 0, finished = 0;
+    /// Of all steps. Words hold how many of the step are started and finished.
+    uint32_t beforeStep = 0, called = 0, started = 0, finished = 0;
     Clock::time_point since; ///< nothing has changed
-    std::vector<Call> calls; ///< the last ones, by number
+    std::vector<Call> own;   ///< calls of the step
+    const std::vector<Call> *replayed = nullptr;
   };
 
   void watch();
   void look();
+  void startStep(Comm &comm, int number);
+  uint32_t startedOf(int comm) const;
+  uint32_t finishedOf(int comm) const;
   /// Tells the board how far the rank is.
   void publish();
   static Call oldest(const Comm &comm);
@@ -104,6 +119,7 @@ private:
   std::vector<Comm> comms;
   std::vector<bool> seen; ///< ranks on this host whose processes can be looked for
   int64_t order = 0;
+  Calls *noted = nullptr; ///< of a capture
   mutable std::mutex mutex;
   std::condition_variable changed;
   bool stopping = false;

@@ -77,6 +77,15 @@ SAME(Driver, cuEventCreate);
 SAME(Driver, cuEventDestroy_v2);
 SAME(Driver, cuEventRecord);
 SAME(Driver, cuLaunchHostFunc);
+SAME(Driver, cuMemGetInfo_v2);
+SAME(Driver, cuStreamBeginCapture_v2);
+SAME(Driver, cuStreamEndCapture);
+SAME(Driver, cuGraphGetNodes);
+SAME(Driver, cuGraphDestroy);
+SAME(Driver, cuGraphInstantiateWithFlags);
+SAME(Driver, cuGraphUpload);
+SAME(Driver, cuGraphLaunch);
+SAME(Driver, cuGraphExecDestroy);
 
 SAME(Lt, cublasLtCreate);
 SAME(Lt, cublasLtDestroy);
@@ -95,6 +104,7 @@ SAME(Lt, cublasLtMatmul);
 static_assert(cuda::kComputeCapabilityMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR &&
               cuda::kComputeCapabilityMinor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR &&
               cuda::kNonBlockingStream == CU_STREAM_NON_BLOCKING &&
+              cuda::kThreadLocalCapture == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
               cuda::kEventWithoutTime == CU_EVENT_DISABLE_TIMING && CUDA_SUCCESS == 0);
 static_assert(cuda::kReal32 == CUDA_R_32F && cuda::kReal64 == CUDA_R_64F && cuda::kCompute32 == CUBLAS_COMPUTE_32F &&
               cuda::kCompute64 == CUBLAS_COMPUTE_64F && CUBLAS_OP_N == 0 && CUBLAS_OP_T == 1);

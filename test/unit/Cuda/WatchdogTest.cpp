@@ -103,6 +103,48 @@ TEST(Watchdog, followsRanksThatWaitForOthers) {
                            "communicator over pp");
 }
 
+/// Both ranks have done a step that their streams repeat with the numbers that they wrote when it was captured.
+TEST(Watchdog, namesOperationsOfAGraph) {
+  TestRank one(boardName(), 0, 2, 0.5), two(boardName(), 1, 2, 60);
+  Watchdog::Calls calls;
+  for (TestRank *rank : {&one, &two}) {
+    calls.clear();
+    rank->watchdog->beginCapture(calls);
+    EXPECT_EQ(rank->watchdog->call(kTensor, kAllReduce), 1u);
+    EXPECT_EQ(rank->watchdog->call(kPipeline, kReceive, 1), 1u);
+    EXPECT_EQ(rank->watchdog->call(kTensor, kAllReduce), 2u);
+    rank->watchdog->endCapture();
+  }
+  auto repeat = [&](TestRank &rank, uint32_t started, uint32_t finished) {
+    rank.watchdog->replay(calls);
+    rank.watchdog->startOnHost(kTensor, started);
+    rank.watchdog->finishOnHost(kTensor, finished);
+    rank.watchdog->startOnHost(kPipeline, started > 0);
+    rank.watchdog->finishOnHost(kPipeline, started > 0);
+  };
+  repeat(one, 2, 2);
+  repeat(two, 2, 2);
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  repeat(one, 2, 1);
+  EXPECT_EQ(one.message(),
+            "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 1, which has not called it; "
+            "it last called all_reduce at m.colo:1:2 over tp");
+}
+
+TEST(Watchdog, namesTheRankWhoseGraphHasNotComeThere) {
+  TestRank one(boardName(), 0, 2, 0.5), two(boardName(), 1, 2, 60);
+  Watchdog::Calls calls;
+  one.watchdog->beginCapture(calls);
+  one.watchdog->call(kTensor, kAllReduce);
+  one.watchdog->endCapture();
+  two.watchdog->replay(calls);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  one.watchdog->replay(calls);
+  one.watchdog->startOnHost(kTensor, 1);
+  EXPECT_EQ(one.message(),
+            "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 1, whose GPU has not come there");
+}
+
 TEST(Watchdog, whatEndsIsNoFault) {
   TestRank one(boardName(), 0, 2, 1), two(boardName(), 1, 2, 1);
   for (int i = 0; i < 6; ++i) {

@@ -1,0 +1,142 @@
+//===- GraphsTest.cpp - work of streams as graphs ----------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// On the stand-ins of test/double, which refuse by exit code 86 what a capture must
+// not hold. Each case has a device of its own.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CUDA/Graphs.h"
+
+#include <atomic>
+#include <gtest/gtest.h>
+
+using namespace colo::runtime;
+using namespace colo::runtime::cuda;
+
+namespace {
+
+class GraphsTest : public ::testing::Test {
+protected:
+  GraphsTest() {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    static std::atomic<int> next{1};
+    Status status = loadDriver();
+    if (status.failed())
+      failProcess(status);
+    int device = 0;
+    Context context = nullptr;
+    cuda::check(driver().cuDeviceGet(&device, next++ % 8), "cuDeviceGet");
+    cuda::check(driver().cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain");
+    cuda::check(driver().cuCtxSetCurrent(context), "cuCtxSetCurrent");
+    cuda::check(driver().cuMemAlloc_v2(&memory, 64), "cuMemAlloc");
+    cuda::check(driver().cuStreamCreate(&one, kNonBlockingStream), "cuStreamCreate");
+    cuda::check(driver().cuStreamCreate(&two, kNonBlockingStream), "cuStreamCreate");
+    cuda::check(driver().cuEventCreate(&event, kEventWithoutTime), "cuEventCreate");
+    void *locked = nullptr;
+    cuda::check(driver().cuMemAllocHost_v2(&locked, 64), "cuMemAllocHost");
+    words = static_cast<uint32_t *>(locked);
+    std::fill_n(words, 16, 0);
+  }
+  ~GraphsTest() override {
+    driver().cuMemFreeHost(words);
+    driver().cuEventDestroy_v2(event);
+    driver().cuStreamDestroy_v2(two);
+    driver().cuStreamDestroy_v2(one);
+    driver().cuMemFree_v2(memory);
+  }
+  void write(CudaStream stream, int word, uint32_t value) {
+    cuda::check(driver().cuStreamWriteValue32_v2(stream, addressOf(&words[word]), value, 0), "cuStreamWriteValue32");
+  }
+  void record(CudaStream stream) { cuda::check(driver().cuEventRecord(event, stream), "cuEventRecord"); }
+  void await(CudaStream stream) { cuda::check(driver().cuStreamWaitEvent(stream, event, 0), "cuStreamWaitEvent"); }
+  void begin() { cuda::check(driver().cuStreamBeginCapture_v2(one, kThreadLocalCapture), "cuStreamBeginCapture"); }
+  void end() {
+    Graph graph = nullptr;
+    cuda::check(driver().cuStreamEndCapture(one, &graph), "cuStreamEndCapture");
+  }
+
+  Address memory = 0;
+  CudaStream one = nullptr, two = nullptr;
+  CudaEvent event = nullptr;
+  uint32_t *words = nullptr;
+};
+
+using Refused = GraphsTest;
+const ::testing::ExitedWithCode refused(86);
+
+TEST_F(GraphsTest, workIsDoneAtEachLaunchAndNotBefore) {
+  Graphs graphs;
+  graphs.open({one, two});
+  graphs.begin();
+  write(two, 0, 7);
+  record(two);
+  await(one);
+  cuda::check(driver().cuMemcpyHtoDAsync_v2(memory, &words[0], 4, one), "cuMemcpyHtoDAsync");
+  cuda::check(driver().cuMemcpyDtoHAsync_v2(&words[1], memory, 4, one), "cuMemcpyDtoHAsync");
+  DeviceGraph graph = graphs.end();
+  EXPECT_EQ(graph.nodes, 3);
+  EXPECT_GT(graph.bytes, 0);
+  EXPECT_EQ(words[1], 0u);
+  for (int i = 0; i < 3; ++i) {
+    words[0] = words[1] = 0;
+    graphs.launch(graph.number);
+    cuda::check(driver().cuStreamSynchronize(one), "cuStreamSynchronize");
+    EXPECT_EQ(words[1], 7u);
+  }
+}
+
+TEST_F(GraphsTest, theTrialFindsNothingWrong) {
+  Graphs graphs;
+  graphs.open({one, two});
+  EXPECT_EQ(graphs.tryOut(memory, words), "");
+  EXPECT_EQ(words[0], 1u);
+}
+
+TEST_F(Refused, anEventThatWasRecordedBeforeTheCapture) {
+  record(two);
+  begin();
+  EXPECT_EXIT(await(one), refused, "in a capture for an event that was not recorded in it");
+  end();
+}
+
+TEST_F(Refused, anEventOfACaptureOutsideOfIt) {
+  begin();
+  record(one);
+  end();
+  EXPECT_EXIT(await(two), refused, "an event that was last recorded in a capture");
+}
+
+TEST_F(Refused, aStreamThatIsNotWaitedFor) {
+  begin();
+  record(one);
+  await(two);
+  write(two, 0, 1);
+  EXPECT_EXIT(end(), refused, "does not wait for all streams that take part");
+  record(two);
+  await(one);
+  end();
+}
+
+TEST_F(Refused, aStreamThatTakesNoPart) {
+  begin();
+  EXPECT_EXIT(write(two, 0, 1), refused, "on a stream that does not take part in the capture");
+  end();
+}
+
+TEST_F(Refused, waitsCopiesAndAllocationsOfTheHost) {
+  begin();
+  Address more = 0;
+  EXPECT_EXIT(driver().cuStreamSynchronize(one), refused, "cuStreamSynchronize while a stream is captured");
+  EXPECT_EXIT(driver().cuCtxSynchronize(), refused, "cuCtxSynchronize while a stream is captured");
+  EXPECT_EXIT(driver().cuMemcpyHtoD_v2(memory, words, 4), refused, "cuMemcpyHtoD while a stream is captured");
+  EXPECT_EXIT(driver().cuMemAlloc_v2(&more, 4), refused, "cuMemAlloc while a stream is captured");
+  EXPECT_EXIT(driver().cuLaunchHostFunc(one, nullptr, nullptr), refused, "cuLaunchHostFunc while a stream is captured");
+  end();
+}
+
+} // namespace
