@@ -54,7 +54,8 @@ void colo_gemm(ColoFrame *frame, int64_t gemm, const void *a, const void *b, voi
   deviceOf(frame).products().run(gemm, a, b, c);
 }
 
-void colo_launch_kernel(ColoFrame *frame, int64_t kernel, void **arguments, int64_t blocks) {
+void colo_launch_kernel(ColoFrame *frame, int64_t kernel, void **arguments, int64_t blocks, int64_t bytes) {
+  ProfileScope scope(Profile::Kernel, kernel, bytes);
   RangeScope range([&] {
     const ColoDeviceKernel &named = programOf(frame).kernels[kernel];
     return formatString("kernel %s, %s", named.name, named.source);
@@ -71,7 +72,8 @@ void colo_fetch(ColoFrame *frame, void *host, const void *memory, int64_t bytes,
 void colo_event_record(ColoFrame *frame, int64_t event, int64_t stream) { deviceOf(frame).record(event, stream); }
 
 void colo_stream_wait(ColoFrame *frame, int64_t stream, int64_t event) {
-  // Only the rank's own thread has a profile, and only on its own stream does it wait here.
+  if (stream != COLO_STREAM_COMPUTE)
+    return deviceOf(frame).wait(stream, event);
   ProfileScope scope(Profile::Waiting, 0);
   deviceOf(frame).wait(stream, event);
 }

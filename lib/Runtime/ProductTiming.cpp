@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "ProductTiming.h"
+#include "colo/Runtime/Data.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 namespace colo::runtime {
@@ -23,17 +23,31 @@ static int64_t extent(const ColoGemm &gemm, const int64_t *batchStrides, int64_t
 }
 
 /// The least of a few repetitions of `executions` runs of a product, in seconds.
-static double timeProduct(Products &products, const ColoGemm &gemm, int64_t index, int64_t executions) {
-  auto bytes = static_cast<size_t>(typeSize(gemm.dtype)), out = static_cast<size_t>(typeSize(gemm.resultDtype));
-  std::vector<char> a(bytes * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak));
-  std::vector<char> b(bytes * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn));
-  std::vector<char> c(out * extent(gemm, gemm.cBatch, gemm.m, gemm.cm, gemm.n, gemm.cn));
+static double timeProduct(const Rank &rank, int64_t index, int64_t executions) {
+  const ColoGemm &gemm = rank.program().gemms[index];
+  Device &device = rank.device();
+  int64_t size = typeSize(gemm.dtype);
+  int64_t sizes[] = {
+      roundTo64(typeSize(gemm.resultDtype) * extent(gemm, gemm.cBatch, gemm.m, gemm.cm, gemm.n, gemm.cn)),
+      roundTo64(size * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak)),
+      roundTo64(size * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn))};
+  // A device has the arena, which had room for each of the three. Where it has none behind those before, one lies over
+  // them.
+  std::vector<char> own(device.sharesMemory() ? sizes[0] + sizes[1] + sizes[2] : 0);
+  const Arena &arena = rank.arena();
+  char *memory = device.sharesMemory() ? own.data() : arena.begin(Arena::Params);
+  int64_t bytes = device.sharesMemory() ? static_cast<int64_t>(own.size()) : arena.begin(Arena::Frame) - memory;
+  char *places[3];
+  for (int64_t i = 0, used = 0; i < 3; used += sizes[i++])
+    places[i] = memory + (used + sizes[i] <= bytes ? used : 0);
   double least = 0;
   for (int repetition = 0; repetition < 5; ++repetition) {
-    auto begin = std::chrono::steady_clock::now();
+    device.mark(0, COLO_STREAM_COMPUTE);
     for (int64_t i = 0; i < executions; ++i)
-      products.run(index, a.data(), b.data(), c.data());
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      device.products().run(index, places[1], places[2], places[0]);
+    device.mark(1, COLO_STREAM_COMPUTE);
+    device.synchronize();
+    double seconds = device.secondsBetween(0, 1);
     least = repetition == 0 ? seconds : std::min(least, seconds);
   }
   return least;
@@ -44,14 +58,15 @@ void printProductTiming(Rank &rank, std::vector<double> stepSeconds) {
     return;
   const ColoProgram &program = rank.program();
   Products &products = rank.products();
+  auto steps = static_cast<int64_t>(stepSeconds.size());
   products.counting = false;
   double alone = 0;
   for (int64_t i = 0; i < program.gemmCount; ++i)
-    if (int64_t perStep = products.calls()[i] / static_cast<int64_t>(stepSeconds.size()))
-      alone += timeProduct(products, program.gemms[i], i, perStep);
+    if (int64_t perStep = products.calls()[i] / steps)
+      alone += timeProduct(rank, i, perStep);
   products.counting = true;
-  std::nth_element(stepSeconds.begin(), stepSeconds.begin() + stepSeconds.size() / 2, stepSeconds.end());
-  double step = stepSeconds[stepSeconds.size() / 2];
+  std::nth_element(stepSeconds.begin(), stepSeconds.begin() + steps / 2, stepSeconds.end());
+  double step = stepSeconds[steps / 2];
   std::printf("products alone %.3f ms, median step %.3f ms, ratio %.2f\n", 1e3 * alone, 1e3 * step,
               alone > 0 ? step / alone : 0);
 }

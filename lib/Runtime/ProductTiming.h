@@ -19,8 +19,9 @@
 namespace colo::runtime {
 
 /// Runs the products of one step by themselves, each as often as a step does,
-/// on buffers of its own, and prints their seconds, the median step's and the
-/// ratio. For one rank, after training.
+/// and prints their seconds, the median step's and the ratio. For one rank, when
+/// nothing of the arena is needed any more but on the CPU, where they have
+/// buffers of their own.
 void printProductTiming(Rank &rank, std::vector<double> stepSeconds);
 
 } // namespace colo::runtime

@@ -28,14 +28,14 @@ static thread_local Profile *profileOfThread = nullptr;
 void setProfile(Profile *profile) { profileOfThread = profile; }
 Profile *currentProfile() { return profileOfThread; }
 
-Profile::Profile(const ColoProgram &program) : program(program) {
+Profile::Profile(const ColoProgram &program, Device &device) : program(program), device(device) {
   size_t size = 4096;
   while (size < 4 * static_cast<size_t>(program.gemmCount + program.siteCount))
     size *= 2;
   table.resize(size);
 }
 
-void Profile::add(Kind kind, uintptr_t key, const Elapsed &elapsed) {
+void Profile::add(Kind kind, uintptr_t key, const Elapsed &elapsed, int64_t bytes) {
   uint64_t hash = (static_cast<uint64_t>(key) * KindCount + kind) * 0x9E3779B97F4A7C15u;
   Entry *entry = &overflow;
   for (size_t probe = 0; probe < 64; ++probe) {
@@ -48,6 +48,7 @@ void Profile::add(Kind kind, uintptr_t key, const Elapsed &elapsed) {
     }
   }
   entry->calls += 1;
+  entry->bytes += bytes;
   entry->elapsed += elapsed;
 }
 
@@ -103,7 +104,7 @@ static std::map<uintptr_t, std::string> readSymbols() {
   return names;
 }
 
-static std::string describeProduct(const ColoGemm &g, int64_t calls, double seconds) {
+std::string describeProduct(const ColoGemm &g, int64_t calls, double seconds) {
   int64_t batch = Products::flops(g) / (2 * g.m * g.n * g.k);
   return formatString(
       "product %lld x [%lld, %lld, %lld] %s%s, %.0f GFLOP/s, %s", static_cast<long long>(batch),
@@ -112,13 +113,27 @@ static std::string describeProduct(const ColoGemm &g, int64_t calls, double seco
       1e-9 * static_cast<double>(calls) * static_cast<double>(Products::flops(g)) / std::max(seconds, 1e-9), g.source);
 }
 
-void Profile::print(int64_t steps, const Elapsed &elapsed) const {
-  if (steps <= 0)
-    return;
+/// The dearest first.
+std::vector<Profile::Entry> Profile::sortedEntries() const {
   std::vector<Entry> entries;
   std::copy_if(table.begin(), table.end(), std::back_inserter(entries), [](const Entry &e) { return e.calls > 0; });
   std::sort(entries.begin(), entries.end(),
             [](const Entry &a, const Entry &b) { return a.elapsed.clock > b.elapsed.clock; });
+  return entries;
+}
+
+std::string Profile::describeCollective(uintptr_t key) const {
+  if (static_cast<int64_t>(key) < program.siteCount)
+    return formatString("%s, %s", program.sites[key].kind, program.sites[key].source);
+  return "a collective without a site";
+}
+
+void Profile::print(int64_t steps, const Elapsed &elapsed) const {
+  if (steps <= 0)
+    return;
+  if (isOnStreams())
+    return printOnStreams(steps, elapsed);
+  std::vector<Entry> entries = sortedEntries();
   Elapsed sums[KindCount];
   for (const Entry &entry : entries)
     sums[entry.kind] += entry.elapsed;
@@ -142,10 +157,8 @@ void Profile::print(int64_t steps, const Elapsed &elapsed) const {
       what = describeProduct(program.gemms[entry.key], entry.calls, entry.elapsed.clock);
     else if (entry.kind == Kernel)
       what = "kernel " + (symbols.count(entry.key) ? symbols[entry.key] : formatString("at %#zx", entry.key));
-    else if (entry.kind == Collective && static_cast<int64_t>(entry.key) < program.siteCount)
-      what = formatString("%s, %s", program.sites[entry.key].kind, program.sites[entry.key].source);
     else if (entry.kind == Collective)
-      what = "a collective without a site";
+      what = describeCollective(entry.key);
     std::printf("%10.3f %10.3f %7.2f %8.1f  %s\n", entry.elapsed.clock * milliseconds,
                 entry.elapsed.core * milliseconds, 100 * entry.elapsed.clock / elapsed.clock,
                 static_cast<double>(entry.calls) / static_cast<double>(steps), what.c_str());

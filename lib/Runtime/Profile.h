@@ -12,15 +12,20 @@
 // counts as waiting. Beside it the seconds that the rank's thread had a core:
 // where ranks outnumber cores the clock also counts the work of the others.
 //
+// On a device with memory of its own the times are those of its streams, between
+// marks before and behind each call's work (DeviceProfile.cpp).
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef COLO_LIB_RUNTIME_PROFILE_H
 #define COLO_LIB_RUNTIME_PROFILE_H
 
+#include "colo/Runtime/Device.h"
 #include "colo/Runtime/Program.h"
 
 #include <chrono>
 #include <ctime>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -58,10 +63,19 @@ class Profile {
 public:
   enum Kind { Product, Kernel, Collective, Waiting, KindCount };
 
-  explicit Profile(const ColoProgram &program);
+  /// Of work on the device.
+  Profile(const ColoProgram &program, Device &device);
+  /// Before the first step. `memory` of the device, which nobody needs yet, is for products that show what it can do.
+  Status prepare(char *memory, int64_t bytes);
 
-  /// `key` is the index of a product or site, the address of a kernel's entry, or 0.
-  void add(Kind kind, uintptr_t key, const Elapsed &elapsed);
+  bool isOnStreams() const { return !device.sharesMemory(); }
+  /// `key` is the index of a product or site, of a device's kernel or the address of a host's, or 0.
+  void add(Kind kind, uintptr_t key, const Elapsed &elapsed, int64_t bytes = 0);
+  /// Marks the stream that a call is about to put work on, and behind that work. `bytes`: what a kernel has to move.
+  void begin(Kind kind, uintptr_t key, int64_t bytes);
+  void end();
+  /// Waits for the device and adds what has been marked.
+  void collect();
   /// Forgets what was measured; the first step warms up.
   void reset();
   /// Prints totals by kind and the dearest calls, per step.
@@ -71,13 +85,32 @@ private:
   struct Entry {
     Kind kind = KindCount; ///< free
     uintptr_t key = 0;
-    int64_t calls = 0;
+    int64_t calls = 0, bytes = 0;
     Elapsed elapsed;
   };
+  struct Span {
+    Kind kind;
+    uintptr_t key;
+    int64_t bytes;
+  };
+  std::vector<Entry> sortedEntries() const;
+  void printOnStreams(int64_t steps, const Elapsed &elapsed) const;
+  std::string describeCollective(uintptr_t key) const;
+  int64_t streamOf(Kind kind, uintptr_t key) const;
+  Status measureProducts(int32_t dtype, char *memory, int64_t bytes);
+  /// Seconds that the device takes at least for an entry; 0: not known.
+  double floorOf(const Entry &entry) const;
+
   const ColoProgram &program;
-  std::vector<Entry> table; ///< open addressing, never grows; its size is a power of two
-  Entry overflow;           ///< calls that found no place in the table
+  Device &device;
+  std::vector<Span> spans;            ///< not yet added; room for all marks
+  std::map<int32_t, double> flopRate; ///< of large products, by element type
+  std::vector<Entry> table;           ///< open addressing, never grows; its size is a power of two
+  Entry overflow;                     ///< calls that found no place in the table
 };
+
+/// Sizes, GFLOP/s and place of a product that took `seconds` in `calls` executions.
+std::string describeProduct(const ColoGemm &gemm, int64_t calls, double seconds);
 
 /// The profile of the calling thread's rank, or null.
 void setProfile(Profile *profile);
@@ -86,13 +119,21 @@ Profile *currentProfile();
 /// Adds the time from here to the end of the scope to the thread's profile.
 class ProfileScope {
 public:
-  ProfileScope(Profile::Kind kind, uintptr_t key) : profile(currentProfile()), kind(kind), key(key) {
-    if (profile)
+  ProfileScope(Profile::Kind kind, uintptr_t key, int64_t bytes = 0)
+      : ProfileScope(currentProfile(), kind, key, bytes) {}
+  /// Null: nothing is timed.
+  ProfileScope(Profile *profile, Profile::Kind kind, uintptr_t key, int64_t bytes)
+      : profile(profile), kind(kind), key(key) {
+    if (profile && profile->isOnStreams())
+      profile->begin(kind, key, bytes);
+    else if (profile)
       watch.emplace();
   }
   ~ProfileScope() {
-    if (profile)
+    if (watch)
       profile->add(kind, key, watch->elapsed());
+    else if (profile)
+      profile->end();
   }
   ProfileScope(const ProfileScope &) = delete;
 

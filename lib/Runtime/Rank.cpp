@@ -211,6 +211,8 @@ std::string Rank::describeLaunches() const {
 }
 
 int64_t Rank::highWater() const {
+  if (reached >= 0)
+    return reached;
   int64_t bytes = painted ? memory.paintedHighWater() : memory.bytes(Arena::Workspace);
   for (int i = 0; i < Arena::RegionCount; ++i)
     if (i != Arena::Workspace && i != Arena::Scratch)

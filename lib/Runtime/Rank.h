@@ -116,6 +116,7 @@ private:
   LossScale scale;
   std::unique_ptr<StepGraph> training, evaluation;
   std::string plainBecause;        ///< why steps are no graphs; empty: they are
+  int64_t reached = -1;            ///< high-water mark before products overwrote what steps left
   Elapsed profiled;                ///< of the steps that --profile shows
   std::vector<double> stepSeconds; ///< of every step, where --time-products asks for it
 };

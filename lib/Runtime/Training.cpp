@@ -144,8 +144,15 @@ Status Rank::train() {
   if (options.timeProducts)
     stepSeconds.reserve(options.steps);
   std::unique_ptr<Profile> profile;
+  if (options.timeProducts && !options.profile)
+    if (Status status = owned->makeMarks(2); status.failed())
+      return status;
   if (options.profile && rank == 0)
-    profile = std::make_unique<Profile>(program());
+    profile = std::make_unique<Profile>(program(), *owned);
+  // Each step starts with clearing the gradients.
+  if (profile)
+    if (Status status = profile->prepare(memory.begin(Arena::Grads), memory.bytes(Arena::Grads)); status.failed())
+      return status;
   ReplicaCheck replicas(*this);
   bool evaluated = false;
   for (int64_t step = 0; step < options.steps; ++step) {
@@ -153,6 +160,8 @@ Status Rank::train() {
     setProfile(profile.get());
     Status trained = trainStep(step);
     setProfile(nullptr);
+    if (profile)
+      profile->collect();
     if (trained.failed())
       return trained;
     if (profile && step == 0 && options.steps > 1) {
@@ -169,8 +178,6 @@ Status Rank::train() {
   }
   if (profile)
     profile->print(std::max<int64_t>(options.steps - 1, 1), profiled);
-  if (options.timeProducts)
-    printProductTiming(*this, stepSeconds);
   if (run.eval && !evaluated)
     if (Status status = evaluate(options.steps); status.failed())
       return status;
@@ -178,7 +185,12 @@ Status Rank::train() {
     if (Status status = exportModel(*this, colo.params, options.exportFile); status.failed())
       return status;
   if (!options.dumpGrads.empty())
-    return exportModel(*this, colo.grads, options.dumpGrads, 1 / colo.lossScale);
+    if (Status status = exportModel(*this, colo.grads, options.dumpGrads, 1 / colo.lossScale); status.failed())
+      return status;
+  if (options.timeProducts) {
+    reached = highWater();
+    printProductTiming(*this, stepSeconds);
+  }
   return Status::ok();
 }
 

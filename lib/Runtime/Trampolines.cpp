@@ -74,10 +74,19 @@ static std::string describeSite() {
   return formatString("%s, %s, %s", named.kind, named.source, named.phase);
 }
 
+static thread_local int groupDepth = 0;
+
+/// Streams come to what a group holds when it ends.
+static Profile *profileOfCall() {
+  Profile *profile = currentProfile();
+  return profile && profile->isOnStreams() && groupDepth > 0 ? nullptr : profile;
+}
+
 /// Times a call for --profile, under the caller's site, and names it for profilers.
 struct TimedCall : ProfileScope, RangeScope {
   TimedCall()
-      : ProfileScope(Profile::Collective, caller && caller->site ? *caller->site : -1), RangeScope(describeSite) {}
+      : ProfileScope(profileOfCall(), Profile::Collective, caller && caller->site ? *caller->site : -1, /*bytes=*/0),
+        RangeScope(describeSite) {}
 };
 
 /// Inside a group an error surfaces at its end, with the provider's message.
@@ -121,8 +130,12 @@ const char *ncclGetErrorString(ncclResult_t result) {
   return result < ncclNumResults ? names[result] : "unknown result";
 }
 
-ncclResult_t ncclGroupStart(void) { return own()->groupStart(); }
+ncclResult_t ncclGroupStart(void) {
+  ++groupDepth;
+  return own()->groupStart();
+}
 ncclResult_t ncclGroupEnd(void) {
+  --groupDepth;
   TimedCall timed;
   return checked(own()->groupEnd(), nullptr);
 }

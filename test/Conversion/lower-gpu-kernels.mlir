@@ -4,13 +4,14 @@
 #all = affine_map<(d0, d1) -> (d0, d1)>
 #columns = affine_map<(d0, d1) -> (d1)>
 
-// A launch says where its tensors start; a launch of row loops hands the number of rows on.
+// A launch says where its tensors start and how many bytes are loaded and stored; a launch of row loops hands the number of rows on,
+// and has its part of the bytes: 3 of 4 blocks of what is read and written.
 
 // CHECK-LABEL: func.func @host(
 // CHECK:         %[[ROWS:.*]] = arith.constant 600 : index
-// CHECK:         rt.launch @flat
-// CHECK:         rt.launch @update(%{{.*}}, %[[ROWS]]) outs(%{{.*}}) {extent = 1 : i64}
-// CHECK:         rt.launch @odd_update(%{{.*}}) outs(%{{.*}}) {extent = 3 : i64}
+// CHECK:         rt.launch @flat(%{{.*}}) outs(%{{.*}}) {rt.bytes = 65536 : i64}
+// CHECK:         rt.launch @update(%{{.*}}, %[[ROWS]]) outs(%{{.*}}) {extent = 1 : i64, rt.bytes = 8192 : i64}
+// CHECK:         rt.launch @odd_update(%{{.*}}) outs(%{{.*}}) {extent = 3 : i64, rt.bytes = 6144 : i64}
 func.func @host(%start: index) {
   %w = rt.buffer "workspace" : memref<262144xi8>
   %p = rt.buffer "params" : memref<1024xf32>

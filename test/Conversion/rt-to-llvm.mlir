@@ -25,7 +25,8 @@ module attributes {colo.model = "Small", colo.metrics = ["loss"], colo.param_ele
     // HOST: %[[ENTRY:.*]] = llvm.mlir.addressof @k.entry
     // HOST: llvm.call @colo_launch(%[[FRAME]], %[[ENTRY]]
     // DEVICE: %[[BLOCKS:.*]] = llvm.mlir.constant(8 : i64)
-    // DEVICE-NEXT: llvm.call @colo_launch_kernel(%[[FRAME]], %{{.*}}, %{{.*}}, %[[BLOCKS]])
+    // DEVICE-NEXT: %[[BYTES:.*]] = llvm.mlir.constant(64 : i64)
+    // DEVICE-NEXT: llvm.call @colo_launch_kernel(%[[FRAME]], %{{.*}}, %{{.*}}, %[[BLOCKS]], %[[BYTES]])
     rt.launch @k(%a, %layer) outs(%b) : (memref<8xf32>, i64) -> () outs memref<8xf32>
     // CHECK: llvm.call @colo_gemm(%[[FRAME]],
     rt.gemm %x, %x, %b {sizes = array<i64: 2, 2, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 2, 1>} : memref<2x4xf32>, memref<2x4xf32>, memref<8xf32>

@@ -88,6 +88,7 @@ struct Completion {
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
+  int64_t nanoseconds = 0; ///< when it was set
   void set();
   void wait();
 };
@@ -97,6 +98,7 @@ struct CUevent_st {
   std::shared_ptr<Completion> last;
   uint64_t capture = 0; ///< its number; 0: none
   std::set<size_t> nodes;
+  bool hasTime = false;
 };
 
 /// What streams were given while they were captured.

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <unistd.h>
 
 namespace colo_double {
@@ -140,10 +141,13 @@ DOUBLE_EXPORT int cuDeviceGetName(char *name, int length, int) {
   snprintf(name, length, "double");
   return Success;
 }
-/// Compute capability 9.0; nothing else is asked for.
+/// Compute capability 9.0, memory of 64 bits at 1 GHz; nothing else is asked for.
 DOUBLE_EXPORT int cuDeviceGetAttribute(int *value, int attribute, int) {
-  *value = attribute == 75 ? 9 : 0;
-  return attribute == 75 || attribute == 76 ? Success : InvalidValue;
+  static const std::map<int, int> values{{36, 1000000}, {37, 64}, {75, 9}, {76, 0}};
+  auto it = values.find(attribute);
+  if (it != values.end())
+    *value = it->second;
+  return it != values.end() ? Success : InvalidValue;
 }
 DOUBLE_EXPORT int cuDevicePrimaryCtxRetain(CUctx_st **made, int device) {
   *made = &devices().all[device];
@@ -248,9 +252,10 @@ DOUBLE_EXPORT int cuStreamWaitEvent(CUstream_st *stream, CUevent_st *event, unsi
     live(stream, "cuStreamWaitEvent").submit([last] { last->wait(); });
   return Success;
 }
-DOUBLE_EXPORT int cuEventCreate(CUevent_st **made, unsigned) {
+DOUBLE_EXPORT int cuEventCreate(CUevent_st **made, unsigned flags) {
   noteAllocation("cuEventCreate", 0);
   *made = new CUevent_st;
+  (*made)->hasTime = flags == 0;
   return Success;
 }
 DOUBLE_EXPORT int cuEventDestroy_v2(CUevent_st *event) {
@@ -267,6 +272,20 @@ DOUBLE_EXPORT int cuEventRecord(CUevent_st *event, CUstream_st *stream) {
   event->last = completion;
   event->capture = 0;
   live(stream, "cuEventRecord").submit([completion] { completion->set(); });
+  return Success;
+}
+/// Of events that are past; the host has to have waited.
+DOUBLE_EXPORT int cuEventElapsedTime(float *milliseconds, CUevent_st *from, CUevent_st *to) {
+  int64_t times[2];
+  for (CUevent_st *event : {from, to}) {
+    if (!event->hasTime || event->capture || !event->last)
+      fail("cuEventElapsedTime of an event without a time");
+    std::lock_guard<std::mutex> lock(event->last->mutex);
+    if (!event->last->done)
+      fail("cuEventElapsedTime of an event that the stream has not come to");
+    times[event == to] = event->last->nanoseconds;
+  }
+  *milliseconds = static_cast<float>(1e-6 * static_cast<double>(times[1] - times[0]));
   return Success;
 }
 DOUBLE_EXPORT int cuLaunchHostFunc(CUstream_st *stream, void (*function)(void *), void *data) {

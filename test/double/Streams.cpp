@@ -16,6 +16,7 @@
 
 void Completion::set() {
   std::lock_guard<std::mutex> lock(mutex);
+  nanoseconds = std::chrono::steady_clock::now().time_since_epoch().count();
   done = true;
   changed.notify_all();
 }

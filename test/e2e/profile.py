@@ -1,16 +1,54 @@
 #!/usr/bin/python3
-"""profile.py reads what --profile prints: the kinds of calls and the rest make the step, by the clock and on a core."""
+"""profile.py [STATS] reads what --profile prints: the kinds of calls and the rest make the step, by the clock and on a core. With the
+statistics of a run on a GPU with Adam: on its streams, and bytes, rates and floors of kernels fit together."""
 
+import json
 import os
 import re
 import sys
 
 text = sys.stdin.read()
 NUMBER = r"(-?[0-9.]+)"
-KINDS = f"{NUMBER} = products {NUMBER} \\+ kernels {NUMBER} \\+ collectives {NUMBER} \\+ waiting {NUMBER} \\+ rest {NUMBER}$"
+KINDS = f"{NUMBER} = products {NUMBER} \\+ kernels {NUMBER} \\+ collectives {NUMBER} \\+ waiting {NUMBER} \\+ rest {NUMBER}"
+
+
+def check_streams(stats):
+    step, *parts, beside = map(float, re.search(f"^profile of rank 0, ms a step: {KINDS}; collectives beside it {NUMBER}$", text, re.MULTILINE).groups())
+    assert abs(step - sum(parts)) < 0.01 and min(parts[:2]) > 0 and min(parts) >= 0, (step, parts)
+    memory, flops, *over = map(float, re.search(f"^times over their floors, at {NUMBER} GB/s, {NUMBER} GFLOP/s in f32: products {NUMBER}, kernels {NUMBER}$", text, re.MULTILINE).groups())
+    assert memory == 16 and flops > 0 and min(over) > 0, (memory, flops, over)
+    rows = re.findall(rf"^ +{NUMBER} +{NUMBER} +{NUMBER} +(\S+) +(\S+)  (product|kernel (\S+), (\d+) bytes|waiting|[a-z_]+)(.*)$", text, re.MULTILINE)
+    sums, floors, updated = dict(product=0, kernel=0, waiting=0, collective=0, beside=0), 0, 0
+    for ms, _, calls, rate, floor, what, kernel, moved, rest in rows:
+        ms, calls = float(ms), float(calls)
+        kind = what.split()[0] if what.split()[0] in sums else "beside" if rest.endswith(", beside") else "collective"
+        sums[kind] += ms
+        if kind == "kernel":
+            bytes = calls * float(moved)
+            floors += bytes / (memory * 1e6)
+            updated += bytes if kernel == "optimizer$update" else 0
+            if ms > 0.05:
+                assert abs(float(rate) - bytes / ms / 1e6) <= 0.6 + 0.1 * float(rate), (ms, bytes, rate)
+                assert abs(float(floor) - ms * memory * 1e6 / bytes) <= 0.1 * float(floor), (ms, bytes, floor)
+        if kind == "product":
+            assert float(floor) > 0, what
+    for found, printed in zip(sums.values(), (*parts[:2], parts[3], parts[2], beside)):
+        assert abs(found - printed) < 0.001 * len(rows), (sums, parts, beside)
+    assert abs(parts[1] / floors - over[1]) < 0.02 * over[1], (parts, floors, over)
+    # Adam reads a gradient, and reads and writes a parameter and two numbers of its own.
+    with open(stats) as file:
+        parameters = json.load(file)["per_rank"][0]["arena_bytes"]["params"]
+    assert abs(updated - 7 * parameters) <= 7 * 1024, (updated, parameters)
+    return sums
+
+
+if len(sys.argv) > 1:
+    sums = check_streams(sys.argv[1])
+    print(" ".join(kind for kind, ms in sums.items() if ms > 0))
+    sys.exit()
 totals = {}
 for title in ("profile of rank 0, ms a step", "of these its thread had a core"):
-    found = re.search(f"^{title}: {KINDS}", text, re.MULTILINE)
+    found = re.search(f"^{title}: {KINDS}$", text, re.MULTILINE)
     assert found, f"no line '{title}' in\n{text}"
     whole, *parts = map(float, found.groups())
     assert abs(whole - sum(parts)) < 0.01, (title, whole, parts)

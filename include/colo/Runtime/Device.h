@@ -26,6 +26,7 @@
 #include "colo/Runtime/Comm.h"
 #include "colo/Runtime/Products.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,11 @@ public:
   virtual void wait(int64_t stream, int64_t event) = 0;
   /// Waits for all streams.
   virtual void synchronize() = 0;
+  /// Marks on streams, of which times are known: made once, before the first step; set when the stream comes there; and
+  /// the seconds from one to a later one of the same stream, when both have been set.
+  virtual Status makeMarks(int64_t count) = 0;
+  virtual void mark(int64_t number, int64_t stream) = 0;
+  virtual double secondsBetween(int64_t from, int64_t to) = 0;
   /// Writes the time, in nanoseconds of the steady clock, when the stream comes there.
   virtual void noteTime(int64_t stream, int64_t *place) = 0;
 
@@ -99,6 +105,10 @@ public:
 
   virtual void launch(int64_t kernel, void **arguments, int64_t blocks) = 0;
   virtual Products &products() = 0;
+  /// Products other than the program's, once scratch memory for them is known: see useScratch of theirs.
+  virtual std::unique_ptr<Products> makeProducts() = 0;
+  /// Bytes a second that its memory can move, by what the device says of itself; 0: it does not say.
+  virtual double memoryRate() const { return 0; }
 };
 
 /// Part of a device's memory as the host sees it, outside steps: the memory itself or a copy of it.

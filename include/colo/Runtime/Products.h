@@ -42,6 +42,7 @@ public:
   virtual std::string implementation(int64_t gemm) const = 0;
   /// Bytes of scratch memory shared by all descriptors.
   virtual int64_t scratchBytes() const = 0;
+  virtual void useScratch(char *) {}
   /// While false, executions are not counted.
   bool counting = true;
 

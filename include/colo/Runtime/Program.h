@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 6
+#define COLO_ABI_VERSION 7
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
 /* Element types. Sizes in bytes: 4, 8, 4, 8, 1, 2, 2. */
@@ -311,8 +311,8 @@ void colo_gemm(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c)
 void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
                  int64_t grain); /* grain: least rows worth a thread */
 /* Where the device has memory of its own: kernel `kernel` of the table; zeros; the host's copy of what the host
- * reads. Work is in order on the compute stream but for the copy. */
-void colo_launch_kernel(ColoFrame *, int64_t kernel, void **args, int64_t blocks);
+ * reads. Work is in order on the compute stream but for the copy. `bytes` of operands and results, each once. */
+void colo_launch_kernel(ColoFrame *, int64_t kernel, void **args, int64_t blocks, int64_t bytes);
 void colo_clear(ColoFrame *, void *memory, int64_t bytes);
 void colo_fetch(ColoFrame *, void *host, const void *memory, int64_t bytes, int64_t stream);
 /* For profilers: a function of the model starts, for a layer, or where that is -1 for the micro-batch that has the row;

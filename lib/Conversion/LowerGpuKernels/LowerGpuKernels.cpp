@@ -15,6 +15,8 @@
 #include "colo/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include <numeric>
@@ -88,8 +90,10 @@ static LogicalResult lowerStepKernel(func::FuncOp kernel, gpu::GPUModuleOp modul
   auto twin = module.lookupSymbol<gpu::GPUFuncOp>(kernel.getName());
   func::FuncOp declaration =
       declareKernel(kernel, twin.getArgumentTypes().take_front(twin.getFunctionType().getNumInputs()));
-  for (StringRef name : {rt::kExtentAttr, rt::kGrainAttr, rt::kThreadsAttr})
+  for (StringRef name : {rt::kGrainAttr, rt::kThreadsAttr})
     declaration->setAttr(name, kernel->getAttr(name));
+  declaration->setAttr(rt::kExtentAttr, IntegerAttr::get(IntegerType::get(kernel.getContext(), 64),
+                                                         (extent + rowsPerBlock - 1) / rowsPerBlock));
   kernel.erase();
   return success();
 }
@@ -116,8 +120,36 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
       if (failed(lowered))
         return signalPassFailure();
     }
-    for (auto func : device.getOps<gpu::GPUFuncOp>())
+    SymbolTable symbols(module);
+    for (auto func : device.getOps<gpu::GPUFuncOp>()) {
       align(func, launches[func.getName()], alignment);
+      auto whole = symbols.lookup<func::FuncOp>(func.getName())->getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt();
+      int64_t bytes = bytesMoved(func);
+      for (rt::LaunchOp launch : launches[func.getName()])
+        launch->setAttr(rt::kBytesAttr, builder.getI64IntegerAttr(bytes * launch.getExtent().value_or(whole) /
+                                                                  std::max<int64_t>(1, whole)));
+    }
+  }
+
+  /// Bytes of all arguments, each once for its loads and once for its stores.
+  static int64_t bytesMoved(gpu::GPUFuncOp func) {
+    llvm::DenseSet<std::pair<Value, unsigned>> moved;
+    func.walk([&](MemoryEffectOpInterface op) {
+      llvm::SmallVector<MemoryEffects::EffectInstance> effects;
+      op.getEffects(effects);
+      for (const MemoryEffects::EffectInstance &effect : effects) {
+        Value memory = effect.getValue();
+        while (memory && memory.getDefiningOp<ViewLikeOpInterface>())
+          memory = memory.getDefiningOp<ViewLikeOpInterface>().getViewSource();
+        if (memory)
+          moved.insert({memory, isa<MemoryEffects::Write>(effect.getEffect()) ? 1 : 0});
+      }
+    });
+    int64_t bytes = 0;
+    for (BlockArgument argument : func.getArguments().take_front(func.getFunctionType().getNumInputs()))
+      if (auto type = dyn_cast<MemRefType>(argument.getType()))
+        bytes += static_cast<int64_t>(moved.count({argument, 0}) + moved.count({argument, 1})) * rt::bytesOf(argument);
+    return bytes;
   }
 
   /// Tells a kernel where all its callers' tensors start.

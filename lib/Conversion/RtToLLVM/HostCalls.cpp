@@ -50,7 +50,7 @@ void colo::declareRuntime(ModuleOp module, const ProgramTables &tables) {
   };
   declare("colo_gemm", none, {p, i64, p, p, p});
   declare("colo_launch", none, {p, p, p, i64, i64});
-  declare("colo_launch_kernel", none, {p, i64, p, i64});
+  declare("colo_launch_kernel", none, {p, i64, p, i64, i64});
   declare("colo_clear", none, {p, p, i64});
   declare("colo_fetch", none, {p, p, p, i64, i64});
   declare("colo_enter", none, {p, p, i64, i64});

@@ -41,6 +41,17 @@ static int64_t bytesOf(Value buffer) {
   return type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
 }
 
+/// Bytes that a launch has to move: of its operands and results, or what whoever made it says.
+static int64_t bytesMoved(rt::LaunchOp op) {
+  if (auto bytes = op->getAttrOfType<IntegerAttr>(rt::kBytesAttr))
+    return bytes.getInt();
+  int64_t bytes = 0;
+  for (Value operand : op->getOperands())
+    if (isa<MemRefType>(operand.getType()))
+      bytes += bytesOf(operand);
+  return bytes;
+}
+
 namespace {
 
 //===----------------------------------------------------------------------===//
@@ -98,7 +109,7 @@ struct KernelLaunchLowering : HostPattern<rt::LaunchOp> {
       return op.emitOpError("calls '") << op.getKernel() << "', which is not a kernel of blocks of threads";
     int64_t blocks = op.getExtent() ? *op.getExtent() : kernel->second.extent;
     Value slots = storeArguments(e, op, adaptor);
-    e.call("colo_launch_kernel", {e.frame, e.i64(kernel->second.number), slots, e.i64(blocks)});
+    e.call("colo_launch_kernel", {e.frame, e.i64(kernel->second.number), slots, e.i64(blocks), e.i64(bytesMoved(op))});
     rewriter.eraseOp(op);
     return success();
   }

@@ -95,6 +95,15 @@ public:
   }
   void noteTime(int64_t stream, int64_t *place) override { streams[stream]->submit<note>(place); }
 
+  Status makeMarks(int64_t count) override {
+    marks.resize(count);
+    return Status::ok();
+  }
+  void mark(int64_t number, int64_t stream) override { noteTime(stream, &marks[number]); }
+  double secondsBetween(int64_t from, int64_t to) override {
+    return 1e-9 * static_cast<double>(marks[to] - marks[from]);
+  }
+
   std::string whyNoGraph(const DeviceSetup &) override { return "this program runs on the host"; }
   void beginCapture() override { failProcess(Status::internal("work of the host is captured")); }
   DeviceGraph endCapture() override { return {}; }
@@ -104,11 +113,13 @@ public:
     failProcess(Status::internal("a program for the CPU launches a device's kernel"));
   }
   Products &products() override { return gemms; }
+  std::unique_ptr<Products> makeProducts() override { return std::make_unique<GemmSet>(); }
 
 private:
   char *arena = nullptr;
   int64_t arenaBytes = 0;
   GemmSet gemms;
+  std::vector<int64_t> marks;
   std::vector<std::unique_ptr<Event>> events;
   std::vector<std::unique_ptr<Stream>> streams; ///< end before what they work on
   std::vector<void *> handles;

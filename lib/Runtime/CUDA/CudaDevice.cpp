@@ -53,7 +53,7 @@ public:
   const CommProvider &comms() override { return loopback ? *loopbackProvider() : *ncclProvider(); }
 
   int64_t scratchBytes() const override { return gemms->scratchBytes(); }
-  void useScratch(char *memory) override { gemms->setScratch(memory); }
+  void useScratch(char *memory) override { gemms->useScratch(memory); }
   Status allocate(int64_t bytes, char *&memory) override;
   Status makeTwin(char *memory, int64_t bytes, char *&host) override;
   void upload(char *memory, const char *twin, int64_t bytes) override {
@@ -102,6 +102,12 @@ public:
     check(cu.cuLaunchHostFunc(stream(number), note, place), "cuLaunchHostFunc");
   }
 
+  Status makeMarks(int64_t count) override;
+  void mark(int64_t number, int64_t streamNumber) override {
+    check(cu.cuEventRecord(marks[number], stream(streamNumber)), "cuEventRecord");
+  }
+  double secondsBetween(int64_t from, int64_t to) override;
+
   void startStep() override;
   std::string whyNoGraph(const DeviceSetup &setup) override;
   void beginCapture() override;
@@ -110,6 +116,12 @@ public:
 
   void launch(int64_t kernel, void **arguments, int64_t blocks) override;
   Products &products() override { return *gemms; }
+  std::unique_ptr<Products> makeProducts() override {
+    auto made = std::make_unique<LtProducts>();
+    made->setStream(stream(COLO_STREAM_COMPUTE));
+    return made;
+  }
+  double memoryRate() const override;
 
 private:
   CudaStream stream(int64_t number) const { return static_cast<CudaStream>(handles[number]); }
@@ -124,7 +136,7 @@ private:
   std::vector<Function> kernels;
   std::vector<void *> parameters; ///< where the arguments of a launch are, one each
   std::vector<void *> handles, twins;
-  std::vector<CudaEvent> events;
+  std::vector<CudaEvent> events, marks;
   std::vector<int64_t> recordedIn; ///< for each event
   int64_t stepNumber = 0;          ///< captures are steps, too
   Address arena = 0;
@@ -213,8 +225,9 @@ CudaDevice::~CudaDevice() {
   watchdog.reset(); // reads twins
   graphs.reset();   // need the context
   gemms.reset();
-  for (CudaEvent event : events)
-    cu.cuEventDestroy_v2(event);
+  for (const std::vector<CudaEvent> &all : {events, marks})
+    for (CudaEvent event : all)
+      cu.cuEventDestroy_v2(event);
   for (void *handle : handles)
     cu.cuStreamDestroy_v2(static_cast<CudaStream>(handle));
   for (void *twin : twins)
@@ -293,6 +306,29 @@ Status CudaDevice::makeTwin(char *, int64_t bytes, char *&host) {
   twins.push_back(made);
   host = static_cast<char *>(made);
   return Status::ok();
+}
+
+/// Two transfers a cycle of the memory's clock.
+double CudaDevice::memoryRate() const {
+  int kilohertz = 0, bits = 0;
+  if (cu.cuDeviceGetAttribute(&kilohertz, kMemoryClockKilohertz, device) ||
+      cu.cuDeviceGetAttribute(&bits, kMemoryBusBits, device))
+    return 0;
+  return 2e3 * kilohertz * bits / 8;
+}
+
+Status CudaDevice::makeMarks(int64_t count) {
+  marks.resize(count);
+  for (CudaEvent &event : marks)
+    if (int result = cu.cuEventCreate(&event, kEventWithTime))
+      return Status::usage("no events to time the GPU's work with: %s", describeResult(result).c_str());
+  return Status::ok();
+}
+
+double CudaDevice::secondsBetween(int64_t from, int64_t to) {
+  float milliseconds = 0;
+  check(cu.cuEventElapsedTime(&milliseconds, marks[from], marks[to]), "cuEventElapsedTime");
+  return 1e-3 * static_cast<double>(milliseconds);
 }
 
 void CudaDevice::startStep() {

@@ -58,6 +58,7 @@ Status loadDriver() {
          {"cuEventCreate", reinterpret_cast<void **>(&functions.cuEventCreate)},
          {"cuEventDestroy_v2", reinterpret_cast<void **>(&functions.cuEventDestroy_v2)},
          {"cuEventRecord", reinterpret_cast<void **>(&functions.cuEventRecord)},
+         {"cuEventElapsedTime", reinterpret_cast<void **>(&functions.cuEventElapsedTime)},
          {"cuLaunchHostFunc", reinterpret_cast<void **>(&functions.cuLaunchHostFunc)},
          {"cuStreamBeginCapture_v2", reinterpret_cast<void **>(&functions.cuStreamBeginCapture_v2)},
          {"cuStreamEndCapture", reinterpret_cast<void **>(&functions.cuStreamEndCapture)},

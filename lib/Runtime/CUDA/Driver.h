@@ -30,9 +30,10 @@ using GraphExec = struct CUgraphExec_st *;
 using GraphNode = struct CUgraphNode_st *;
 using Address = uint64_t;
 
-enum { kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76 }; // of cuDeviceGetAttribute
+enum { kMemoryClockKilohertz = 36, kMemoryBusBits = 37 };            // of cuDeviceGetAttribute
+enum { kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76 }; // likewise
 enum { kNonBlockingStream = 1 };                                     // of cuStreamCreate
-enum { kEventWithoutTime = 2 };                                      // of cuEventCreate
+enum { kEventWithTime = 0, kEventWithoutTime = 2 };                  // of cuEventCreate
 enum { kThreadLocalCapture = 1 };                                    // of cuStreamBeginCapture
 
 // NOLINTBEGIN(readability-identifier-naming): the library's names
@@ -72,6 +73,7 @@ struct Driver {
   int (*cuEventCreate)(CudaEvent *, unsigned);
   int (*cuEventDestroy_v2)(CudaEvent);
   int (*cuEventRecord)(CudaEvent, CudaStream);
+  int (*cuEventElapsedTime)(float *, CudaEvent, CudaEvent);
   int (*cuLaunchHostFunc)(CudaStream, void (*)(void *), void *);
   int (*cuStreamBeginCapture_v2)(CudaStream, int);
   int (*cuStreamEndCapture)(CudaStream, Graph *);

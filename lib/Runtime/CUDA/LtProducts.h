@@ -28,13 +28,13 @@ public:
   LtProducts();
   ~LtProducts() override;
 
-  /// The stream of all products, once it exists; the scratch memory, once it is allocated.
+  /// The stream of all products, once it exists.
   void setStream(CudaStream chosen) { stream = chosen; }
-  void setScratch(char *memory) { scratch = memory; }
 
   Status prepare(const ColoGemm *gemms, int64_t count) override;
   std::string implementation(int64_t gemm) const override;
   int64_t scratchBytes() const override { return static_cast<int64_t>(needed); }
+  void useScratch(char *memory) override { scratch = memory; }
 
 private:
   struct Plan;

@@ -87,6 +87,11 @@ SAME(Driver, cuGraphUpload);
 SAME(Driver, cuGraphLaunch);
 SAME(Driver, cuGraphExecDestroy);
 
+// Its name stands for a later version's, which takes the same.
+using Elapsed = decltype(&::cuEventElapsedTime);
+#undef cuEventElapsedTime
+static_assert(SameCall<decltype(cuda::Driver::cuEventElapsedTime), Elapsed>::value);
+
 SAME(Lt, cublasLtCreate);
 SAME(Lt, cublasLtDestroy);
 SAME(Lt, cublasLtMatmulDescCreate);
@@ -101,11 +106,14 @@ SAME(Lt, cublasLtMatmulPreferenceSetAttribute);
 SAME(Lt, cublasLtMatmulAlgoGetHeuristic);
 SAME(Lt, cublasLtMatmul);
 
-static_assert(cuda::kComputeCapabilityMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR &&
+static_assert(cuda::kMemoryClockKilohertz == CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE &&
+              cuda::kMemoryBusBits == CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH &&
+              cuda::kComputeCapabilityMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR &&
               cuda::kComputeCapabilityMinor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR &&
               cuda::kNonBlockingStream == CU_STREAM_NON_BLOCKING &&
               cuda::kThreadLocalCapture == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
-              cuda::kEventWithoutTime == CU_EVENT_DISABLE_TIMING && CUDA_SUCCESS == 0);
+              cuda::kEventWithoutTime == CU_EVENT_DISABLE_TIMING && cuda::kEventWithTime == CU_EVENT_DEFAULT &&
+              CUDA_SUCCESS == 0);
 static_assert(cuda::kReal32 == CUDA_R_32F && cuda::kReal64 == CUDA_R_64F && cuda::kCompute32 == CUBLAS_COMPUTE_32F &&
               cuda::kCompute64 == CUBLAS_COMPUTE_64F && CUBLAS_OP_N == 0 && CUBLAS_OP_T == 1);
 static_assert(cuda::kTransposeA == CUBLASLT_MATMUL_DESC_TRANSA && cuda::kTransposeB == CUBLASLT_MATMUL_DESC_TRANSB &&

@@ -70,7 +70,7 @@ template <typename T> void check(const ColoGemm &g, const char *what, size_t shi
   size_t bytes = result.size() * sizeof(T), room = (bytes + shift * sizeof(T) + 255) / 256 * 256;
   Address a = gpu().memory + shift * sizeof(T), b = a + room, c = b + room, scratch = gpu().memory + 3 * room;
   ASSERT_LE(3 * room + products.scratchBytes(), Gpu::bytes);
-  products.setScratch(static_cast<char *>(pointerTo(scratch)));
+  products.useScratch(static_cast<char *>(pointerTo(scratch)));
   gpu().write(a, operands.a.data(), bytes);
   gpu().write(b, operands.b.data(), bytes);
   gpu().write(c, operands.c.data(), bytes);

@@ -59,6 +59,8 @@ inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 /// Floating-point operations of a launch of a kernel that does products, as CostOpInterface counts them.
 inline constexpr llvm::StringLiteral kFlopsAttr = "rt.flops";
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
+/// Of a launch: bytes of memory that it reads and writes, where these are not all of its operands and results.
+inline constexpr llvm::StringLiteral kBytesAttr = "rt.bytes";
 inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 
 /// Byte of the buffer `step_values` at which a scalar lies that changes from step to step; none: it does not change.
