@@ -21,8 +21,8 @@ constexpr int64_t kPiece = 1 << 20;
 constexpr uint64_t paint = 0x7FD5A5C37FD5A5C3u; // a quiet NaN in both halves and as a whole
 
 const char *Arena::name(int region) {
-  static const char *const names[RegionCount] = {"params",    "copies", "grads", "state",
-                                                 "workspace", "inputs", "frame", "scratch"};
+  static const char *const names[RegionCount] = {"params", "copies",  "grads", "state",  "workspace",
+                                                 "inputs", "staging", "frame", "scratch"};
   return names[region];
 }
 

@@ -126,6 +126,7 @@ Status Rank::setUpMemory() {
                                        roundTo64(flat) * p.stateBuffers,
                                        stage().workspaceBytes,
                                        inputs,
+                                       owned->sharesMemory() ? 0 : inputs,
                                        small,
                                        owned->scratchBytes()};
   if (Status status = memory.allocate(*owned, sizes); status.failed())
@@ -154,9 +155,10 @@ Status Rank::setUpFrame() {
   }
   colo.inputs = inputPointers.data();
   char *small = memory.begin(Arena::Frame), *host = nullptr;
-  if (Status status = owned->makeTwin(memory.begin(Arena::Inputs), memory.bytes(Arena::Inputs), inputs);
-      status.failed())
-    return status;
+  for (char *&twin : inputs)
+    if (Status status = owned->makeTwin(memory.begin(Arena::Inputs), memory.bytes(Arena::Inputs), twin);
+        status.failed())
+      return status;
   if (Status status = owned->makeTwin(small, memory.bytes(Arena::Frame), host); status.failed())
     return status;
   int64_t inverse = roundTo64(p.termCount * 8), metrics = 2 * inverse, norm = metrics + roundTo64(p.metricCount * 8),

@@ -91,7 +91,12 @@ private:
   ColoStage stage() const;
   bool hasCopies() const { return run.program->readAs == COLO_BF16 || run.program->readAs == COLO_F16; }
   void copyParameters();
-  Status loadRows(const Dataset &data, int64_t position, bool shuffled);
+  /// Into a twin of the inputs.
+  Status readRows(const Dataset &data, int64_t position, bool shuffled, char *twin);
+  /// Gives the step its rows, or those that stageRows has brought.
+  Status loadRows(int64_t step);
+  /// Brings the rows of a step to a device with memory of its own while the one before runs.
+  void stageRows(int64_t step);
   Status trainStep(int64_t step);
   Status evaluate(int64_t step);
   void setCounting(bool on);
@@ -104,7 +109,8 @@ private:
   ColoFrame colo = {};
   std::unique_ptr<Device> owned;
   Arena memory;
-  char *inputs = nullptr;               ///< the host's twin of the region
+  char *inputs[2] = {}; ///< the host's twins of the region, for steps in turn
+  int64_t stagedStep = -1;
   ColoStepValues *stepValues = nullptr; ///< the host's twin of the frame's
   std::vector<Tensor> tensorList;
   ncclComm_t world = nullptr, deviceWorld = nullptr;

@@ -38,7 +38,7 @@ static int64_t tokensPerRow(const ColoProgram &program) {
 
 /// The replica's rows of the global batch whose first sample is at stream
 /// position `position`; in file order if not shuffled.
-Status Rank::loadRows(const Dataset &data, int64_t position, bool shuffled) {
+Status Rank::readRows(const Dataset &data, int64_t position, bool shuffled, char *twin) {
   uint64_t size = data.size(), first = position + colo.firstRow;
   for (int64_t row = 0; row < run.world.rowsPerReplica;) {
     uint64_t epoch = (first + row) / size;
@@ -48,15 +48,36 @@ Status Rank::loadRows(const Dataset &data, int64_t position, bool shuffled) {
       int64_t record = static_cast<int64_t>(shuffled ? order(place) : place);
       for (int64_t i = 0; i < program().inputCount; ++i) {
         const ColoInput &input = program().inputs[i];
-        char *to = inputs + (static_cast<char *>(colo.inputs[i]) - memory.begin(Arena::Inputs)) +
+        char *to = twin + (static_cast<char *>(colo.inputs[i]) - memory.begin(Arena::Inputs)) +
                    row * rowElements(input) * typeSize(input.dtype);
         if (Status status = data.read(record, i, to); status.failed())
           return status;
       }
     }
   }
-  owned->upload(memory.begin(Arena::Inputs), inputs, memory.bytes(Arena::Inputs));
   return Status::ok();
+}
+
+Status Rank::loadRows(int64_t step) {
+  char *region = memory.begin(Arena::Inputs);
+  if (stagedStep == step) {
+    owned->unstage(region, memory.begin(Arena::Staging), memory.bytes(Arena::Inputs));
+    return Status::ok();
+  }
+  char *twin = inputs[step % 2];
+  if (Status status = readRows(*run.train, step * run.world.globalRows, true, twin); status.failed())
+    return status;
+  owned->upload(region, twin, memory.bytes(Arena::Inputs));
+  return Status::ok();
+}
+
+/// What cannot be read is said when its step comes, which reads it again.
+void Rank::stageRows(int64_t step) {
+  if (owned->sharesMemory() || step >= run.options.steps ||
+      readRows(*run.train, step * run.world.globalRows, true, inputs[step % 2]).failed())
+    return;
+  owned->stage(memory.begin(Arena::Staging), inputs[step % 2], memory.bytes(Arena::Inputs));
+  stagedStep = step;
 }
 
 void Rank::uploadStepValues() {
@@ -73,7 +94,7 @@ Status Rank::trainStep(int64_t step) {
   const ColoOptimizer &optimizer = program().optimizer;
   Stopwatch watch;
   RangeScope range([&] { return formatString("step %lld", static_cast<long long>(step) + 1); });
-  if (Status status = loadRows(*run.train, step * run.world.globalRows, true); status.failed())
+  if (Status status = loadRows(step); status.failed())
     return status;
   colo.step = step;
   colo.lr = learningRate(optimizer, step, run.options.steps);
@@ -83,6 +104,7 @@ Status Rank::trainStep(int64_t step) {
   uploadStepValues();
   actionLog.startStep();
   training->run();
+  stageRows(step + 1);
   owned->synchronize();
   // Every rank reads the same norm.
   bool overflowed = scale.isOn() && !std::isfinite(*colo.hostGradNorm);
@@ -121,12 +143,15 @@ Status Rank::trainStep(int64_t step) {
 /// partial batch is left out. Random numbers are those of the batch, the same
 /// at every evaluation.
 Status Rank::evaluate(int64_t step) {
+  // The twin of the step that is done; the other may be on its way.
+  char *twin = inputs[(step + 1) % 2];
   int64_t batches = run.eval->size() / run.world.globalRows;
   setCounting(false);
   std::fill(evalSums.begin(), evalSums.end(), 0.0);
   for (int64_t batch = 0; batch < batches; ++batch) {
-    if (Status status = loadRows(*run.eval, batch * run.world.globalRows, false); status.failed())
+    if (Status status = readRows(*run.eval, batch * run.world.globalRows, false, twin); status.failed())
       return status;
+    owned->upload(memory.begin(Arena::Inputs), twin, memory.bytes(Arena::Inputs));
     RangeScope range([&] { return formatString("evaluation, batch %lld", static_cast<long long>(batch)); });
     colo.step = evaluationStep + batch;
     uploadStepValues();

@@ -59,6 +59,7 @@ struct CUctx_st {
   int number = 0;
   std::mutex mutex;
   int64_t allocations = 0, bytes = 0, launches = 0, products = 0, collectives = 0;
+  int64_t copiesBeside = 0; ///< to the device, on streams that no kernel runs on
   int64_t graphs = 0, graphNodes = 0, graphLaunches = 0;
   CUgraph_st *capture = nullptr; ///< that one of its streams is in
 };
@@ -70,6 +71,7 @@ struct CUstream_st {
   void submit(std::function<void()> task);
   void synchronize();
 
+  bool hasKernels = false;
   CUgraph_st *capture = nullptr;
   std::set<size_t> last; ///< nodes of the capture that the next one comes behind
 

@@ -53,11 +53,11 @@ struct Devices {
       if (device.allocations)
         fprintf(file,
                 "{\"device\": %d, \"allocations\": %lld, \"bytes\": %lld, \"launches\": %lld, \"products\": %lld, "
-                "\"collectives\": %lld, \"graphs\": %lld, \"graph_launches\": %lld}\n",
+                "\"collectives\": %lld, \"copies_beside\": %lld, \"graphs\": %lld, \"graph_launches\": %lld}\n",
                 device.number, static_cast<long long>(device.allocations), static_cast<long long>(device.bytes),
                 static_cast<long long>(device.launches), static_cast<long long>(device.products),
-                static_cast<long long>(device.collectives), static_cast<long long>(device.graphs),
-                static_cast<long long>(device.graphLaunches));
+                static_cast<long long>(device.collectives), static_cast<long long>(device.copiesBeside),
+                static_cast<long long>(device.graphs), static_cast<long long>(device.graphLaunches));
     fclose(file);
   }
 };
@@ -90,6 +90,7 @@ void note(CUgraph_st::Kind kind, CUstream_st *stream, const void *what, const st
   static std::mutex mutex;
   static std::set<std::pair<int, const void *>> known; ///< what ran plainly, by device
   CUctx_st &here = context();
+  stream->hasKernels |= kind == CUgraph_st::Kernel;
   std::lock_guard<std::mutex> lock(mutex);
   if (CUgraph_st *graph = stream->capture) {
     if (!known.count({here.number, what}))
@@ -197,6 +198,7 @@ DOUBLE_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t byte
   if (!isLocked(from, bytes))
     fail("cuMemcpyHtoDAsync from memory that is not locked");
   void *target = visible(to, bytes, "cuMemcpyHtoDAsync");
+  context().copiesBeside += !live(stream, "cuMemcpyHtoDAsync").hasKernels;
   live(stream, "cuMemcpyHtoDAsync").submit([=] { std::memcpy(target, from, bytes); });
   return Success;
 }

@@ -121,6 +121,8 @@ def check_graph(arguments, name, model, mode, optimizer):
         graphs = [rank.pop("graphs", []) for rank in stats["per_rank"]]
         launches = [(device.pop("graphs"), device.pop("graph_launches")) for device in devices]
         model_bytes = [open(f"{out}.{what}", "rb").read() for what in ("params", "grads")]
+        # Of the first step the rows and numbers come before its kernels; rows of the others while the step before runs.
+        options.require(all(device["copies_beside"] == 2 + 3 for device in devices), f"{devices}")
         results[when] = (losses, stats, devices, model_bytes)
         # The driver's trial; a step; an evaluation. Steps and batches behind the first of each are launches.
         batches = 2 * losses[2]["eval_batches"]

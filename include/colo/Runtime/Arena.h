@@ -24,7 +24,7 @@ namespace colo::runtime {
 
 class Arena {
 public:
-  enum Region { Params, Copies, Grads, State, Workspace, Inputs, Frame, Scratch, RegionCount };
+  enum Region { Params, Copies, Grads, State, Workspace, Inputs, Staging, Frame, Scratch, RegionCount };
   static const char *name(int region);
 
   Arena() = default;

@@ -69,6 +69,10 @@ public:
   virtual Status allocate(int64_t bytes, char *&memory) = 0;
   virtual Status makeTwin(char *memory, int64_t bytes, char *&host) = 0;
   virtual void upload(char *memory, const char *twin, int64_t bytes) = 0;
+  /// A copy from a twin that runs beside the step: it starts when the last unstage is done. And a copy of that on the
+  /// device, behind it, on stream 0.
+  virtual void stage(char *staging, const char *twin, int64_t bytes) = 0;
+  virtual void unstage(char *memory, const char *staging, int64_t bytes) = 0;
   virtual void fetch(void *twin, const void *memory, int64_t bytes, int64_t stream) = 0;
   virtual void clear(void *memory, int64_t bytes) = 0;
 

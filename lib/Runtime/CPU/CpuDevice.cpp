@@ -79,6 +79,8 @@ public:
     return Status::ok();
   }
   void upload(char *, const char *, int64_t) override {}
+  void stage(char *, const char *, int64_t) override {}
+  void unstage(char *, const char *, int64_t) override {}
   void fetch(void *, const void *, int64_t, int64_t) override {}
   void clear(void *memory, int64_t bytes) override { std::memset(memory, 0, bytes); }
 

@@ -60,6 +60,8 @@ public:
     if (bytes)
       check(cu.cuMemcpyHtoDAsync_v2(addressOf(memory), twin, bytes, stream(COLO_STREAM_COMPUTE)), "cuMemcpyHtoDAsync");
   }
+  void stage(char *staging, const char *twin, int64_t bytes) override;
+  void unstage(char *memory, const char *staging, int64_t bytes) override;
   void fetch(void *twin, const void *memory, int64_t bytes, int64_t number) override {
     if (bytes)
       check(cu.cuMemcpyDtoHAsync_v2(twin, addressOf(memory), bytes, stream(number)), "cuMemcpyDtoHAsync");
@@ -137,6 +139,8 @@ private:
   std::vector<void *> parameters; ///< where the arguments of a launch are, one each
   std::vector<void *> handles, twins;
   std::vector<CudaEvent> events, marks;
+  CudaStream copies = nullptr; ///< of what the next step reads
+  CudaEvent staged = nullptr, unstaged = nullptr;
   std::vector<int64_t> recordedIn; ///< for each event
   int64_t stepNumber = 0;          ///< captures are steps, too
   Address arena = 0;
@@ -197,6 +201,9 @@ Status CudaDevice::open(const DeviceSetup &setup) {
   for (int64_t i = 0; i < static_cast<int64_t>(handles.size()); ++i)
     all.push_back(stream(i));
   graphs->open(all);
+  check(cu.cuStreamCreate(&copies, kNonBlockingStream), "cuStreamCreate");
+  for (CudaEvent *event : {&staged, &unstaged})
+    check(cu.cuEventCreate(event, kEventWithoutTime), "cuEventCreate");
   gemms->setStream(stream(COLO_STREAM_COMPUTE));
   return gemms->prepare(program->gemms, program->gemmCount);
 }
@@ -222,12 +229,17 @@ CudaDevice::~CudaDevice() {
   if (device < 0)
     return;
   synchronize();
+  if (copies)
+    cu.cuStreamSynchronize(copies);
   watchdog.reset(); // reads twins
   graphs.reset();   // need the context
   gemms.reset();
-  for (const std::vector<CudaEvent> &all : {events, marks})
+  for (const std::vector<CudaEvent> &all : {events, marks, {staged, unstaged}})
     for (CudaEvent event : all)
-      cu.cuEventDestroy_v2(event);
+      if (event)
+        cu.cuEventDestroy_v2(event);
+  if (copies)
+    cu.cuStreamDestroy_v2(copies);
   for (void *handle : handles)
     cu.cuStreamDestroy_v2(static_cast<CudaStream>(handle));
   for (void *twin : twins)
@@ -329,6 +341,19 @@ double CudaDevice::secondsBetween(int64_t from, int64_t to) {
   float milliseconds = 0;
   check(cu.cuEventElapsedTime(&milliseconds, marks[from], marks[to]), "cuEventElapsedTime");
   return 1e-3 * static_cast<double>(milliseconds);
+}
+
+void CudaDevice::stage(char *staging, const char *twin, int64_t bytes) {
+  check(cu.cuStreamWaitEvent(copies, unstaged, 0), "cuStreamWaitEvent");
+  check(cu.cuMemcpyHtoDAsync_v2(addressOf(staging), twin, bytes, copies), "cuMemcpyHtoDAsync");
+  check(cu.cuEventRecord(staged, copies), "cuEventRecord");
+}
+
+void CudaDevice::unstage(char *memory, const char *staging, int64_t bytes) {
+  CudaStream compute = stream(COLO_STREAM_COMPUTE);
+  check(cu.cuStreamWaitEvent(compute, staged, 0), "cuStreamWaitEvent");
+  check(cu.cuMemcpyDtoDAsync_v2(addressOf(memory), addressOf(staging), bytes, compute), "cuMemcpyDtoDAsync");
+  check(cu.cuEventRecord(unstaged, compute), "cuEventRecord");
 }
 
 void CudaDevice::startStep() {
