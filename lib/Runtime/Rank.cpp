@@ -46,8 +46,14 @@ Status Rank::setUp() {
   setRankThreads(run.threads);
   owned.reset(static_cast<Device *>(run.program->device()));
   int64_t place = run.world.launched ? rank % std::max<int64_t>(1, run.world.ranksOnHost) : rank;
-  DeviceSetup setup{run.program,          place,           run.overlap, run.options.overlap != "off", run.world.ranks,
-                    /*ranksInProcess=*/1, run.options.comm};
+  DeviceSetup setup{run.program,
+                    place,
+                    run.overlap,
+                    run.options.overlap != "off",
+                    run.world.ranks,
+                    /*ranksInProcess=*/1,
+                    run.options.comm,
+                    whyPlain(run.options).empty()};
   if (Status status = owned->open(setup); status.failed())
     return status;
   if (Status status = setUpComms(); status.failed())

@@ -39,6 +39,7 @@ struct DeviceSetup {
   bool overlapsStages = false;
   int64_t ranks = 1, ranksInProcess = 1;
   std::string comm = "auto"; ///< how ranks communicate, as the user says
+  bool wantsGraphs = false;  ///< unless the device has a reason against them
 };
 
 /// Work of a device that is launched as one.

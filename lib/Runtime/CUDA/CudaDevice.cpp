@@ -134,6 +134,7 @@ private:
   const ColoProgram *program = nullptr;
   int device = -1;
   bool loopback = false; ///< ranks share GPUs
+  bool triesGraphs = false;
   Module module = nullptr;
   std::vector<Function> kernels;
   std::vector<void *> parameters; ///< where the arguments of a launch are, one each
@@ -176,6 +177,8 @@ Status CudaDevice::probe(const DeviceSetup &setup) {
 Status CudaDevice::open(const DeviceSetup &setup) {
   program = setup.program;
   loopback = setup.comm == kLoopback;
+  // Threads that share a GPU would be in each other's way.
+  triesGraphs = setup.wantsGraphs && !loopback;
   Context context = nullptr;
   int chosen = -1, count = 0;
   check(cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
@@ -299,7 +302,7 @@ Status CudaDevice::allocate(int64_t bytes, char *&memory) {
   memory = reinterpret_cast<char *>(arena); // NOLINT(performance-no-int-to-ptr): an address of the device
   clear(memory, bytes);
   synchronize();
-  if (loopback) // threads that share a GPU would be in each other's way
+  if (!triesGraphs)
     return Status::ok();
   char *word = nullptr;
   if (Status status = makeTwin(nullptr, sizeof(uint32_t), word); status.failed())
