@@ -176,7 +176,7 @@ CHECKS = {
     "gpt2-2d": (check_training, "gpt2", "2d", "adamw", {}),
     "gpt2-1d-sp": (check_training, "gpt2", "1d-sp", "sgd", LATE),
     "gpt2-1f1b": (check_training, "gpt2", "1f1b", "adamw", LATE),
-    "gpt2-zero-bubble": (check_training, "gpt2", "zero-bubble", "adamw", {}),
+    "gpt2-zb-h1": (check_training, "gpt2", "zb-h1", "adamw", {}),
     "llama-sequence": (check_training, "llama", "sequence", "sgd", LATE),
     "bert-1d": (check_training, "bert", "1d", "adamw", {}),
     "vit-3d": (check_training, "vit", "3d", "sgd", {}),

@@ -114,7 +114,7 @@ def check_bytes(ours, whole):
 def main():
     parser = options.Parser()
     parser.add_argument("--models", default="mlp,gpt2,llama,bert,vit")
-    parser.add_argument("--cells", default=",".join(["none", *emulate.TENSOR, *emulate.PIPELINES, "data"]))
+    parser.add_argument("--cells", default=",".join(["none", *emulate.TENSOR, "gpipe", "1f1b", "zb-h1", "data"]))
     parser.add_argument("--precisions", default="bf16")
     parser.add_argument("--emulated", action="store_true", help="the kernels of GPUs, run on the host")
     parser.add_argument("--expect", type=int, required=True, help="how many cells there must be")
