@@ -179,16 +179,16 @@ func.func @summed_rows(%w: tensor<6x8xf32>, %ids: tensor<6xi32>) -> tensor<f32> 
 
 // CHECK-LABEL: func.func private @whole_attention.k1(
 // CHECK-SAME:    rt.flops = 49152 : i64
-// CHECK:         rt.attention "forward" %{{.*}}, %{{.*}}, %{{.*}} random %{{.*}}, %{{.*}}, %{{.*}} {causal, dropout = 1.000000e-01 : f64, ordered, run = 16 : i64, scale = 5.000000e-01 : f64, sizes = array<i64: 2, 4, 24, 16>}
+// CHECK:         rt.attention forward %{{.*}}, %{{.*}}, %{{.*}} random %{{.*}}, %{{.*}}, %{{.*}} {causal, dropout = 1.000000e-01 : f64, ordered, run = 16 : i64, scale = 5.000000e-01 : f64, sizes = array<i64: 2, 4, 24, 16>}
 // CHECK:         ^bb0(%{{.*}}: index, %[[HEAD:.*]]: index, %{{.*}}: index, %{{.*}}: index):
 // CHECK:           rt.yield %{{.*}} : i64, i64, i64, i64
 // CHECK-LABEL: func.func private @whole_attention.k2(
 // CHECK-SAME:    rt.flops = 40960 : i64
-// CHECK:         %[[DQ:.*]] = rt.attention "dquery" {{.*}} lse %{{.*}} gradient %{{.*}} delta %{{.*}} random
+// CHECK:         %[[DQ:.*]] = rt.attention dquery {{.*}} lse %{{.*}} gradient %{{.*}} delta %{{.*}} random
 // CHECK:         return %[[DQ]] : tensor<2x12x4x8xf32>
 // CHECK-LABEL: func.func private @whole_attention.k3(
 // CHECK-SAME:    rt.flops = 81920 : i64
-// CHECK:         rt.attention "dkey_dvalue"
+// CHECK:         rt.attention dkey_dvalue
 // CHECK-LABEL: func.func @whole_attention(
 // CHECK:         %[[K:.*]] = colo.slice %arg1
 // CHECK:         %[[V:.*]] = colo.slice %arg1

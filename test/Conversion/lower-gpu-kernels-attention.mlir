@@ -29,7 +29,7 @@
 // CHECK-NOT:     memref.atomic_rmw
 func.func private @forward(%q: tensor<2x128x4x64xf32>, %k: tensor<2x128x2x64xf32>) -> (tensor<2x128x4x64xf32>, tensor<2x4x128xf32>)
     attributes {rt.kernel, rt.flops = 16777216 : i64} {
-  %o, %lse = rt.attention "forward" %q, %k, %k {scale = 0.125 : f64, causal, ordered, dropout = 0.0 : f64, sizes = array<i64: 2, 4, 128, 128>, run = 128 : i64}
+  %o, %lse = rt.attention forward %q, %k, %k {scale = 0.125 : f64, causal, ordered, dropout = 0.0 : f64, sizes = array<i64: 2, 4, 128, 128>, run = 128 : i64}
     : (tensor<2x128x4x64xf32>, tensor<2x128x2x64xf32>, tensor<2x128x2x64xf32>) -> (tensor<2x128x4x64xf32>, tensor<2x4x128xf32>) {
   ^bb0(%b: index, %a: index, %s: index, %t: index):
     %b64 = arith.index_cast %b : index to i64
@@ -51,7 +51,7 @@ func.func private @forward(%q: tensor<2x128x4x64xf32>, %k: tensor<2x128x2x64xf32
 // CHECK:         gpu.return
 func.func private @dkey_dvalue(%q: tensor<2x128x4x64xf32>, %k: tensor<2x128x2x64xf32>, %lse: tensor<2x4x128xf32>)
     -> (tensor<2x128x2x64xf32>, tensor<2x128x2x64xf32>) attributes {rt.kernel} {
-  %dk, %dv = rt.attention "dkey_dvalue" %q, %k, %k lse %lse gradient %q delta %lse {scale = 0.125 : f64, dropout = 0.0 : f64, sizes = array<i64: 2, 4, 128, 128>, run = 128 : i64}
+  %dk, %dv = rt.attention dkey_dvalue %q, %k, %k lse %lse gradient %q delta %lse {scale = 0.125 : f64, dropout = 0.0 : f64, sizes = array<i64: 2, 4, 128, 128>, run = 128 : i64}
     : (tensor<2x128x4x64xf32>, tensor<2x128x2x64xf32>, tensor<2x128x2x64xf32>, tensor<2x4x128xf32>, tensor<2x128x4x64xf32>, tensor<2x4x128xf32>)
     -> (tensor<2x128x2x64xf32>, tensor<2x128x2x64xf32>) {
   ^bb0(%b: index, %a: index, %s: index, %t: index):

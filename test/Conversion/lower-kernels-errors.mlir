@@ -49,7 +49,7 @@ func.func private @other_shape(%x: tensor<4xf32>) -> tensor<4xf32>
 
 func.func private @attention(%q: tensor<2x3x4x8xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x4x3xf32>) attributes {rt.kernel} {
   // expected-error @+1 {{CPUs have no kernel of attention: it is decomposed before kernels are formed}}
-  %o, %lse = rt.attention "forward" %q, %q, %q {scale = 0.5 : f64, dropout = 0.0 : f64, sizes = array<i64: 2, 4, 3, 3>, run = 3 : i64}
+  %o, %lse = rt.attention forward %q, %q, %q {scale = 0.5 : f64, dropout = 0.0 : f64, sizes = array<i64: 2, 4, 3, 3>, run = 3 : i64}
     : (tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x4x3xf32>) {
   ^bb0(%b: index, %a: index, %s: index, %t: index):
     %none = arith.constant 0 : i64

@@ -17,8 +17,14 @@ CONFIGS = {
     "llama": ["1d"],
     "bert": ["sequence"],
 }
-# Attention with dropout: sizes of heads and sequences, on one rank.
-ATTENTION = [(16, 256)] + [(size, seq) for size in (64, 128, 256) for seq in (256, 333)]
+# Attention with dropout: sizes of heads and sequences on one rank, keys whose number four divides and others; in types that kernels
+# compute with or read; turns of a ring, of which a thread's keys may be two that follow each other or one.
+RING = "parallel = dict(tensor=dict(size=2, mode='sequence'))\n"
+ATTENTION = [(size, seq, "f32", "") for size in (16, 64, 128, 256) for seq in (256, 333)]
+ATTENTION += [(size, seq, "f64", "") for size in (16, 64, 128, 192, 256) for seq in (256, 333)]
+ATTENTION += [(64, 256, "f32", "bf16 = True\n"), (64, 256, "f32", "fp16 = dict(mode='NAIVE')\n")]
+ATTENTION += [(size, seq, "f32", RING) for size in (16, 64) for seq in (256, 4 * 83, 8 * 43)]
+ATTENTION += [(128, 256, "f64", RING)]
 PTXAS = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
 
 
@@ -29,31 +35,29 @@ def kernels_of(log):
 
 
 def programs(arguments):
-    """Name, model and configuration of each."""
+    """Name, model, configuration and definitions of each."""
     for model, configs in CONFIGS.items():
         for config in configs:
-            yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg")
-    cases = [(size, seq, "") for size, seq in ATTENTION]
-    cases += [(64, 256, "bf16 = True\n"), (64, 256, "fp16 = dict(mode='NAIVE')\n")]
-    for size, seq, precision in cases:
-        name = f"attention-{size}-{seq}{'-' + precision[:4] if precision else ''}"
+            yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg"), []
+    for size, seq, dtype, more in ATTENTION:
+        name = "-".join(filter(None, ("attention", str(size), str(seq), dtype, re.sub(r"\W.*", "", more.strip()))))
         config = os.path.join(arguments.work, name + ".cfg")
         with open(config, "w") as file:
-            file.write(precision + f"BATCH_SIZE = 2\nmodel = dict(vocab=64, seq={seq}, hidden={2 * size}, heads=2, layers=1, drop=0.1)\n")
-        yield name, "gpt2", config
+            file.write(more + f"BATCH_SIZE = 2\nmodel = dict(vocab=64, seq={seq}, hidden={2 * size}, heads=2, layers=1, drop=0.1)\n")
+        yield name, "gpt2", config, ["-D", f"dtype={dtype}"]
 
 
 def main():
     arguments = options.parse()
     failures = 0
-    for name, model, config in programs(arguments):
+    for name, model, config, defines in programs(arguments):
         ptx = os.path.join(arguments.work, name + ".ptx")
-        command = ["colo-compile", os.path.join(arguments.examples, model, model + ".colo"), "--config", config]
+        command = ["colo-compile", os.path.join(arguments.examples, model, model + ".colo"), "--config", config, *defines]
         subprocess.run([*command, "--target=cuda", "--emit=ptx", "-o", ptx], check=True)
         with open(ptx) as file:
             text = file.read()
         entries = len(re.findall(r"^\.visible \.entry", text, re.MULTILINE))
-        wide = [len(re.findall(rf"\b{access}\S*\.v4\.", text)) for access in ("ld.global", "st.global", "ld.shared", "st.shared")]
+        wide = [len(re.findall(rf"\b{access}\S*\.(?:v4\.|v2\.\w64)", text)) for access in ("ld.global", "st.global", "ld.shared", "st.shared")]
         update = text[text.index(".entry optimizer$update(") :].split("\n}", 1)[0]
         failures += bool(re.search(r"(ld|st)\.global\S*(?<!v4)\.(f32|b16)", update))
         failures += not entries or not all(wide[:2]) or (model != "mlp" and not all(wide))

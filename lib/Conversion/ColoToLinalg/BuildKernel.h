@@ -84,9 +84,8 @@ int64_t globalSize(mlir::ArrayAttr positions, int64_t dim, int64_t local);
 void buildKernel(const Clustering &clustering, const Kernel &plan, llvm::ArrayRef<mlir::Value> outputs,
                  mlir::func::FuncOp kernel, KernelSignature &signature);
 
-/// The same for an op that is kernels of its own, for that of these results.
-void buildOwnKernel(OwnKernelOpInterface op, llvm::ArrayRef<mlir::Value> outputs, mlir::func::FuncOp kernel,
-                    KernelSignature &signature);
+/// Attaches OwnKernelBodyOpInterface to the ops that are kernels of their own.
+void registerOwnKernels(mlir::DialectRegistry &registry);
 
 } // namespace colo
 

@@ -32,14 +32,15 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-/// A gradient is written straight into its buffer by the op that makes it: that op must be a product or a kernel, and
-/// nothing else may read the value.
+/// A gradient is written straight into its buffer by the op that makes it: that op must be a product or a kernel that
+/// has no other place for it, and nothing else may read the value.
 static void isolateGradients(Block &block) {
   for (auto grad : llvm::make_early_inc_range(block.getOps<GradOp>())) {
     Value gradient = grad.getGradient();
     Operation *maker = gradient.getDefiningOp();
     bool direct = isKernelOp(maker) ? !isViewOp(maker) : isa_and_nonnull<EinsumOp, OwnKernelOpInterface>(maker);
-    if (direct && gradient.hasOneUse())
+    bool inPlace = placeOf(gradient) && !isa<EinsumOp>(maker);
+    if (direct && !inPlace && gradient.hasOneUse())
       continue;
     OpBuilder builder(grad);
     grad.getGradientMutable().assign(
@@ -52,6 +53,16 @@ static void eraseDead(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
     if ((isKernelOp(&op) || isa<OwnKernelOpInterface>(op)) && op.use_empty())
       op.erase();
+}
+
+/// Whether a kernel adds to what a collective brings, which other kernels of the op need not wait for.
+static bool awaitsTransfer(llvm::ArrayRef<Value> outputs) {
+  return llvm::any_of(outputs, [](Value output) {
+    Value place = placeOf(output);
+    while (place && isViewOp(place.getDefiningOp()))
+      place = place.getDefiningOp()->getOperand(0);
+    return place && isa_and_nonnull<dist::CollectiveOpInterface>(place.getDefiningOp());
+  });
 }
 
 /// Results share an op's operations evenly.
@@ -100,6 +111,11 @@ static void sortBlock(Block &block, const llvm::DenseMap<Operation *, int64_t> &
 
 namespace {
 struct FormKernelsPass : public colo::impl::FormKernelsBase<FormKernelsPass> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    FormKernelsBase::getDependentDialects(registry);
+    registerOwnKernels(registry);
+  }
+
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     llvm::SmallVector<func::FuncOp> hosts;
@@ -118,10 +134,11 @@ private:
     if (!host.getBody().hasOneBlock())
       return host.emitError("needs a single block: control flow is resolved before kernels are formed");
     WalkResult result = host.getBody().walk([](Operation *op) -> WalkResult {
-      if (isa<DecomposeOpInterface>(op) && !isa<OwnKernelOpInterface>(op))
+      auto own = dyn_cast<OwnKernelOpInterface>(op);
+      if (isa<DecomposeOpInterface>(op) && !own)
         return op->emitError("must be decomposed before kernels are formed");
-      if (auto gradient = dyn_cast<AttentionGradOp>(op); gradient && !gradient.getDelta())
-        return op->emitError("needs delta where it is left whole");
+      if (own && failed(own.verifyForKernels()))
+        return WalkResult::interrupt();
       for (Type type : op->getResultTypes())
         if (auto tensor = dyn_cast<RankedTensorType>(type);
             tensor && (tensor.getEncoding() || !tensor.hasStaticShape()))
@@ -181,7 +198,8 @@ private:
         if (llvm::all_of(outputs, [](Value output) { return output.use_empty(); }))
           continue;
         Outlined created = createKernel(host, scalars, symbols, outputs);
-        buildOwnKernel(own, outputs, created.kernel, *created.signature);
+        OpBuilder builder = OpBuilder::atBlockBegin(&created.kernel.getBody().front());
+        cast<OwnKernelBodyOpInterface>(*own).buildKernel(outputs, builder, *created.signature);
         if (auto cost = dyn_cast<CostOpInterface>(*own))
           created.kernel->setAttr(rt::kFlopsAttr, flopsOfPart(cost, own->getNumResults(), outputs.size()));
         outlined.push_back(std::move(created));
@@ -196,9 +214,23 @@ private:
     kernel.setFunctionType(FunctionType::get(&getContext(), entry.getArgumentTypes(), end->getOperandTypes()));
     kernel->setLoc(end->getLoc());
     OpBuilder builder(outlined.outputs.front().getDefiningOp());
+    llvm::SmallVector<Value> inputs = outlined.signature->hostValues();
+    DenseI64ArrayAttr inPlace = placesAmong(inputs, outlined.outputs);
+    if (inPlace)
+      kernel->setAttr(rt::kInPlaceAttr, inPlace);
     return builder.create<rt::LaunchOp>(end->getLoc(), TypeRange(end->getOperandTypes()),
-                                        FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
-                                        outlined.signature->hostValues(), ValueRange(), IntegerAttr());
+                                        FlatSymbolRefAttr::get(kernel.getSymNameAttr()), inputs, ValueRange(),
+                                        IntegerAttr(), inPlace);
+  }
+
+  /// Of each output the number of the input in whose place it is made, or -1; null if none is.
+  DenseI64ArrayAttr placesAmong(llvm::ArrayRef<Value> inputs, llvm::ArrayRef<Value> outputs) {
+    llvm::SmallVector<int64_t> numbers(outputs.size(), -1);
+    for (auto [output, number] : llvm::zip(outputs, numbers))
+      if (Value place = placeOf(output))
+        number = llvm::find(inputs, place) - inputs.begin();
+    bool isAny = llvm::any_of(numbers, [](int64_t number) { return number >= 0; });
+    return isAny ? DenseI64ArrayAttr::get(&getContext(), numbers) : DenseI64ArrayAttr();
   }
 
   /// The bodies of loops first: what they do with values around them decides how those are held.
@@ -216,12 +248,13 @@ private:
     std::vector<Outlined> outlined = outline(host, block, clustering, symbols);
     llvm::DenseMap<Operation *, int64_t> rank;
     for (auto [position, op] : llvm::enumerate(block))
-      rank[&op] = position;
+      rank[&op] = 2 * static_cast<int64_t>(position);
     // All launches read the original values before any of these is replaced.
     llvm::SmallVector<rt::LaunchOp> launches;
     for (const Outlined &kernel : outlined) {
       launches.push_back(launch(kernel));
-      rank[launches.back()] = rank.lookup(kernel.outputs.front().getDefiningOp());
+      rank[launches.back()] =
+          rank.lookup(kernel.outputs.front().getDefiningOp()) + (awaitsTransfer(kernel.outputs) ? 1 : 0);
     }
     for (auto [kernel, launchOp] : llvm::zip(outlined, launches))
       for (auto [output, result] : llvm::zip(kernel.outputs, launchOp.getResults()))

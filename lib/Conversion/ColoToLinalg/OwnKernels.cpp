@@ -8,7 +8,6 @@
 #include "BuildKernel.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace colo;
@@ -71,7 +70,7 @@ static void buildPositions(rt::AttentionOp op, ArrayAttr positions, llvm::ArrayR
 
 /// `lse`, `gradient` and `delta` are null forward.
 template <typename OpT>
-static void buildAttention(OpT op, StringRef part, llvm::ArrayRef<Value> outputs, Value lse, Value gradient,
+static void buildAttention(OpT op, rt::AttentionPart part, llvm::ArrayRef<Value> outputs, Value lse, Value gradient,
                            Value delta, OpBuilder &builder, KernelSignature &signature) {
   Location loc = op.getLoc();
   ArrayAttr positions = op.getPositionsAttr();
@@ -83,7 +82,10 @@ static void buildAttention(OpT op, StringRef part, llvm::ArrayRef<Value> outputs
   for (Value value :
        {Value(op.getQuery()), Value(op.getKey()), Value(op.getValue()), lse, gradient, delta, Value(op.getMask())})
     tensors.push_back(argument(value));
-  llvm::SmallVector<Value> random;
+  llvm::SmallVector<Value> random, into;
+  for (Value output : outputs)
+    if (Value place = placeOf(output))
+      into.push_back(argument(place));
   if (op.getDropout().convertToDouble() > 0) {
     HostScalars &scalars = signature.getScalars();
     Value instance = builder.create<arith::ConstantIntOp>(loc, static_cast<int64_t>(op.getId()) << 16, 64);
@@ -92,26 +94,48 @@ static void buildAttention(OpT op, StringRef part, llvm::ArrayRef<Value> outputs
   }
   bool ordered = isOrdered(positions, kRowsDim, signature) && isOrdered(positions, kKeysDim, signature);
   int64_t run = shape[kKeysDim] / blocksOf(positions, kKeysDim, signature).second;
-  auto made = builder.create<rt::AttentionOp>(loc, TypeRange(ValueRange(outputs)), builder.getStringAttr(part),
-                                              tensors[0], tensors[1], tensors[2], tensors[3], tensors[4], tensors[5],
-                                              tensors[6], random, op.getScaleAttr(), op.getCausalAttr(),
-                                              ordered ? builder.getUnitAttr() : UnitAttr(), op.getDropoutAttr(),
-                                              builder.getDenseI64ArrayAttr(sizes), builder.getI64IntegerAttr(run));
+  auto made = builder.create<rt::AttentionOp>(
+      loc, TypeRange(ValueRange(outputs)), rt::AttentionPartAttr::get(builder.getContext(), part), tensors[0],
+      tensors[1], tensors[2], tensors[3], tensors[4], tensors[5], tensors[6], random, into, op.getScaleAttr(),
+      op.getCausalAttr(), ordered ? builder.getUnitAttr() : UnitAttr(), op.getDropoutAttr(),
+      builder.getDenseI64ArrayAttr(sizes), builder.getI64IntegerAttr(run));
   buildPositions(made, positions, shape, signature);
   builder.create<func::ReturnOp>(loc, made.getResults());
 }
 
-void colo::buildOwnKernel(OwnKernelOpInterface op, llvm::ArrayRef<Value> outputs, func::FuncOp kernel,
-                          KernelSignature &signature) {
-  OpBuilder builder = OpBuilder::atBlockBegin(&kernel.getBody().front());
-  llvm::TypeSwitch<Operation *>(op)
-      .Case<EmbeddingGradOp>([&](auto scatter) { buildScatter(scatter, builder, signature); })
-      .Case<AttentionOp>(
-          [&](auto forward) { buildAttention(forward, "forward", outputs, {}, {}, {}, builder, signature); })
-      .Case<AttentionGradOp>([&](auto backward) {
-        StringRef part = outputs.front() == backward.getDquery() ? "dquery" : "dkey_dvalue";
-        buildAttention(backward, part, outputs, backward.getLse(), backward.getGradient(), backward.getDelta(), builder,
-                       signature);
-      })
-      .Default([](Operation *) { llvm_unreachable("no kernel is known for this OwnKernelOpInterface"); });
+//===----------------------------------------------------------------------===//
+// Bodies
+//===----------------------------------------------------------------------===//
+
+namespace {
+template <typename ModelT, typename OpT> using OwnKernelBody = OwnKernelBodyOpInterface::ExternalModel<ModelT, OpT>;
+
+struct ScatterBody : OwnKernelBody<ScatterBody, EmbeddingGradOp> {
+  void buildKernel(Operation *op, llvm::ArrayRef<Value>, OpBuilder &builder, KernelSignature &signature) const {
+    buildScatter(cast<EmbeddingGradOp>(op), builder, signature);
+  }
+};
+
+struct AttentionBody : OwnKernelBody<AttentionBody, AttentionOp> {
+  void buildKernel(Operation *op, llvm::ArrayRef<Value> outputs, OpBuilder &builder, KernelSignature &signature) const {
+    buildAttention(cast<AttentionOp>(op), rt::AttentionPart::Forward, outputs, {}, {}, {}, builder, signature);
+  }
+};
+
+struct AttentionGradBody : OwnKernelBody<AttentionGradBody, AttentionGradOp> {
+  void buildKernel(Operation *op, llvm::ArrayRef<Value> outputs, OpBuilder &builder, KernelSignature &signature) const {
+    auto backward = cast<AttentionGradOp>(op);
+    bool isQuery = outputs.front() == backward.getDquery();
+    buildAttention(backward, isQuery ? rt::AttentionPart::DQuery : rt::AttentionPart::DKeyDValue, outputs,
+                   backward.getLse(), backward.getGradient(), backward.getDelta(), builder, signature);
+  }
+};
+} // namespace
+
+void colo::registerOwnKernels(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, ColoDialect *) {
+    EmbeddingGradOp::attachInterface<ScatterBody>(*context);
+    AttentionOp::attachInterface<AttentionBody>(*context);
+    AttentionGradOp::attachInterface<AttentionGradBody>(*context);
+  });
 }

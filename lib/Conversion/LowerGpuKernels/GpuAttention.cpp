@@ -12,7 +12,11 @@
 //   dquery       own: queries  others: keys     dq += ds k
 //   dkey_dvalue  own: keys     others: queries  dv += p' do, dk += ds q, over all heads that read the key head
 //
-// with s = scale q k, p = exp(s - lse), p' = p after dropout, dp' = do v, dp the same
+// With `into` registers start with what was made of other keys or rows: m with its log-sum-exp, l with 1 and o with its
+// output, which is already divided by its sum; gradients with their sums. So the output needs no state but log-sum-exp,
+// which the backward reads in any case.
+//
+// With s = scale q k, p = exp(s - lse), p' = p after dropout, dp' = do v, dp the same
 // after dropout, ds = scale p (dp - delta). Each sum belongs to one block and has
 // one order, so scores are made three times, but nothing is added up between
 // blocks. Dropout draws the numbers of the whole [b,a,s,t] wherever it is made.
@@ -32,6 +36,8 @@ static constexpr double kLowest = -1e30;
 /// A thread's registers, without or with what random numbers or 8-byte sums take: three blocks of 128 threads have
 /// room, or two.
 static constexpr int64_t kNarrowRegisters = 168, kWideRegisters = 255;
+/// Registers of a thread's scores beside which there are some for two calls of Philox a row.
+static constexpr int64_t kMostScoreRegisters = 8;
 
 namespace {
 using Values = llvm::SmallVector<Value>;
@@ -43,12 +49,12 @@ public:
   AttentionEmitter(OpBuilder &builder, GpuFunction &gpu, rt::AttentionOp op, const StorageMap &storage,
                    llvm::ArrayRef<KernelPlace> results, const IRMapping &mapping)
       : builder(builder), gpu(gpu), op(op), loc(op.getLoc()), storage(storage), results(results), mapping(mapping),
-        query(shapeOf(op.getQuery())), key(shapeOf(op.getKey())), isForward(op.getPart() == "forward"),
-        ownIsRows(op.getPart() != "dkey_dvalue"), ownLength(ownIsRows ? query[1] : key[1]),
+        query(shapeOf(op.getQuery())), key(shapeOf(op.getKey())), isForward(op.getPart() == rt::AttentionPart::Forward),
+        ownIsRows(op.getPart() != rt::AttentionPart::DKeyDValue), ownLength(ownIsRows ? query[1] : key[1]),
         otherLength(ownIsRows ? key[1] : query[1]),
         tiles(builder, gpu, loc, getElementTypeOrSelf(op.getQuery()), query[3],
               TileEmitter::choose(getElementTypeOrSelf(op.getQuery()), query[3], isForward ? 1 : 2, ownLength,
-                                  otherLength)) {}
+                                  otherLength, [&](const TileShape &shape) { return canDraw(shape); })) {}
 
   void emit();
   int64_t threads() const { return tiles.getShape().threads(); }
@@ -56,6 +62,17 @@ public:
 
 private:
   static llvm::ArrayRef<int64_t> shapeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getShape(); }
+  /// Whether rows of scores start at multiples of four, so that four keys take one call of Philox; else they take two.
+  bool isAligned() { return op.getRun() % 4 == 0 && op.getSizes()[Key] % 4 == 0; }
+  /// Whether a thread's keys follow each other, so that their random numbers are drawn together, and registers are left
+  /// to draw them with.
+  bool canDraw(const TileShape &shape) {
+    Type computed = TileEmitter::computedType(getElementTypeOrSelf(op.getQuery()));
+    int64_t registers = shape.ownPer * shape.otherPer * computed.getIntOrFloatBitWidth() / 32;
+    int64_t run = op.getRun(), neighbours = run == key[1] || run % 4 == 0 ? 4 : run % 2 == 0 ? 2 : 1;
+    return op.getRandom().empty() || ((ownIsRows ? shape.otherPer : shape.ownPer) <= neighbours &&
+                                      (isAligned() || registers <= kMostScoreRegisters));
+  }
   int64_t ownHeads() const { return ownIsRows ? query[2] : key[2]; }
   int64_t ownTileCount() const { return llvm::divideCeil(ownLength, tiles.getShape().own()); }
   int64_t otherTileCount() const { return llvm::divideCeil(otherLength, tiles.getShape().other()); }
@@ -67,6 +84,8 @@ private:
   Values forwardTile(llvm::ArrayRef<Value> before);
   Values gradientTile(llvm::ArrayRef<Value> before);
   void finishForward(llvm::ArrayRef<Value> carried);
+  /// What one of the results is made into, or what there is before anything is added up.
+  Values startOf(unsigned result);
 
   TileSource source(Value tensor, bool isRows) {
     return {&storage.find(tensor)->second, batch, isRows ? queryHead : keyHead, isRows ? query[1] : key[1]};
@@ -202,19 +221,17 @@ Values AttentionEmitter::allowed() {
   return all;
 }
 
-/// The words of a row's keys, which are neighbours: the four of a block of Philox where they start at a multiple.
+/// The words of a row's keys, which are neighbours: of one block of Philox where rows start at multiples of four.
 Values AttentionEmitter::words(Value row, llvm::ArrayRef<Value> keys) {
   Value seed = mapping.lookup(op.getRandom()[0]), instance = mapping.lookupOrDefault(op.getRandom()[1]);
   Value step = mapping.lookup(op.getRandom()[2]);
   auto element = [&](Value at) -> Value { return builder.create<arith::AddIOp>(loc, row, at); };
   auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
-  Values all;
-  bool isAligned = op.getRun() % 4 == 0 && op.getSizes()[Key] % 4 == 0;
-  if (keys.size() == 1 || !isAligned) {
-    for (Value at : keys)
-      all.push_back(emitRandomWord(builder, loc, seed, element(at), instance, step));
-    return all;
-  }
+  if (keys.size() == 1)
+    return {emitRandomWord(builder, loc, seed, element(keys.front()), instance, step)};
+  if (!isAligned())
+    return emitRandomWords(builder, loc, seed, element(keys.front()), instance, step,
+                           static_cast<int64_t>(keys.size()));
   Value first = element(keys.front()), block = builder.create<arith::ShRUIOp>(loc, first, integer(2));
   Values four = emitPhilox(builder, loc, seed, block, instance, step);
   if (keys.size() == 4)
@@ -430,14 +447,26 @@ Values AttentionEmitter::gradientTile(llvm::ArrayRef<Value> before) {
 // The kernel
 //===----------------------------------------------------------------------===//
 
+Values AttentionEmitter::startOf(unsigned result) {
+  if (op.getInto().empty())
+    return tiles.zeroSums();
+  const Storage &place = storage.find(op.getInto()[result])->second;
+  return tiles.getSums(place, batch, ownIsRows ? queryHead : keyHead, firstOwn, ownLength);
+}
+
 Values AttentionEmitter::start() {
   Values carried;
-  if (isForward) {
+  if (isForward && op.getInto().empty()) {
     carried.append(tiles.getShape().ownPer, tiles.number(kLowest));
     carried.append(tiles.getShape().ownPer, tiles.number(0));
+  } else if (isForward) {
+    // Sums are those of a thread's part of the keys: one thread of a row has what was there.
+    carried = statistics(op.getInto()[1], tiles.ownIndices(firstOwn));
+    Value one = tiles.select(gpu.isZero(tiles.otherThread), tiles.number(1), tiles.number(0));
+    carried.append(tiles.getShape().ownPer, one);
   }
-  for (int i = 0; i < (ownIsRows ? 1 : 2); ++i)
-    llvm::append_range(carried, tiles.zeroSums());
+  for (unsigned i = 0; i < (ownIsRows ? 1 : 2); ++i)
+    llvm::append_range(carried, startOf(i));
   return carried;
 }
 

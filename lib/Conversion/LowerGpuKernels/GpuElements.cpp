@@ -51,25 +51,9 @@ GpuKernelEmitter::Words GpuKernelEmitter::wordsOf(const Nest &nest, const Point 
       continue;
     Location loc = word.getLoc();
     auto outside = [&](Value value) { return emitIndexValue(builder, value, body, point, mapping); };
-    auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
     Value first = outside(word.getIndex()), seed = outside(word.getSeed());
     Value instance = outside(word.getInstance()), step = outside(word.getStep());
-    Value block = builder.create<arith::ShRUIOp>(loc, first, integer(2));
-    Value next = builder.create<arith::AddIOp>(loc, block, integer(1));
-    llvm::SmallVector<Value> bits = emitPhilox(builder, loc, seed, block, instance, step);
-    bits.append(emitPhilox(builder, loc, seed, next, instance, step));
-    // The elements may start anywhere in the first block.
-    Value shift = builder.create<arith::AndIOp>(loc, first, integer(3));
-    llvm::SmallVector<Value> chosen;
-    for (int64_t i = 0; i < width; ++i) {
-      Value value = bits[i];
-      for (int64_t by = 1; by < 4; ++by) {
-        Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, shift, integer(by));
-        value = builder.create<arith::SelectOp>(loc, here, bits[i + by], value);
-      }
-      chosen.push_back(value);
-    }
-    all.emplace_back(word.getResult(), chosen);
+    all.emplace_back(word.getResult(), emitRandomWords(builder, loc, seed, first, instance, step, width));
   }
   return all;
 }

@@ -39,10 +39,14 @@ TileEmitter::TileEmitter(OpBuilder &builder, GpuFunction &gpu, Location loc, Typ
 //===----------------------------------------------------------------------===//
 
 /// From much work a byte of shared memory that is read to little.
-static constexpr TileShape kShapes[] = {{16, 8, 4, 4}, {16, 8, 2, 4}, {16, 8, 2, 2}, {8, 8, 2, 2},
-                                        {16, 8, 1, 2}, {8, 8, 1, 1},  {4, 8, 1, 1}};
+static constexpr TileShape kShapes[] = {{16, 8, 4, 4}, {16, 8, 2, 4}, {16, 8, 2, 2}, {8, 8, 2, 2}, {16, 8, 1, 2},
+                                        {8, 8, 1, 1},  {4, 8, 1, 1},  {4, 16, 1, 1}, {2, 16, 1, 1}};
+/// Registers that a thread's part of one row of sums may take: with more, sums and the elements that are added to them
+/// spill.
+static constexpr int64_t kMostRowRegisters = 32;
 
-TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength) {
+TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength,
+                              llvm::function_ref<bool(const TileShape &)> allows) {
   int64_t width = kAccessBytes / bytesOf(stored), computedBytes = bytesOf(computedType(stored));
   auto fits = [&](const TileShape &shape) {
     int64_t row = rowStride(size, width, shape.otherThreads) * bytesOf(stored);
@@ -50,10 +54,14 @@ TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64
     return (ownTiles * shape.own() + others) * row + shape.own() * (shape.other() * computedBytes + kAccessBytes) <=
            kSharedBytes;
   };
+  auto isWide = [&](const TileShape &shape) {
+    int64_t elements = ceilDiv(ceilDiv(size, width), shape.otherThreads) * width;
+    return elements * computedBytes / 4 > kMostRowRegisters;
+  };
   // A tile of which half lies behind the end is no use.
   auto isTooLong = [](int64_t rows, int64_t per, int64_t length) { return per > 1 && rows / 2 >= length; };
   auto suits = [&](const TileShape &shape) {
-    return fits(shape) && !isTooLong(shape.own(), shape.ownPer, ownLength) &&
+    return fits(shape) && !isWide(shape) && allows(shape) && !isTooLong(shape.own(), shape.ownPer, ownLength) &&
            !isTooLong(shape.other(), shape.otherPer, otherLength);
   };
   // In one place a tile may have to be read twice, unless there are two products only, one after the other.
@@ -272,6 +280,32 @@ llvm::SmallVector<Value> TileEmitter::addProduct(const Tile &scores, const Tile 
         }
     return after;
   });
+}
+
+llvm::SmallVector<Value> TileEmitter::getSums(const Storage &place, Value batch, Value head, Value first,
+                                              int64_t length) {
+  llvm::ArrayRef<int64_t> strides = place.strides;
+  Value base = sum(times(batch, strides[0]), times(head, strides[2]));
+  auto within = [&](Value d, int64_t last) -> Value { return builder.create<arith::MinUIOp>(loc, d, constant(last)); };
+  llvm::SmallVector<Value> sums;
+  for (Value row : ownIndices(first)) {
+    Value isThere = length % shape.own() ? gpu.isLess(row, length) : Value();
+    Value address = sum(base, times(isThere ? select(isThere, row, constant(0)) : row, strides[1]));
+    for (int64_t g = 0; g < groupsOfThread(); ++g) {
+      Value start = times(sum(otherThread, constant(g * shape.otherThreads)), width);
+      // What lies behind a row is read from its end, and never written.
+      bool mayEnd = (g + 1) * shape.otherThreads * width > size, isWhole = size % width == 0;
+      if (mayEnd && isWhole)
+        start = within(start, size - width);
+      for (int64_t e = 0; e < width; ++e) {
+        Value d = e == 0 ? start : sum(start, constant(e));
+        if (mayEnd && !isWhole)
+          d = within(d, size - 1);
+        sums.push_back(load(place.memory, sum(address, times(d, strides[3]))));
+      }
+    }
+  }
+  return sums;
 }
 
 void TileEmitter::putSums(llvm::ArrayRef<Value> sums, const KernelPlace &place, Value batch, Value head, Value first,

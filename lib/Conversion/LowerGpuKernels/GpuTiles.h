@@ -54,7 +54,9 @@ public:
               TileShape shape);
 
   /// The largest shape for `ownTiles` tiles of own rows and two of others whose tiles a block's shared memory holds.
-  static TileShape choose(mlir::Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength);
+  /// `allows` may rule out others than the smallest.
+  static TileShape choose(mlir::Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength,
+                          llvm::function_ref<bool(const TileShape &)> allows);
   static mlir::Type computedType(mlir::Type stored);
 
   /// A new tile of rows of either side, and one of scores.
@@ -69,6 +71,10 @@ public:
   /// sums + scores * other, `sums` as `zeroSums` makes them.
   llvm::SmallVector<mlir::Value> addProduct(const Tile &scores, const Tile &other, llvm::ArrayRef<mlir::Value> sums);
   llvm::SmallVector<mlir::Value> zeroSums();
+  /// The thread's part of own rows from `first` on of a tensor [b, length, heads, size], as sums; something for what is
+  /// not there.
+  llvm::SmallVector<mlir::Value> getSums(const Storage &place, mlir::Value batch, mlir::Value head, mlir::Value first,
+                                         int64_t length);
   /// Writes the thread's part of own rows from `first` on.
   void putSums(llvm::ArrayRef<mlir::Value> sums, const KernelPlace &place, mlir::Value batch, mlir::Value head,
                mlir::Value first, int64_t length);

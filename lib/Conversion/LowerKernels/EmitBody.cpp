@@ -249,6 +249,25 @@ llvm::SmallVector<Value> colo::emitPhilox(OpBuilder &builder, Location loc, Valu
   return counter;
 }
 
+llvm::SmallVector<Value> colo::emitRandomWords(OpBuilder &builder, Location loc, Value seed, Value first,
+                                               Value instance, Value step, int64_t count) {
+  auto integer = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
+  Value block = builder.create<arith::ShRUIOp>(loc, first, integer(2));
+  Value next = builder.create<arith::AddIOp>(loc, block, integer(1));
+  llvm::SmallVector<Value> bits = emitPhilox(builder, loc, seed, block, instance, step), words;
+  bits.append(emitPhilox(builder, loc, seed, next, instance, step));
+  Value shift = builder.create<arith::AndIOp>(loc, first, integer(3));
+  for (int64_t i = 0; i < count; ++i) {
+    Value word = bits[i];
+    for (int64_t by = 1; by < 4; ++by) {
+      Value here = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, shift, integer(by));
+      word = builder.create<arith::SelectOp>(loc, here, bits[i + by], word);
+    }
+    words.push_back(word);
+  }
+  return words;
+}
+
 Value colo::emitRandomWord(OpBuilder &builder, Location loc, Value seed, Value index, Value instance, Value step) {
   auto constant = [&](int64_t value) -> Value { return builder.create<arith::ConstantIntOp>(loc, value, 64); };
   Value block = builder.create<arith::ShRUIOp>(loc, index, constant(2));

@@ -58,6 +58,10 @@ llvm::SmallVector<mlir::Value> emitBody(mlir::OpBuilder &builder, const Nest &ne
 /// The four words of Philox4x32-10 for block `block` (i64), and the word of one element.
 llvm::SmallVector<mlir::Value> emitPhilox(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value seed,
                                           mlir::Value block, mlir::Value instance, mlir::Value step);
+/// The words of `count` elements, four at most, that follow each other from anywhere on: two calls of Philox.
+llvm::SmallVector<mlir::Value> emitRandomWords(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value seed,
+                                               mlir::Value first, mlir::Value instance, mlir::Value step,
+                                               int64_t count);
 mlir::Value emitRandomWord(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value seed, mlir::Value index,
                            mlir::Value instance, mlir::Value step);
 

@@ -67,6 +67,10 @@ LogicalResult KernelBase::readSignature() {
       return failure();
     results.back().accumulate = adds && i < adds.size() && cast<BoolAttr>(adds[i]).getValue();
   }
+  if (auto inPlace = kernel->getAttrOfType<DenseI64ArrayAttr>(rt::kInPlaceAttr))
+    for (auto [result, argument] : llvm::enumerate(inPlace.asArrayRef()))
+      if (argument >= 0)
+        arguments[argument].result = result;
   rows = 0;
   if (auto attr = kernel->getAttrOfType<IntegerAttr>(rt::kRowsAttr))
     rows = attr.getInt();
@@ -76,23 +80,29 @@ LogicalResult KernelBase::readSignature() {
 llvm::SmallVector<Type> KernelBase::flatTypes() {
   llvm::SmallVector<Type> types;
   for (auto [type, place] : llvm::zip(kernel.getArgumentTypes(), arguments))
-    types.push_back(place.type ? Type(place.type) : type);
+    if (!place.result)
+      types.push_back(place.type ? Type(place.type) : type);
   for (KernelPlace &place : results)
     types.push_back(place.type);
   return types;
 }
 
 void KernelBase::bindArguments(Block &entry) {
-  size_t count = arguments.size();
-  for (size_t i = 0; i < count; ++i) {
-    Value old = kernel.getArgument(i), argument = entry.getArgument(i);
-    if (arguments[i].type)
-      storage[old] = {argument, arguments[i].strides, Value()};
+  size_t next = 0;
+  for (auto [place, old] : llvm::zip(arguments, kernel.getArguments())) {
+    if (place.result)
+      continue;
+    Value argument = entry.getArgument(next++);
+    if (place.type)
+      storage[old] = {argument, place.strides, Value()};
     else
       mapping.map(old, argument);
   }
-  for (auto [i, place] : llvm::enumerate(results))
-    place.memory = entry.getArgument(count + i);
+  for (KernelPlace &place : results)
+    place.memory = entry.getArgument(next++);
+  for (auto [place, old] : llvm::zip(arguments, kernel.getArguments()))
+    if (place.result)
+      storage[old] = {results[*place.result].memory, place.strides, Value()};
 }
 
 LogicalResult KernelBase::collect() {

@@ -28,6 +28,8 @@ struct KernelPlace {
   llvm::SmallVector<int64_t> strides;
   mlir::Value memory;
   bool accumulate = false;
+  /// Of an argument the result that is made in its place, whose memory it has.
+  std::optional<size_t> result = std::nullopt;
 };
 
 /// Before the kernel, one of its name that takes flat memory and has no body.

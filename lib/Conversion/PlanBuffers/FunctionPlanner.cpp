@@ -342,17 +342,22 @@ LogicalResult FunctionPlanner::planLaunch(rt::LaunchOp op) {
   SmallVector<Value> inputs, outs;
   SmallVector<Attribute> layouts;
   SmallVector<bool> accumulate;
-  for (Value input : op.getInputs()) {
-    if (!isa<RankedTensorType>(input.getType())) {
-      inputs.push_back(scalars.lookup(input));
+  for (OpOperand &input : op.getInputsMutable()) {
+    if (!isa<RankedTensorType>(input.get().getType())) {
+      inputs.push_back(scalars.lookup(input.get()));
       continue;
     }
-    inputs.push_back(use(placeOf(input)));
-    layouts.push_back(TypeAttr::get(inputs.back().getType()));
+    Value memory = use(placeOf(input.get()));
+    layouts.push_back(TypeAttr::get(memory.getType()));
+    if (!madeInPlace(input))
+      inputs.push_back(memory);
   }
   for (Value output : op.getResults()) {
-    std::optional<Place> gradient = gradientUse(output);
-    Place place = gradient ? *gradient : allocateInOrder(output, orderOfResult(op, output));
+    Value before = colo::placeOf(output);
+    std::optional<Place> gradient = before ? std::nullopt : gradientUse(output);
+    if (auto end = claimed.find(endOfSum(output)); end != claimed.end() && !before)
+      claimed.try_emplace(output, Place(end->second));
+    Place place = before ? placeOf(before) : gradient ? *gradient : allocateInOrder(output, orderOfResult(op, output));
     places[output] = place;
     outs.push_back(use(place));
     layouts.push_back(TypeAttr::get(outs.back().getType()));

@@ -41,6 +41,7 @@ class PartOp;
 class PermuteOp;
 class ReduceOp;
 class ReduceScatterOp;
+class UpdatedOp;
 class WaitOp;
 } // namespace colo::dist
 
@@ -108,6 +109,8 @@ private:
   mlir::LogicalResult planScalar(mlir::Operation *op);
 
   // Memory.
+  /// The sum to which a value is the first contribution: what the last op makes that adds to it in place.
+  static mlir::Value endOfSum(mlir::Value value);
   Root *newTemporary(int64_t bytes);
   Place temporary(llvm::ArrayRef<int64_t> shape, mlir::Type element);
   /// A fresh place for a result: its claimed destination or a temporary.
@@ -156,6 +159,7 @@ private:
   void lower(dist::PartOp op);
   void lower(dist::HalfOp op);
   void lower(dist::EmptyOp op);
+  void lower(dist::UpdatedOp op);
   mlir::LogicalResult planWait(dist::WaitOp op);
   /// Calls `emit` with the operands and the stream of a collective from one place to another.
   void communicate(mlir::Operation *op, const Place &from, const Place &to,

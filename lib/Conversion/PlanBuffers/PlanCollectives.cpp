@@ -248,13 +248,16 @@ void FunctionPlanner::lower(dist::HalfOp op) {
 
 void FunctionPlanner::lower(dist::EmptyOp op) { places[op.getResult()] = allocateContiguous(op.getResult()); }
 
+/// Where it was: those who made its parts have written them there.
+void FunctionPlanner::lower(dist::UpdatedOp op) { places[op.getResult()] = placeOf(op.getWhole()); }
+
 LogicalResult FunctionPlanner::planCollective(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<dist::AllReduceOp, dist::AllGatherOp, dist::ReduceScatterOp, dist::AllToAllOp, dist::PermuteOp,
-            dist::BroadcastOp, dist::ReduceOp, dist::AllSliceOp, dist::PartOp, dist::HalfOp, dist::EmptyOp>(
-          [&](auto collective) {
-            lower(collective);
-            return success();
-          })
+            dist::BroadcastOp, dist::ReduceOp, dist::AllSliceOp, dist::PartOp, dist::HalfOp, dist::EmptyOp,
+            dist::UpdatedOp>([&](auto collective) {
+        lower(collective);
+        return success();
+      })
       .Default([](Operation *other) { return other->emitOpError("is not in its local form"); });
 }

@@ -26,6 +26,18 @@ static Value beforeWait(Value value) {
   return wait ? wait.getInputs()[cast<OpResult>(value).getResultNumber()] : value;
 }
 
+/// The value in whose place this one was made in the end.
+static Value originOf(Value value) {
+  while (true) {
+    value = beforeWait(value);
+    auto updated = value.getDefiningOp<dist::UpdatedOp>();
+    Value place = updated ? Value(updated.getWhole()) : colo::placeOf(value);
+    if (!place)
+      return value;
+    value = place;
+  }
+}
+
 /// Whether the loop that is the only reader of `value` may write to its place.
 static bool isOwned(Value value) {
   if (!value.hasOneUse())
@@ -149,7 +161,9 @@ LogicalResult FunctionPlanner::planRound(dist::LoopOp op, ArrayRef<CarriedPlace>
       made = reshape(*made, cast<RankedTensorType>(maker.getType()).getShape());
     }
     if (made)
-      claimed.try_emplace(maker, *made);
+      for (Value value : {maker, originOf(maker)})
+        if (cast<RankedTensorType>(value.getType()).getShape() == ArrayRef<int64_t>(made->shape))
+          claimed.try_emplace(value, *made);
   }
   for (Operation &inner : op.block().without_terminator()) {
     ++now;

@@ -75,28 +75,27 @@ void createGemm(OpBuilder &builder, Location loc, const GemmShape &shape, Value 
 }
 
 /// What `use` makes of its value in place; null if it does not.
-Value madeInPlace(OpOperand &use) {
-  if (auto next = dyn_cast<EinsumOp>(use.getOwner()))
-    return next.getInto() == use.get() ? next.getResult() : Value();
+Value nextOfSum(OpOperand &use) {
   auto loop = dyn_cast<dist::LoopOp>(use.getOwner());
-  unsigned before = loop ? loop.getOuter().size() : 0, index = use.getOperandNumber() - before;
-  if (!loop || use.getOperandNumber() < before || index >= loop.getCarried().size() || !loop.isInPlace(index))
+  if (!loop)
+    return madeInPlace(use);
+  unsigned before = loop.getOuter().size(), index = use.getOperandNumber() - before;
+  if (use.getOperandNumber() < before || index >= loop.getCarried().size() || !loop.isInPlace(index))
     return {};
   return loop.getResult(index);
 }
 
-/// The sum to which a product is the first contribution: the result of the last that adds to it in place.
-Value endOfSum(Value value) {
+} // namespace
+
+Value FunctionPlanner::endOfSum(Value value) {
   while (value.hasOneUse()) {
-    Value next = madeInPlace(*value.use_begin());
+    Value next = nextOfSum(*value.use_begin());
     if (!next)
       break;
     value = next;
   }
   return value;
 }
-
-} // namespace
 
 LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   EinsumSpec spec = parseEinsumSpec(op.getSpec());

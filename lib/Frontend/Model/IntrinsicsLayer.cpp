@@ -109,8 +109,8 @@ Value attention(Intrinsic &call) {
   Dims statistics{query.dims[0], query.dims[2], query.dims[1]};
   auto type = call.emit.typeOf(statistics, query.elementType());
   auto op = call.importer.builder().create<AttentionOp>(call.emit.location(), query.type(), type, query.value,
-                                                        key.value, value.value, mask, APFloat(scale), causal,
-                                                        APFloat(rate), id, mlir::ArrayAttr());
+                                                        key.value, value.value, mask, mlir::ValueRange(),
+                                                        APFloat(scale), causal, APFloat(rate), id, mlir::ArrayAttr());
   return Tensor{op.getResult(), query.dims};
 }
 

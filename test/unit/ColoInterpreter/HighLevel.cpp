@@ -100,10 +100,13 @@ template <typename OpT> class Probabilities {
 public:
   /// `x` are the op's operands.
   Probabilities(OpT op, ArrayRef<Tensor> x, const Machine &machine, int64_t layer)
-      : op(op), q(x[0]), k(x[1]), mask(op.getMask() ? &x.back() : nullptr), machine(machine), layer(layer),
-        batch(q.shape[0]), heads(q.shape[2]), rows(q.shape[1]), keys(k.shape[1]), size(q.shape[3]),
+      : op(op), q(x[0]), k(x[1]), mask(op.getMask() ? &operand(op.getMask(), x) : nullptr), machine(machine),
+        layer(layer), batch(q.shape[0]), heads(q.shape[2]), rows(q.shape[1]), keys(k.shape[1]), size(q.shape[3]),
         keyHeads(k.shape[2]) {}
 
+  const Tensor &operand(Value value, ArrayRef<Tensor> x) {
+    return x[llvm::find(op->getOperands(), value) - op->getOperands().begin()];
+  }
   int64_t queryAt(int64_t b, int64_t s, int64_t a, int64_t d) { return ((b * rows + s) * heads + a) * size + d; }
   int64_t keyAt(int64_t b, int64_t t, int64_t a, int64_t d) {
     return ((b * keys + t) * keyHeads + a / (heads / keyHeads)) * size + d;
@@ -148,14 +151,22 @@ static std::vector<Tensor> attention(AttentionOp op, ArrayRef<Tensor> x, const M
   Probabilities<AttentionOp> p(op, x, machine, layer);
   const Tensor &v = x[2];
   Tensor o(x[0].shape), lse = emptyLike(op.getLse());
+  bool isMore = !op.getInto().empty();
   p.forEachRow([&](int64_t b, int64_t a, int64_t s) {
     std::vector<double> scores;
     for (int64_t t = 0; t < p.keys; ++t)
       if (p.isVisible(b, s, t))
         scores.push_back(p.score(b, a, s, t));
+    // What other keys gave is one more score with an output of its own.
+    double other = isMore ? p.operand(op.getInto()[1], x)[p.rowAt(b, a, s)] : 0.0;
+    if (isMore)
+      scores.push_back(other);
     if (scores.empty())
       return;
     lse[p.rowAt(b, a, s)] = logSumExp(scores.data(), static_cast<int64_t>(scores.size()));
+    for (int64_t d = 0; isMore && d < p.size; ++d)
+      o[p.queryAt(b, s, a, d)] =
+          std::exp(other - lse[p.rowAt(b, a, s)]) * p.operand(op.getInto()[0], x)[p.queryAt(b, s, a, d)];
     for (int64_t t = 0; t < p.keys; ++t)
       if (p.isVisible(b, s, t)) {
         double weight = p.kept(std::exp(p.score(b, a, s, t) - lse[p.rowAt(b, a, s)]), b, a, s, t);
@@ -171,7 +182,8 @@ static std::vector<Tensor> attentionGrad(AttentionGradOp op, ArrayRef<Tensor> x,
   Probabilities<AttentionGradOp> p(op, x, machine, layer);
   const Tensor &q = x[0], &k = x[1], &v = x[2], &lse = x[3], &gradient = x[4];
   double scale = op.getScale().convertToDouble();
-  Tensor dq(q.shape), dk(k.shape), dv(v.shape);
+  auto start = [&](Value sum, const Tensor &like) { return sum ? p.operand(sum, x) : Tensor(like.shape); };
+  Tensor dq = start(op.getDquerySum(), q), dk = start(op.getDkeySum(), k), dv = start(op.getDvalueSum(), v);
   p.forEachRow([&](int64_t b, int64_t a, int64_t s) {
     std::vector<double> weights(p.keys), slopes(p.keys);
     for (int64_t t = 0; t < p.keys; ++t) {

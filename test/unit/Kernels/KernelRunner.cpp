@@ -48,9 +48,11 @@ static void setLayouts(func::FuncOp kernel, const RunOptions &options) {
   for (Type type : kernel.getArgumentTypes())
     if (auto tensor = dyn_cast<RankedTensorType>(type))
       layouts.push_back(TypeAttr::get(layoutFor(tensor, options.pad)));
-  for (Type type : kernel.getResultTypes()) {
+  auto inPlace = kernel->getAttrOfType<DenseI64ArrayAttr>(rt::kInPlaceAttr);
+  for (auto [i, type] : llvm::enumerate(kernel.getResultTypes())) {
     layouts.push_back(TypeAttr::get(layoutFor(cast<RankedTensorType>(type), options.pad)));
-    adds.push_back(builder.getBoolAttr(options.accumulate && isa<FloatType>(getElementTypeOrSelf(type))));
+    bool isMade = inPlace && inPlace[i] >= 0;
+    adds.push_back(builder.getBoolAttr(options.accumulate && !isMade && isa<FloatType>(getElementTypeOrSelf(type))));
   }
   kernel->setAttr(rt::kLayoutsAttr, builder.getArrayAttr(layouts));
   kernel->setAttr(rt::kAccumulateAttr, builder.getArrayAttr(adds));
@@ -174,17 +176,23 @@ std::vector<Tensor> KernelRunner::launch(Operation *op, llvm::ArrayRef<Tensor> t
     slots.push_back(data);
     return data;
   };
-  for (const auto &tensor : llvm::enumerate(tensors)) {
-    auto type = layoutFor(cast<RankedTensorType>(op->getOperand(tensor.index()).getType()), options.pad);
+  auto allocateWith = [&](const Tensor &tensor, Type tensorType) {
+    auto type = layoutFor(cast<RankedTensorType>(tensorType), options.pad);
     char *data = allocate(type, 0);
     for (int64_t i = 0; i < type.getNumElements(); ++i)
-      put(data, type.getElementType(), addressOf(i, type), tensor.value()[i]);
-  }
+      put(data, type.getElementType(), addressOf(i, type), tensor[i]);
+  };
+  for (const auto &tensor : llvm::enumerate(tensors))
+    if (OpOperand &operand = op->getOpOperand(tensor.index()); !madeInPlace(operand))
+      allocateWith(tensor.value(), operand.get().getType());
   for (int64_t scalar : scalars)
     slots.push_back(reinterpret_cast<void *>(scalar));
   size_t first = slots.size();
-  for (Type type : op->getResultTypes())
-    allocate(layoutFor(cast<RankedTensorType>(type), options.pad), 1.0);
+  for (Value result : op->getResults())
+    if (Value place = placeOf(result))
+      allocateWith(tensors[llvm::find(op->getOperands(), place) - op->operand_begin()], result.getType());
+    else
+      allocate(layoutFor(cast<RankedTensorType>(result.getType()), options.pad), 1.0);
   auto run = entry->toPtr<void (*)(void **, int64_t, int64_t)>();
   if (options.rowByRow)
     for (int64_t row = extent; row-- > 0;)
@@ -194,7 +202,7 @@ std::vector<Tensor> KernelRunner::launch(Operation *op, llvm::ArrayRef<Tensor> t
   std::vector<Tensor> results;
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     auto type = layoutFor(cast<RankedTensorType>(result.getType()), options.pad);
-    double before = options.accumulate && isa<FloatType>(type.getElementType());
+    double before = options.accumulate && !placeOf(result) && isa<FloatType>(type.getElementType());
     results.push_back(emptyLike(result));
     for (int64_t j = 0; j < type.getNumElements(); ++j)
       results.back()[j] =

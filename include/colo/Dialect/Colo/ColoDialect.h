@@ -8,8 +8,7 @@
 #ifndef COLO_DIALECT_COLO_COLODIALECT_H
 #define COLO_DIALECT_COLO_COLODIALECT_H
 
-#include "colo/Dialect/Colo/ElementAccess.h"
-#include "colo/Dialect/Colo/FactorMap.h"
+#include "colo/Dialect/Colo/ColoInterfaces.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -23,7 +22,6 @@
 
 #include "colo/Dialect/Colo/ColoDialect.h.inc"
 #include "colo/Dialect/Colo/ColoEnums.h.inc"
-#include "colo/Dialect/Colo/ColoInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "colo/Dialect/Colo/ColoAttrs.h.inc"

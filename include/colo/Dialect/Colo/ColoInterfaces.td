@@ -105,11 +105,36 @@ def OwnKernelOpInterface : OpInterface<"OwnKernelOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{
     An op that is kernels of its own, which nothing else joins. Its tensors may have any strides. One that can be decomposed, too, is
-    left whole for targets that have such kernels (KernelPipelines).
+    left whole for targets that have such kernels (KernelPipelines). What a kernel holds is an OwnKernelBodyOpInterface.
   }];
   let methods = [
     InterfaceMethod<"The numbers of the results that each of its kernels makes.",
       "::llvm::SmallVector<::llvm::SmallVector<unsigned>>", "getKernelResults", (ins), [{}], [{ return {{0}}; }]>,
+    InterfaceMethod<"Gives an op that is left whole what its kernels read and it may do without.", "void", "completeForKernels",
+      (ins "::mlir::OpBuilder &":$builder), [{}], [{ (void)builder; }]>,
+    InterfaceMethod<"Checks that it has that; says what is missing.", "::mlir::LogicalResult", "verifyForKernels", (ins), [{}],
+      [{ return ::mlir::success(); }]>,
+  ];
+}
+
+def OwnKernelBodyOpInterface : OpInterface<"OwnKernelBodyOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    How the kernels of an OwnKernelOpInterface are built. The dialects know nothing of kernel functions: `form-kernels` attaches it
+    (OwnKernels.cpp).
+  }];
+  let methods = [
+    InterfaceMethod<"Builds the body of the kernel that makes these results, with its return.", "void", "buildKernel",
+      (ins "::llvm::ArrayRef<::mlir::Value>":$outputs, "::mlir::OpBuilder &":$builder, "::colo::KernelSignature &":$signature)>,
+  ];
+}
+
+def InPlaceOpInterface : OpInterface<"InPlaceOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{An op that makes a result where an operand is, which nothing else reads: it adds to it, say.}];
+  let methods = [
+    InterfaceMethod<"The operand in whose place a result is made; null if it has a place of its own.", "::mlir::Value",
+      "getPlaceOf", (ins "unsigned":$result)>,
   ];
 }
 

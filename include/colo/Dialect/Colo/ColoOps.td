@@ -336,7 +336,7 @@ def Colo_ConcatOp : Colo_Op<"concat", [Pure, Colo_ReadsElsewhere, DeclareOpInter
 }
 
 def Colo_EinsumOp : Colo_Op<"einsum", [Pure, PrecisionOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
-    DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
+    DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>, InPlaceOpInterface]> {
   let summary = "A product of two tensors, one letter a factor: `\"bsh,oh->bso\"`. Closed under differentiation.";
   let description = [{
     No letter twice in one tensor. A letter in both operands and not in the result is contracted; in both and in the
@@ -356,7 +356,10 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, PrecisionOpInterface, DeclareOpInte
   }];
   let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
     "::mlir::StringAttr":$spec), [{ build($_builder, $_state, type, lhs, rhs, ::mlir::Value(), spec); }]>];
-  let extraClassDeclaration = "bool sumsWide() { return true; }";
+  let extraClassDeclaration = [{
+    bool sumsWide() { return true; }
+    ::mlir::Value getPlaceOf(unsigned) { return getInto(); }
+  }];
   let hasVerifier = 1;
 }
 
@@ -398,7 +401,8 @@ def Colo_LayerNormGradOp : Colo_HighLevelOp<"layer_norm_grad"> {
     `,` type($gradient) `->` type($result)}];
 }
 
-def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, PrecisionOpInterface, OwnKernelOpInterface,
+def Colo_AttentionOp : Colo_HighLevelOp<"attention", [AttrSizedOperandSegments, RandomOpInterface, PrecisionOpInterface,
+    OwnKernelOpInterface, InPlaceOpInterface,
     DeclareOpInterfaceMethods<DifferentiableOpInterface>,
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Scaled dot-product attention: q [b,s,a,D], k and v [b,t,c,D], c divides a.";
@@ -406,37 +410,60 @@ def Colo_AttentionOp : Colo_HighLevelOp<"attention", [RandomOpInterface, Precisi
     `lse` [b,a,s] is the logarithm of the sum of exponentials of each row. `mask` [b,t] of i1 is true for the keys that
     may be read; with `causal` both must hold. A row without keys gives 0. Dropout is on the probabilities, by the
     global element of [b,a,s,t].
+
+    With `into`, the result and lse of the same rows with other keys, the results are those with all of these keys, in their
+    place: nothing else reads them.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
-    Optional<AnyRankedTensor>:$mask, F64Attr:$scale, UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout,
+    Optional<AnyRankedTensor>:$mask, Variadic<AnyRankedTensor>:$into, F64Attr:$scale, UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout,
     DefaultValuedAttr<I64Attr, "0">:$id, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$lse);
-  let assemblyFormat = [{$query `,` $key `,` $value (`mask` $mask^ `:` type($mask))? attr-dict `:` type($query) `,`
-    type($key) `,` type($value) `->` type($result) `,` type($lse)}];
+  let assemblyFormat = [{$query `,` $key `,` $value (`mask` $mask^ `:` type($mask))? (`into` $into^ `:` type($into))? attr-dict `:`
+    type($query) `,` type($key) `,` type($value) `->` type($result) `,` type($lse)}];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Type":$lse, "::mlir::Value":$query, "::mlir::Value":$key,
+    "::mlir::Value":$value, "::mlir::Value":$mask, "::mlir::FloatAttr":$scale, "::mlir::UnitAttr":$causal,
+    "::mlir::FloatAttr":$dropout, "::mlir::IntegerAttr":$id, "::mlir::ArrayAttr":$positions), [{
+      build($_builder, $_state, result, lse, query, key, value, mask, ::mlir::ValueRange(), scale, causal, dropout, id, positions);
+    }]>];
   let extraClassDeclaration = [{
     bool staysWhole() { return true; }
     ::llvm::SmallVector<::llvm::SmallVector<unsigned>> getKernelResults() { return {{0, 1}}; }
+    ::mlir::Value getPlaceOf(unsigned result) { return getInto().empty() ? ::mlir::Value() : getInto()[result]; }
     bool drawsNumbers() { return getDropout().convertToDouble() > 0.0; }
     bool givesWide(unsigned result) { return result > 0; }
   }];
   let hasVerifier = 1;
 }
-def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandSegments, OwnKernelOpInterface,
+def Colo_AttentionGradOp : Colo_HighLevelOp<"attention_grad", [AttrSizedOperandSegments, OwnKernelOpInterface, InPlaceOpInterface,
     DeclareOpInterfaceMethods<PositionalOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>]> {
   let summary = "Gradients of attention's query, key and value; probabilities are computed again from lse.";
   let description = [{
     `gradient` is that of the result. `delta` [b,a,s], like lse, is the sum of gradient * result over each row and head (Dao,
     2307.08691, section 3.1). Without it the sum is taken over the probabilities and their gradients, which needs all keys.
+
+    A gradient with a sum of what other rows or keys gave is added to that, in its place: nothing else reads it.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, AnyRankedTensor:$lse,
-    AnyRankedTensor:$gradient, Optional<AnyRankedTensor>:$delta, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
+    AnyRankedTensor:$gradient, Optional<AnyRankedTensor>:$delta, Optional<AnyRankedTensor>:$mask,
+    Optional<AnyRankedTensor>:$dquery_sum, Optional<AnyRankedTensor>:$dkey_sum, Optional<AnyRankedTensor>:$dvalue_sum, F64Attr:$scale,
     UnitAttr:$causal, DefaultValuedAttr<F64Attr, "0.0">:$dropout, DefaultValuedAttr<I64Attr, "0">:$id, OptionalAttr<ArrayAttr>:$positions);
   let results = (outs AnyRankedTensor:$dquery, AnyRankedTensor:$dkey, AnyRankedTensor:$dvalue);
-  let assemblyFormat = [{$query `,` $key `,` $value `,` $lse `,` $gradient (`delta` $delta^)? (`mask` $mask^)? attr-dict `:`
-    functional-type(operands, results)}];
+  let assemblyFormat = [{$query `,` $key `,` $value `,` $lse `,` $gradient (`delta` $delta^)? (`mask` $mask^)?
+    (`dquery` $dquery_sum^)? (`dkey` $dkey_sum^)? (`dvalue` $dvalue_sum^)? attr-dict `:` functional-type(operands, results)}];
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$query, "::mlir::Value":$key, "::mlir::Value":$value,
+    "::mlir::Value":$lse, "::mlir::Value":$gradient, "::mlir::Value":$delta, "::mlir::Value":$mask, "::mlir::FloatAttr":$scale,
+    "::mlir::UnitAttr":$causal, "::mlir::FloatAttr":$dropout, "::mlir::IntegerAttr":$id, "::mlir::ArrayAttr":$positions), [{
+      build($_builder, $_state, types, query, key, value, lse, gradient, delta, mask, ::mlir::Value(), ::mlir::Value(),
+            ::mlir::Value(), scale, causal, dropout, id, positions);
+    }]>];
   let extraClassDeclaration = [{
     bool staysWhole() { return true; }
     ::llvm::SmallVector<::llvm::SmallVector<unsigned>> getKernelResults() { return {{0}, {1, 2}}; }
+    void completeForKernels(::mlir::OpBuilder &builder);
+    ::mlir::LogicalResult verifyForKernels();
+    ::mlir::Value getPlaceOf(unsigned result) {
+      return result == 0 ? getDquerySum() : result == 1 ? getDkeySum() : getDvalueSum();
+    }
   }];
   let hasVerifier = 1;
 }

@@ -189,7 +189,7 @@ def Dist_BroadcastOp : Dist_CollectiveOp<"broadcast"> {
   }];
 }
 
-def Dist_ReduceOp : Dist_CollectiveOp<"reduce", [AttrSizedOperandSegments]> {
+def Dist_ReduceOp : Dist_CollectiveOp<"reduce", [AttrSizedOperandSegments, InPlaceOpInterface]> {
   let summary = "The sum or maximum over the group, of which member `root` makes its part of `dim`.";
   let description = [{
     Global: the operand is part `root` of `dim`, partial over `axes`; the result, which `axes` cut along `dim`, is `into` with that
@@ -208,6 +208,7 @@ def Dist_ReduceOp : Dist_CollectiveOp<"reduce", [AttrSizedOperandSegments]> {
     $kind $input (`into` $into^)? `dim` $dim `root` $root (`plus` $round^)? `over` $mesh $axes attr-dict `:`
     type($input) (`,` type($into)^)? `->` type($result)
   }];
+  let extraClassDeclaration = "::mlir::Value getPlaceOf(unsigned) { return getInto(); }";
 }
 
 def Dist_WaitOp : Dist_Op<"wait", [Pure]> {
@@ -315,6 +316,25 @@ def Dist_HalfOp : Dist_Op<"half", [Pure]> {
     StrArrayAttr:$axes);
   let results = (outs Index:$result);
   let assemblyFormat = "`turn` $turn (`plus` $round^)? `over` $mesh $axes attr-dict";
+}
+
+def Dist_UpdatedOp : Dist_Op<"updated", [Pure, AllTypesMatch<["whole", "result"]>]> {
+  let summary = "A value whose parts were all made anew in place: the value, after that.";
+  let description = [{
+    Each part is made in place of a slice of the value (InPlaceOpInterface), and together these are all of it. Nothing moves.
+
+    ```mlir
+    %0 = colo.slice %sum ... : tensor<2x4x8xf32> -> tensor<1x4x8xf32>
+    %1 = colo.reshape %0 : tensor<1x4x8xf32> -> tensor<4x8xf32>
+    %2 = colo.einsum "mk,kn->mn", %x, %w into %1 : ...
+    ...
+    %5 = dist.updated %sum by %2, %4 : tensor<2x4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$whole, Variadic<AnyRankedTensor>:$parts);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$whole `by` $parts attr-dict `:` type($whole) `,` type($parts)";
+  let hasVerifier = 1;
 }
 
 def Dist_EmptyOp : Dist_Op<"empty", [Pure]> {

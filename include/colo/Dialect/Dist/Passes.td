@@ -195,7 +195,9 @@ def ExpandRingPass : Dist_Pass<"dist-expand-ring"> {
     %o1, %l1 = colo.attention %q, %k1, %v1 {positions = [.., {axes = ["sp"], before = {turn = 1 : i64}, ..} ], ..}
     ```
   }];
-  let options = [Option<"algorithm", "algorithm", "std::string", "\"loop\"", "loop or reference">];
+  let options = [
+    Option<"algorithm", "algorithm", "std::string", "\"loop\"", "loop or reference">,
+    Option<"wholeHeadSize", "whole-head-size", "int64_t", "0", "attention of heads of at most so many elements adds up turns itself">];
 }
 
 def BlockAttentionPass : Dist_Pass<"dist-block-attention"> {

@@ -8,6 +8,7 @@
 #ifndef COLO_DIALECT_RT_RTDIALECT_H
 #define COLO_DIALECT_RT_RTDIALECT_H
 
+#include "colo/Dialect/Colo/ColoInterfaces.h"
 #include "colo/Dialect/Rt/Traffic.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
@@ -20,6 +21,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "colo/Dialect/Rt/RtDialect.h.inc"
+#include "colo/Dialect/Rt/RtEnums.h.inc"
 
 namespace colo::rt {
 
@@ -53,6 +55,9 @@ inline constexpr llvm::StringLiteral kLayoutsAttr = "rt.layouts";
 /// For each result of a kernel, whether it is added to what the destination holds (array of bools, set by
 /// plan-buffers).
 inline constexpr llvm::StringLiteral kAccumulateAttr = "rt.accumulate";
+/// For each result of a kernel the number of the argument in whose place it is made, or -1 (array of i64): such an
+/// argument is no operand of launches on memrefs.
+inline constexpr llvm::StringLiteral kInPlaceAttr = "rt.in_place";
 /// Number of leading loops that all loop nests of a kernel share, its rows (i64, set by form-kernels).
 inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
 /// Rows of a lowered kernel's parallel extent, and the least rows worth a thread (i64).

@@ -14,7 +14,9 @@
 #ifndef COLO_RT_OPS_TD
 #define COLO_RT_OPS_TD
 
+include "colo/Dialect/Colo/ColoInterfaces.td"
 include "colo/Dialect/Rt/RtInterfaces.td"
+include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -91,20 +93,28 @@ def Rt_InverseCountOp : Rt_Op<"inverse_count", [Pure]> {
 // Work
 //===----------------------------------------------------------------------===//
 
-def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<BufferOpInterface>]> {
+def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<BufferOpInterface>,
+    DeclareOpInterfaceMethods<InPlaceOpInterface>]> {
   let summary = "Runs a kernel, a private function with the attribute `rt.kernel`.";
   let description = [{
     On tensors the operands are tensors and scalars and the results are tensors, exactly the kernel's signature. On memrefs
     the results have become destinations, which overlap neither operands nor each other. `extent` replaces the kernel's own
-    number of rows.
+    number of rows. On tensors `in_place` says of each result the number of the operand in whose place it is made, -1 for none; on memrefs
+    such an operand has become the destination, which the kernel reads before it writes.
 
     ```mlir
     %r = rt.launch @k3(%a, %b, %off) : (tensor<4x64xf32>, tensor<64xf32>, index) -> (tensor<4x64xf32>)
     rt.launch @k3(%a, %b, %off) outs(%r) : (memref<4x64xf32>, memref<64xf32>, index) -> () outs memref<4x64xf32>
+    %s = rt.launch @add(%x, %sum) {in_place = array<i64: 1>} : (tensor<64xf32>, tensor<64xf32>) -> tensor<64xf32>
+    rt.launch @add(%x) outs(%sum) : (memref<64xf32>) -> () outs memref<64xf32>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Data>:$inputs, Variadic<AnyMemRef>:$outs,
-    OptionalAttr<I64Attr>:$extent);
+    OptionalAttr<I64Attr>:$extent, OptionalAttr<DenseI64ArrayAttr>:$in_place);
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$results, "::mlir::FlatSymbolRefAttr":$kernel, "::mlir::ValueRange":$inputs,
+    "::mlir::ValueRange":$outs, "::mlir::IntegerAttr":$extent), [{
+      build($_builder, $_state, results, kernel, inputs, outs, extent, ::mlir::DenseI64ArrayAttr());
+    }]>];
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $kernel `(` $inputs `)` (`outs` `(` $outs^ `)`)? attr-dict `:`
@@ -399,6 +409,11 @@ def Rt_ScatterAddOp : Rt_Op<"scatter_add", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Rt_AttentionPart : I32EnumAttr<"AttentionPart", "what a kernel of attention makes", [
+  I32EnumAttrCase<"Forward", 0, "forward">, I32EnumAttrCase<"DQuery", 1, "dquery">, I32EnumAttrCase<"DKeyDValue", 2, "dkey_dvalue">]> {
+  let cppNamespace = "::colo::rt";
+}
+
 def Rt_AttentionOp : Rt_Op<"attention", [Pure, AttrSizedOperandSegments, SingleBlock]> {
   let summary = "Attention or a part of its gradient, without scores in memory (Dao, 2307.08691).";
   let description = [{
@@ -406,24 +421,27 @@ def Rt_AttentionOp : Rt_Op<"attention", [Pure, AttrSizedOperandSegments, SingleB
     lse; `dquery`; `dkey_dvalue`. The gradient's parts read lse, the output's gradient and delta, the sum of gradient * output over
     each row. `mask` [b,t] is true for the keys that may be read.
 
+    With `into`, one value a result, these are other keys, or rows, of an attention of which part was done before: gradients are added to
+    those so far; of two outputs o, o' and log-sum-exps e, e' the result is log(exp e + exp e') and (o exp e + o' exp e') over that sum.
+
     The region maps local indices [b,a,s,t] to positions, of which causal attention compares the last two and whose element of `sizes`
     dropout draws numbers for, with `random` = seed, instance, step. Within every `run` keys positions follow each other and the
     first is a multiple of `run`. With `ordered` positions grow with rows and with keys.
 
     ```mlir
-    %o, %lse = rt.attention "forward" %q, %k, %v {…} : (…) -> (…) {
+    %o, %lse = rt.attention forward %q, %k, %v {…} : (…) -> (…) {
     ^bb0(%b: index, %a: index, %s: index, %t: index):
       rt.yield %b64, %a64, %s64, %t64 : i64, i64, i64, i64
     }
     ```
   }];
-  let arguments = (ins StrAttr:$part, AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, Optional<AnyRankedTensor>:$lse,
+  let arguments = (ins Rt_AttentionPart:$part, AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value, Optional<AnyRankedTensor>:$lse,
     Optional<AnyRankedTensor>:$gradient, Optional<AnyRankedTensor>:$delta, Optional<AnyRankedTensor>:$mask, Variadic<I64>:$random,
-    F64Attr:$scale, UnitAttr:$causal, UnitAttr:$ordered, F64Attr:$dropout, DenseI64ArrayAttr:$sizes, I64Attr:$run);
+    Variadic<AnyRankedTensor>:$into, F64Attr:$scale, UnitAttr:$causal, UnitAttr:$ordered, F64Attr:$dropout, DenseI64ArrayAttr:$sizes, I64Attr:$run);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$positions);
   let assemblyFormat = [{$part $query `,` $key `,` $value (`lse` $lse^)? (`gradient` $gradient^)? (`delta` $delta^)? (`mask` $mask^)?
-    (`random` $random^)? attr-dict `:` functional-type(operands, results) $positions}];
+    (`random` $random^)? (`into` $into^)? attr-dict `:` functional-type(operands, results) $positions}];
   let hasVerifier = 1;
 }
 

@@ -257,6 +257,30 @@ LogicalResult ConcatOp::verify() {
 // Products, attention, embedding
 //===----------------------------------------------------------------------===//
 
+Value colo::placeOf(Value result) {
+  auto op = result.getDefiningOp<InPlaceOpInterface>();
+  return op ? op.getPlaceOf(cast<OpResult>(result).getResultNumber()) : Value();
+}
+
+Value colo::madeInPlace(OpOperand &use) {
+  for (Value result : use.getOwner()->getResults())
+    if (placeOf(result) == use.get())
+      return result;
+  return {};
+}
+
+/// What results are made in place of.
+static LogicalResult verifyInPlace(InPlaceOpInterface op) {
+  for (OpResult result : op->getResults())
+    if (Value place = op.getPlaceOf(result.getResultNumber())) {
+      if (place.getType() != result.getType())
+        return op->emitOpError("adds to a value of another type: ") << place.getType() << " and " << result.getType();
+      if (!place.hasOneUse())
+        return op->emitOpError("adds in place to a value that something else reads");
+    }
+  return success();
+}
+
 LogicalResult EinsumOp::verify() {
   StringRef text = getSpec();
   if (text.count(',') != 1 || text.count("->") != 1)
@@ -288,13 +312,7 @@ LogicalResult EinsumOp::verify() {
     for (char c : operand)
       if (!spec.result.contains(c) && !(spec.lhs.contains(c) && spec.rhs.contains(c)))
         return emitOpError("factor '") << c << "' is in one operand only and not in the result";
-  if (!getInto())
-    return success();
-  if (getInto().getType() != getResult().getType())
-    return emitOpError("adds to a value of another type: ") << getInto().getType() << " and " << getResult().getType();
-  if (!getInto().hasOneUse())
-    return emitOpError("adds in place to a value that something else reads");
-  return success();
+  return verifyInPlace(*this);
 }
 
 static LogicalResult verifyMask(Operation *op, Value mask, ArrayRef<int64_t> key) {
@@ -311,10 +329,16 @@ LogicalResult AttentionOp::verify() {
     return emitOpError("query and key must agree in batch and head size, and key heads divide query heads");
   if (shapeOf(getLse()) != ArrayRef<int64_t>({q[0], q[2], q[1]}))
     return emitOpError("lse must be [b,a,s]");
-  return verifyMask(*this, getMask(), k);
+  if (!getInto().empty() && getInto().size() != 2)
+    return emitOpError("is made in place of a result and its lse, not of ") << getInto().size() << " values";
+  return failure(failed(verifyInPlace(*this)) || failed(verifyMask(*this, getMask(), k)));
 }
 
-LogicalResult AttentionGradOp::verify() { return verifyMask(*this, getMask(), shapeOf(getKey())); }
+LogicalResult AttentionGradOp::verify() {
+  if (!getDkeySum() != !getDvalueSum())
+    return emitOpError("adds the gradients of key and value to sums, or neither");
+  return failure(failed(verifyInPlace(*this)) || failed(verifyMask(*this, getMask(), shapeOf(getKey()))));
+}
 
 LogicalResult EmbeddingOp::verify() {
   llvm::SmallVector<int64_t> expected(shapeOf(getIds()));

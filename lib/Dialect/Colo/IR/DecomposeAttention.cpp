@@ -131,7 +131,19 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   // Dividing [b,s,a,D] instead of [b,a,s,t].
   Value unscaled = shapes.rowsFrom(exponentials, getValue(), getElementTypeOrSelf(sum));
   Value perRow = b.broadcastTrailing(b.transpose(sum, {0, 2, 1}), TensorBuilder::shapeOf(getQuery()));
-  return {b.convertLike(b.div(unscaled, perRow), getResult()), lse};
+  Value output = b.div(unscaled, perRow);
+  if (!getInto().empty()) {
+    auto [before, lseBefore] = std::pair<Value, Value>(getInto()[0], getInto()[1]);
+    Value larger = builder.create<MaximumOp>(getLoc(), lse.getType(), lseBefore, lse);
+    Value kept = b.exp(b.sub(lseBefore, larger)), added = b.exp(b.sub(lse, larger)), both = b.add(kept, added);
+    auto weighted = [&](Value x, Value weight) {
+      Value share = b.transpose(b.div(weight, both), {0, 2, 1});
+      return b.mul(b.convertLike(x, output), b.broadcastTrailing(share, TensorBuilder::shapeOf(x)));
+    };
+    output = b.add(weighted(before, kept), weighted(output, added));
+    lse = b.add(larger, b.log(both));
+  }
+  return {b.convertLike(output, getResult()), lse};
 }
 
 SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
@@ -152,6 +164,27 @@ SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
   Value dprobabilities = rate > 0.0 ? b.dropout(dkept, rate, id, getPositionsAttr()) : dkept;
   Value delta = getDelta() ? Value(getDelta()) : b.reduceLast(ReduceKind::Sum, b.mul(probabilities, dprobabilities));
   Value dscores = b.scale(b.mul(probabilities, b.sub(dprobabilities, shapes.perRow(delta))), scale);
-  return {shapes.rowsFrom(dscores, getKey(), elementOf(getDquery())),
-          shapes.keysFrom(dscores, getQuery(), elementOf(getDkey())), dvalue};
+  SmallVector<Value> gradients{shapes.rowsFrom(dscores, getKey(), elementOf(getDquery())),
+                               shapes.keysFrom(dscores, getQuery(), elementOf(getDkey())), dvalue};
+  Value sums[] = {getDquerySum(), getDkeySum(), getDvalueSum()};
+  for (auto [gradient, sum] : llvm::zip(gradients, sums))
+    if (sum)
+      gradient = b.add(sum, gradient);
+  return gradients;
+}
+
+/// One that was left without delta, because a rank has all keys, gets it from the output, which is made again.
+void AttentionGradOp::completeForKernels(OpBuilder &builder) {
+  if (getDelta())
+    return;
+  TensorBuilder b(builder, getLoc());
+  auto again = builder.create<AttentionOp>(getLoc(), getGradient().getType(), getLse().getType(), getQuery(), getKey(),
+                                           getValue(), getMask(), getScaleAttr(), getCausalAttr(), getDropoutAttr(),
+                                           getIdAttr(), getPositionsAttr());
+  Value sum = b.reduceLast(ReduceKind::Sum, b.mul(getGradient(), again.getResult()));
+  getDeltaMutable().assign(b.transpose(sum, {0, 2, 1}));
+}
+
+LogicalResult AttentionGradOp::verifyForKernels() {
+  return getDelta() ? success() : emitError("needs delta where it is left whole");
 }

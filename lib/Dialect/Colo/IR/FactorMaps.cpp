@@ -365,6 +365,8 @@ FactorMap AttentionOp::getFactorMap() {
   builder.operand(dims.query).operand(dims.key).operand(dims.key);
   if (getMask())
     builder.operand(dims.mask);
+  if (!getInto().empty())
+    builder.operand(dims.query).operand(dims.lse);
   return builder.result(dims.query).result(dims.lse).nonlinear();
 }
 
@@ -377,6 +379,10 @@ FactorMap AttentionGradOp::getFactorMap() {
     builder.operand(dims.lse);
   if (getMask())
     builder.operand(dims.mask);
+  if (getDquerySum())
+    builder.operand(dims.query);
+  if (getDkeySum())
+    builder.operand(dims.key).operand(dims.key);
   // Delta is linear in the gradient, but not its own part of a sum.
   return builder.result(dims.query).result(dims.key).result(dims.key).nonlinear();
 }

@@ -55,18 +55,6 @@ struct DecomposePass : public colo::impl::DecomposePassBase<DecomposePass> {
   }
 };
 
-/// Kernels of the gradient read delta. One that was left without, because a rank has all keys, gets it from the output,
-/// which is made again.
-void addDelta(AttentionGradOp op) {
-  OpBuilder builder(op);
-  TensorBuilder b(builder, op.getLoc());
-  auto again = builder.create<AttentionOp>(
-      op.getLoc(), op.getGradient().getType(), op.getLse().getType(), op.getQuery(), op.getKey(), op.getValue(),
-      op.getMask(), op.getScaleAttr(), op.getCausalAttr(), op.getDropoutAttr(), op.getIdAttr(), op.getPositionsAttr());
-  Value sum = b.reduceLast(ReduceKind::Sum, b.mul(op.getGradient(), again.getResult()));
-  op.getDeltaMutable().assign(b.transpose(sum, {0, 2, 1}));
-}
-
 struct DecomposeAttentionPass : public colo::impl::DecomposeAttentionPassBase<DecomposeAttentionPass> {
   using DecomposeAttentionPassBase::DecomposeAttentionPassBase;
 
@@ -74,9 +62,9 @@ struct DecomposeAttentionPass : public colo::impl::DecomposeAttentionPassBase<De
     decomposeWhere(getOperation(), [this](DecomposeOpInterface op) {
       return op.staysWhole() && cast<RankedTensorType>(op->getOperand(0).getType()).getShape().back() > wholeHeadSize;
     });
-    getOperation().walk([](AttentionGradOp whole) {
-      if (!whole.getDelta())
-        addDelta(whole);
+    getOperation().walk([](OwnKernelOpInterface whole) {
+      OpBuilder builder(whole);
+      whole.completeForKernels(builder);
     });
   }
 };

@@ -139,16 +139,27 @@ bool LoopOp::isInPlace(unsigned index) {
     Operation *maker = value.getDefiningOp();
     if (auto wait = dyn_cast_or_null<WaitOp>(maker))
       value = wait.getInputs()[cast<OpResult>(value).getResultNumber()];
-    else if (auto product = dyn_cast_or_null<EinsumOp>(maker))
-      value = product.getInto();
-    else if (auto reduce = dyn_cast_or_null<dist::ReduceOp>(maker))
-      value = reduce.getInto();
     else
-      return false;
+      value = placeOf(value);
     if (!value)
       return false;
   }
   return argument.hasOneUse();
+}
+
+LogicalResult UpdatedOp::verify() {
+  int64_t elements = 0;
+  for (Value part : getParts()) {
+    Value place = placeOf(part);
+    while (place && place != getWhole())
+      place = isa_and_nonnull<ViewOpInterface>(place.getDefiningOp()) ? place.getDefiningOp()->getOperand(0) : Value();
+    if (!place)
+      return emitOpError("has a part that is not made in place of one of its value");
+    elements += cast<RankedTensorType>(part.getType()).getNumElements();
+  }
+  if (elements != getWhole().getType().getNumElements())
+    return emitOpError("has parts that are not all of its value");
+  return success();
 }
 
 LogicalResult PartOp::verify() {

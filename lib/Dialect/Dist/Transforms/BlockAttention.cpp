@@ -271,7 +271,9 @@ private:
   SmallVector<Operation *> attentions() {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<AttentionOp, AttentionGradOp>(op) && TensorBuilder::shapeOf(op->getOperand(0)).back() > wholeHeadSize)
+      bool isInPlace = llvm::any_of(op->getResults(), [](Value result) { return placeOf(result) != Value(); });
+      if (isa<AttentionOp, AttentionGradOp>(op) && !isInPlace &&
+          TensorBuilder::shapeOf(op->getOperand(0)).back() > wholeHeadSize)
         ops.push_back(op);
     });
     return ops;

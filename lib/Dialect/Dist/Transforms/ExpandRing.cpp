@@ -30,6 +30,11 @@
 // more half with its like; which half depends on the member and is a view with a
 // run-time offset. Nothing else is computed, and no mask is needed.
 //
+// Attention of which a target has kernels that write no scores (whole heads) merges
+// itself: a turn gives it output and log-sum-exp so far, or the gradients so far,
+// and it writes the new ones in their place. A turn is one product then, of all
+// rows and keys, of which the kernels leave out what the mask leaves nothing of.
+//
 // Turns that differ in their number only are a loop: all but the first and the
 // last, and backward the second, in which no gradient arrives yet. Then
 // neither code nor memory grows with P.
@@ -81,11 +86,17 @@ SmallVector<Value> RingExpansion::expand(AttentionOp op) {
       Value rows = take(query, product.rows, kSequenceDim);
       auto [key, value] = unstack(take(pair, product.keys, kSequenceDim + 1));
       ArrayRef<int64_t> shape = TensorBuilder::shapeOf(rows);
+      SmallVector<Value> into;
+      if (isWhole && states.front().output)
+        into = {states.front().output, states.front().maximum};
       auto block = builder.create<AttentionOp>(
           loc, wideType(rows), withShape(op.getLse().getType(), {shape[0], shape[2], shape[1]}), rows, key, value,
-          takeMask(mask, product.keys), op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(),
+          takeMask(mask, product.keys), into, op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(),
           op.getDropoutAttr(), op.getIdAttr(), positionsOf(product, {0}, turn));
-      mergeInto(states, product.rows, block.getResult(), block.getLse());
+      if (isWhole)
+        states.front() = {block.getLse(), Value(), block.getResult()};
+      else
+        mergeInto(states, product.rows, block.getResult(), block.getLse());
     }
     pair = next;
     mask = nextMask;
@@ -99,9 +110,9 @@ SmallVector<Value> RingExpansion::expand(AttentionOp op) {
     makeTurn({members - 1}, true);
   SmallVector<Value> outputs, statistics;
   for (Merged &state : states) {
-    Value output = b.div(state.output, perElement(state.sum, state.output));
+    Value output = state.sum ? b.div(state.output, perElement(state.sum, state.output)) : state.output;
     outputs.push_back(b.convertLike(output, op.getResult()));
-    statistics.push_back(b.add(state.maximum, b.log(state.sum)));
+    statistics.push_back(state.sum ? b.add(state.maximum, b.log(state.sum)) : state.maximum);
   }
   return {whole(outputs, kSequenceDim), whole(statistics, kStatisticsDim)};
 }
@@ -121,16 +132,23 @@ void RingExpansion::mergeInto(SmallVector<Merged> &states, const Half &rows, Val
 // Backward
 //===----------------------------------------------------------------------===//
 
-/// Gradients of query, key and value of one product.
-std::array<Value, 3> RingExpansion::gradients(AttentionGradOp op, const Rows &rows, Value pair, Value mask,
-                                              const Product &product, Turn rowTurn, Turn keyTurn) {
+/// Adds the gradients of query, key and value of one product.
+void RingExpansion::addGradients(AttentionGradOp op, const Rows &rows, Value pair, Value mask, const Product &product,
+                                 Turn rowTurn, Turn keyTurn, GradientSums &sums) {
   auto [key, value] = unstack(take(pair, product.keys, kSequenceDim + 1));
-  auto block =
-      builder.create<AttentionGradOp>(loc, TypeRange{wideType(rows.query), wideType(key), wideType(value)}, rows.query,
-                                      key, value, rows.lse, rows.gradient, rows.delta, takeMask(mask, product.keys),
-                                      op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(),
-                                      op.getDropoutAttr(), op.getIdAttr(), positionsOf(product, rowTurn, keyTurn));
-  return {block.getDquery(), block.getDkey(), block.getDvalue()};
+  auto before = [&](ArrayRef<Value> parts) { return isWhole ? parts.front() : Value(); };
+  auto block = builder.create<AttentionGradOp>(
+      loc, TypeRange{wideType(rows.query), wideType(key), wideType(value)}, rows.query, key, value, rows.lse,
+      rows.gradient, rows.delta, takeMask(mask, product.keys), before(sums.query), before(sums.key), before(sums.value),
+      op.getScaleAttr(), product.causal ? builder.getUnitAttr() : UnitAttr(), op.getDropoutAttr(), op.getIdAttr(),
+      positionsOf(product, rowTurn, keyTurn));
+  if (isWhole) {
+    sums = {{block.getDquery()}, {block.getDkey()}, {block.getDvalue()}};
+    return;
+  }
+  addTo(sums.query, product.rows, block.getDquery(), kSequenceDim);
+  addTo(sums.key, product.keys, block.getDkey(), kSequenceDim);
+  addTo(sums.value, product.keys, block.getDvalue(), kSequenceDim);
 }
 
 /// Adds a half's gradient to the halves that it is of.
@@ -150,60 +168,62 @@ void RingExpansion::addTo(SmallVector<Value> &parts, const Half &half, Value val
 SmallVector<Value> RingExpansion::ringOfKeys(AttentionGradOp op) {
   Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask(), foreign;
   Rows all{op.getQuery(), op.getGradient(), op.getLse(), op.getDelta()};
-  SmallVector<Value> dquery = emptyParts();
+  GradientSums sums{emptyParts(), {}, {}};
   auto makeTurn = [&](Turn turn, bool isLast) {
     Value next = passIf(!isLast, pair, kKeysName), arrived = passIf(turn.first > 1, foreign, kKeyGradientsName);
     Value nextMask = passIf(!isLast, mask, kMaskName);
-    SmallVector<Value> dkey = emptyParts(), dvalue = emptyParts();
+    sums.key = sums.value = emptyParts();
+    if (isWhole && arrived)
+      std::tie(sums.key.front(), sums.value.front()) = unstack(arrived);
     for (const Product &product : productsOf(turn, /*rowsTravel=*/false)) {
       Rows rows{take(all.query, product.rows, kSequenceDim), take(all.gradient, product.rows, kSequenceDim),
                 take(all.lse, product.rows, kStatisticsDim), take(all.delta, product.rows, kStatisticsDim)};
-      auto [dq, dk, dv] = gradients(op, rows, pair, mask, product, {0}, turn);
-      addTo(dquery, product.rows, dq, kSequenceDim);
-      addTo(dkey, product.keys, dk, kSequenceDim);
-      addTo(dvalue, product.keys, dv, kSequenceDim);
+      addGradients(op, rows, pair, mask, product, {0}, turn, sums);
     }
     pair = next;
     mask = nextMask;
-    return plus(arrived, stack(whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim)));
+    Value dkey = whole(sums.key, kSequenceDim), dvalue = whole(sums.value, kSequenceDim);
+    if (isWhole && arrived)
+      return Value(builder.create<UpdatedOp>(loc, arrived.getType(), arrived, ValueRange{dkey, dvalue}));
+    return plus(arrived, stack(dkey, dvalue));
   };
   Value own = makeTurn({0}, members == 1);
   SmallVector<Value *> carried{&pair, &mask, &foreign};
-  for (Value &part : dquery)
+  for (Value &part : sums.query)
     carried.push_back(&part);
   runForeignTurns(carried, {&all.query, &all.gradient, &all.lse, &all.delta},
                   [&](Turn turn, bool isLast) { foreign = makeTurn(turn, isLast); });
   auto [dkey, dvalue] = unstack(b.add(own, pass(foreign, kKeyGradientsName)));
-  return narrowed(op, {whole(dquery, kSequenceDim), dkey, dvalue});
+  return narrowed(op, {whole(sums.query, kSequenceDim), dkey, dvalue});
 }
 
 SmallVector<Value> RingExpansion::ringOfRows(AttentionGradOp op) {
   int64_t size = TensorBuilder::shapeOf(op.getQuery()).back();
   Value pair = stack(op.getKey(), op.getValue()), mask = op.getMask(), foreign;
   Value message = pack({op.getQuery(), op.getGradient(), op.getLse(), op.getDelta()});
-  SmallVector<Value> dkey = emptyParts(), dvalue = emptyParts();
+  GradientSums sums{{}, emptyParts(), emptyParts()};
   auto makeTurn = [&](Turn turn, bool isLast) {
     Value next = passIf(!isLast, message, kRowsName);
     Value arrived = passIf(turn.first > 1, foreign, kRowGradientsName);
-    SmallVector<Value> dquery = emptyParts();
+    sums.query = emptyParts();
+    if (isWhole)
+      sums.query.front() = arrived;
     for (const Product &product : productsOf(turn, /*rowsTravel=*/true)) {
       Rows rows = unpack(take(message, product.rows, kSequenceDim), size);
-      auto [dq, dk, dv] = gradients(op, rows, pair, mask, product, turn, {0});
-      addTo(dquery, product.rows, dq, kSequenceDim);
-      addTo(dkey, product.keys, dk, kSequenceDim);
-      addTo(dvalue, product.keys, dv, kSequenceDim);
+      addGradients(op, rows, pair, mask, product, turn, {0}, sums);
     }
     message = next;
-    return plus(arrived, whole(dquery, kSequenceDim));
+    Value dquery = whole(sums.query, kSequenceDim);
+    return isWhole ? dquery : plus(arrived, dquery);
   };
   Value own = makeTurn({0}, members == 1);
   SmallVector<Value *> carried{&message, &foreign};
-  for (SmallVector<Value> *parts : {&dkey, &dvalue})
+  for (SmallVector<Value> *parts : {&sums.key, &sums.value})
     for (Value &part : *parts)
       carried.push_back(&part);
   runForeignTurns(carried, {&pair, &mask}, [&](Turn turn, bool isLast) { foreign = makeTurn(turn, isLast); });
-  return narrowed(
-      op, {b.add(own, pass(foreign, kRowGradientsName)), whole(dkey, kSequenceDim), whole(dvalue, kSequenceDim)});
+  return narrowed(op, {b.add(own, pass(foreign, kRowGradientsName)), whole(sums.key, kSequenceDim),
+                       whole(sums.value, kSequenceDim)});
 }
 
 /// Sums of turns as the results of the op.
@@ -253,7 +273,8 @@ struct ExpandRingPass : public dist::impl::ExpandRingPassBase<ExpandRingPass> {
 
   LogicalResult expand(Operation *op, const Mesh &mesh) {
     auto expandOp = [&](auto attention) {
-      RingExpansion ring(op, attention.getPositionsAttr(), attention.getCausal(), mesh);
+      bool isWhole = TensorBuilder::shapeOf(attention.getQuery()).back() <= wholeHeadSize;
+      RingExpansion ring(op, attention.getPositionsAttr(), attention.getCausal(), isWhole, mesh);
       op->replaceAllUsesWith(algorithm == "loop" ? ring.expand(attention) : ring.gather(attention));
       op->erase();
       return success();

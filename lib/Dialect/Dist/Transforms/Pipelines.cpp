@@ -30,7 +30,7 @@ void dist::buildShardPipeline(OpPassManager &pm, const ShardingOptions &options)
 
 void dist::buildSpmdPipeline(OpPassManager &pm, const ShardingOptions &options) {
   pm.addPass(createLocalizePass());
-  pm.addPass(createExpandRingPass({options.algorithm}));
+  pm.addPass(createExpandRingPass({options.algorithm, options.wholeHeadSize}));
   BlockAttentionPassOptions attention;
   attention.scores = options.scoresOfRound;
   attention.wholeHeadSize = options.wholeHeadSize;

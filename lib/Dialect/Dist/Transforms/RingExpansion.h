@@ -59,15 +59,21 @@ struct Rows {
   mlir::Value query, gradient, lse, delta;
 };
 
-/// Output so far of some rows.
+/// Output so far of some rows. Where attention itself merges it, `maximum` is their log-sum-exp and there is no sum.
 struct Merged {
   mlir::Value maximum, sum, output;
+};
+
+/// Gradients so far of query, key and value, in one part or by halves.
+struct GradientSums {
+  llvm::SmallVector<mlir::Value> query, key, value;
 };
 
 /// What the two gradients and the forward op share.
 class RingExpansion {
 public:
-  RingExpansion(mlir::Operation *op, mlir::ArrayAttr positions, bool causal, const Mesh &mesh);
+  /// `isWhole`: kernels of attention take what the turns before made, and leave out keys that come later.
+  RingExpansion(mlir::Operation *op, mlir::ArrayAttr positions, bool causal, bool isWhole, const Mesh &mesh);
 
   llvm::SmallVector<mlir::Value> expand(AttentionOp op);
   llvm::SmallVector<mlir::Value> expand(AttentionGradOp op);
@@ -100,8 +106,8 @@ private:
   mlir::Value isIn(const Half &half, int64_t number, llvm::ArrayRef<int64_t> shape);
 
   // Loops.
-  std::array<mlir::Value, 3> gradients(AttentionGradOp op, const Rows &rows, mlir::Value pair, mlir::Value mask,
-                                       const Product &product, Turn rowTurn, Turn keyTurn);
+  void addGradients(AttentionGradOp op, const Rows &rows, mlir::Value pair, mlir::Value mask, const Product &product,
+                    Turn rowTurn, Turn keyTurn, GradientSums &sums);
   /// The type of what turns add up of values like this one.
   static mlir::RankedTensorType wideType(mlir::Value value) {
     return withShape(arithmeticType(mlir::getElementTypeOrSelf(value)), TensorBuilder::shapeOf(value));
@@ -131,7 +137,7 @@ private:
   TensorBuilder b;
   const Mesh &mesh;
   mlir::ArrayAttr positions, axes;
-  bool causal, isBalanced;
+  bool causal, isWhole, isBalanced;
   int64_t members = 1;
   llvm::SmallVector<int64_t> sources; ///< every member receives from the one before
   llvm::SmallVector<int64_t> blocks;  ///< those that each member holds, if its part is no run

@@ -11,9 +11,9 @@ using namespace mlir;
 using namespace colo;
 using namespace colo::dist;
 
-RingExpansion::RingExpansion(Operation *op, ArrayAttr positions, bool causal, const Mesh &mesh)
+RingExpansion::RingExpansion(Operation *op, ArrayAttr positions, bool causal, bool isWhole, const Mesh &mesh)
     : builder(op), loc(op->getLoc()), b(builder, loc), mesh(mesh), positions(positions), axes(ringAxes(positions)),
-      causal(causal) {
+      causal(causal), isWhole(isWhole) {
   Axes indices;
   for (auto axis : axes.getAsRange<StringAttr>())
     indices.push_back(*mesh.find(axis.getValue()));
@@ -21,7 +21,7 @@ RingExpansion::RingExpansion(Operation *op, ArrayAttr positions, bool causal, co
   blocks = mesh.blocks(indices);
   for (int64_t i = 0; i < members; ++i)
     sources.push_back((i + members - 1) % members);
-  isBalanced = causal && indices.size() == 1 && mesh.isZigzag(indices.front());
+  isBalanced = !isWhole && causal && indices.size() == 1 && mesh.isZigzag(indices.front());
 }
 
 //===----------------------------------------------------------------------===//

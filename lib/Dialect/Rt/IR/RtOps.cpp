@@ -17,6 +17,7 @@ using namespace mlir;
 using namespace colo::rt;
 
 #include "colo/Dialect/Rt/RtDialect.cpp.inc"
+#include "colo/Dialect/Rt/RtEnums.cpp.inc"
 #include "colo/Dialect/Rt/RtInterfaces.cpp.inc"
 
 #define GET_OP_CLASSES
@@ -82,7 +83,20 @@ LogicalResult LaunchOp::verify() {
   for (Value out : getOuts())
     if (!destinations.insert(out).second)
       return emitOpError("names one destination twice");
+  if (!getInPlace())
+    return success();
+  if (getInPlace()->size() != getResults().size())
+    return emitOpError("has ") << getResults().size() << " results, of which in_place says " << getInPlace()->size();
+  for (auto [number, result] : llvm::zip(*getInPlace(), getResults()))
+    if (number != -1 && (number < 0 || number >= static_cast<int64_t>(getInputs().size()) ||
+                         getInputs()[number].getType() != result.getType()))
+      return emitOpError("has no operand ") << number << " of the type of the result that is made in its place";
   return success();
+}
+
+Value LaunchOp::getPlaceOf(unsigned result) {
+  int64_t number = getInPlace() ? (*getInPlace())[result] : -1;
+  return number < 0 ? Value() : getInputs()[number];
 }
 
 static void appendMemrefs(ValueRange values, SmallVector<Value> &memrefs) {
@@ -261,9 +275,7 @@ LogicalResult ScatterAddOp::verify() {
 
 LogicalResult AttentionOp::verify() {
   auto shape = [](Value value) { return cast<RankedTensorType>(value.getType()).getShape(); };
-  bool forward = getPart() == "forward";
-  if (!forward && getPart() != "dquery" && getPart() != "dkey_dvalue")
-    return emitOpError("unknown part '") << getPart() << "'; legal are forward, dquery and dkey_dvalue";
+  bool forward = getPart() == AttentionPart::Forward;
   llvm::ArrayRef<int64_t> query = shape(getQuery()), key = shape(getKey());
   if (query.size() != 4 || key.size() != 4 || shape(getValue()) != key || query[0] != key[0] || query[3] != key[3] ||
       key[2] == 0 || query[2] % key[2] != 0)
@@ -276,7 +288,7 @@ LogicalResult AttentionOp::verify() {
     return emitOpError("the gradient's parts, and they alone, read lse, gradient and delta");
   llvm::SmallVector<int64_t> statistics{query[0], query[2], query[1]};
   llvm::SmallVector<llvm::ArrayRef<int64_t>> results;
-  if (getPart() == "dkey_dvalue")
+  if (getPart() == AttentionPart::DKeyDValue)
     results = {key, key};
   else
     results.push_back(query);
@@ -289,6 +301,8 @@ LogicalResult AttentionOp::verify() {
         return shape(std::get<0>(pair)) == std::get<1>(pair);
       }))
     return emitOpError("results must be output and lse, dquery, or dkey and dvalue");
+  if (!getInto().empty() && getInto().getTypes() != getResultTypes())
+    return emitOpError("is made into values of the results' types, one each, or none");
   if (getMask() && shape(getMask()) != llvm::ArrayRef<int64_t>({key[0], key[1]}))
     return emitOpError("mask must be [b,t]");
   if (getRandom().size() != (getDropout().convertToDouble() > 0 ? 3 : 0))
