@@ -35,22 +35,22 @@ def kernels_of(log):
 
 
 def programs(arguments):
-    """Name, model, configuration and definitions of each."""
+    """Name, model, configuration and definitions of each, and whether it has kernels of attention."""
     for model, configs in CONFIGS.items():
         for config in configs:
-            yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg"), []
+            yield f"{model}-{config}", model, os.path.join(arguments.examples, model, config + ".cfg"), [], model != "mlp"
     for size, seq, dtype, more in ATTENTION:
         name = "-".join(filter(None, ("attention", str(size), str(seq), dtype, re.sub(r"\W.*", "", more.strip()))))
         config = os.path.join(arguments.work, name + ".cfg")
         with open(config, "w") as file:
             file.write(more + f"BATCH_SIZE = 2\nmodel = dict(vocab=64, seq={seq}, hidden={2 * size}, heads=2, layers=1, drop=0.1)\n")
-        yield name, "gpt2", config, ["-D", f"dtype={dtype}"]
+        yield name, "gpt2", config, ["-D", f"dtype={dtype}"], size <= (128 if dtype == "f64" else 256)
 
 
 def main():
     arguments = options.parse()
     failures = 0
-    for name, model, config, defines in programs(arguments):
+    for name, model, config, defines, has_tiles in programs(arguments):
         ptx = os.path.join(arguments.work, name + ".ptx")
         command = ["colo-compile", os.path.join(arguments.examples, model, model + ".colo"), "--config", config, *defines]
         subprocess.run([*command, "--target=cuda", "--emit=ptx", "-o", ptx], check=True)
@@ -60,7 +60,7 @@ def main():
         wide = [len(re.findall(rf"\b{access}\S*\.(?:v4\.|v2\.\w64)", text)) for access in ("ld.global", "st.global", "ld.shared", "st.shared")]
         update = text[text.index(".entry optimizer$update(") :].split("\n}", 1)[0]
         failures += bool(re.search(r"(ld|st)\.global\S*(?<!v4)\.(f32|b16)", update))
-        failures += not entries or not all(wide[:2]) or (model != "mlp" and not all(wide))
+        failures += not entries or not all(wide[:2]) or (has_tiles and not all(wide))
         for device in ("sm_80", "sm_90"):
             result = subprocess.run([PTXAS, "-v", f"-arch={device}", ptx, "-o", ptx + ".cubin"], capture_output=True, text=True)
             found = kernels_of(result.stdout + result.stderr)

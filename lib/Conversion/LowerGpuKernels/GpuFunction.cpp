@@ -11,6 +11,9 @@
 using namespace mlir;
 using namespace colo;
 
+/// Registers that a thread may take where numbers have 8 bytes: ptxas would rather spill some than run fewer blocks.
+static constexpr int64_t kRegistersOfF64 = 128;
+
 GpuFunction::GpuFunction(OpBuilder &builder, gpu::GPUModuleOp module, Location loc, StringRef name,
                          llvm::ArrayRef<Type> types)
     : builder(builder), loc(loc) {
@@ -122,6 +125,10 @@ LogicalResult GpuFunction::finish(func::FuncOp declaration, int64_t threads, int
     sharedMemory.setType(MemRefType::Builder(type).setShape({sharedBytes}));
     func.setWorkgroupAttributionAttr(0, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(16));
   }
+  auto isWide = [](Type type) { return isa<MemRefType>(type) && getElementTypeOrSelf(type).isF64(); };
+  if (llvm::any_of(func.getFunctionType().getInputs(), isWide) &&
+      !func->hasAttr(NVVM::NVVMDialect::getMinctasmAttrName()))
+    useRegisters(kRegistersOfF64, threads);
   auto size = builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1});
   func.setKnownBlockSizeAttr(size);
   declaration->setAttr(rt::kExtentAttr, builder.getI64IntegerAttr(blocks));

@@ -22,8 +22,6 @@ using namespace colo;
 
 /// Most threads that look through ids, and the blocks that are enough: every block reads all ids.
 static constexpr int64_t kScanThreads = 256, kEnoughBlocks = 1024;
-/// Registers that a thread may take: ptxas would rather spill f64 than run fewer blocks.
-static constexpr int64_t kScanRegisters = 64;
 
 static int64_t product(llvm::ArrayRef<int64_t> sizes) {
   int64_t all = 1;
@@ -117,7 +115,6 @@ LogicalResult GpuKernelEmitter::emitScatter() {
   threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(std::min(product(table.drop_front()), tokens)), kWarp, kScanThreads);
   int64_t rowsOfBlock = std::max<int64_t>(1, llvm::bit_floor(static_cast<uint64_t>(table.front() / kEnoughBlocks)));
   blocks = (table.front() + rowsOfBlock - 1) / rowsOfBlock;
-  gpu->useRegisters(kScanRegisters, threads);
   int64_t warps = threads / kWarp;
   Value firstRow = builder.create<arith::MulIOp>(loc, gpu->block(), constant(rowsOfBlock)),
         count = constant(rowsOfBlock);

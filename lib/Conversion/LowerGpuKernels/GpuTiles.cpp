@@ -39,11 +39,8 @@ TileEmitter::TileEmitter(OpBuilder &builder, GpuFunction &gpu, Location loc, Typ
 //===----------------------------------------------------------------------===//
 
 /// From much work a byte of shared memory that is read to little.
-static constexpr TileShape kShapes[] = {{16, 8, 4, 4}, {16, 8, 2, 4}, {16, 8, 2, 2}, {8, 8, 2, 2}, {16, 8, 1, 2},
-                                        {8, 8, 1, 1},  {4, 8, 1, 1},  {4, 16, 1, 1}, {2, 16, 1, 1}};
-/// Registers that a thread's part of one row of sums may take: with more, sums and the elements that are added to them
-/// spill.
-static constexpr int64_t kMostRowRegisters = 32;
+static constexpr TileShape kShapes[] = {{16, 8, 4, 4}, {16, 8, 2, 4}, {16, 8, 2, 2}, {8, 8, 2, 2},
+                                        {16, 8, 1, 2}, {8, 8, 1, 1},  {4, 8, 1, 1}};
 
 TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength,
                               llvm::function_ref<bool(const TileShape &)> allows) {
@@ -54,14 +51,10 @@ TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64
     return (ownTiles * shape.own() + others) * row + shape.own() * (shape.other() * computedBytes + kAccessBytes) <=
            kSharedBytes;
   };
-  auto isWide = [&](const TileShape &shape) {
-    int64_t elements = ceilDiv(ceilDiv(size, width), shape.otherThreads) * width;
-    return elements * computedBytes / 4 > kMostRowRegisters;
-  };
   // A tile of which half lies behind the end is no use.
   auto isTooLong = [](int64_t rows, int64_t per, int64_t length) { return per > 1 && rows / 2 >= length; };
   auto suits = [&](const TileShape &shape) {
-    return fits(shape) && !isWide(shape) && allows(shape) && !isTooLong(shape.own(), shape.ownPer, ownLength) &&
+    return fits(shape) && allows(shape) && !isTooLong(shape.own(), shape.ownPer, ownLength) &&
            !isTooLong(shape.other(), shape.otherPer, otherLength);
   };
   // In one place a tile may have to be read twice, unless there are two products only, one after the other.

@@ -12,7 +12,7 @@
 
 #include "Decompose.h"
 #include "colo/Dialect/Colo/Passes.h"
-#include "colo/Dialect/Colo/TensorBuilder.h"
+#include "colo/Dialect/Colo/WholeHeads.h"
 
 using namespace mlir;
 using namespace colo;
@@ -60,7 +60,7 @@ struct DecomposeAttentionPass : public colo::impl::DecomposeAttentionPassBase<De
 
   void runOnOperation() override {
     decomposeWhere(getOperation(), [this](DecomposeOpInterface op) {
-      return op.staysWhole() && cast<RankedTensorType>(op->getOperand(0).getType()).getShape().back() > wholeHeadSize;
+      return op.staysWhole() && !holdsHeads(wholeHeadSize, op->getOperand(0));
     });
     getOperation().walk([](OwnKernelOpInterface whole) {
       OpBuilder builder(whole);

@@ -23,6 +23,7 @@
 
 #include "Blocks.h"
 #include "colo/Dialect/Colo/TensorBuilder.h"
+#include "colo/Dialect/Colo/WholeHeads.h"
 #include "colo/Dialect/Dist/Passes.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -272,8 +273,7 @@ private:
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       bool isInPlace = llvm::any_of(op->getResults(), [](Value result) { return placeOf(result) != Value(); });
-      if (isa<AttentionOp, AttentionGradOp>(op) && !isInPlace &&
-          TensorBuilder::shapeOf(op->getOperand(0)).back() > wholeHeadSize)
+      if (isa<AttentionOp, AttentionGradOp>(op) && !isInPlace && !holdsHeads(wholeHeadSize, op->getOperand(0)))
         ops.push_back(op);
     });
     return ops;

@@ -42,6 +42,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RingExpansion.h"
+#include "colo/Dialect/Colo/WholeHeads.h"
 #include "colo/Dialect/Dist/Passes.h"
 
 namespace colo::dist {
@@ -273,7 +274,7 @@ struct ExpandRingPass : public dist::impl::ExpandRingPassBase<ExpandRingPass> {
 
   LogicalResult expand(Operation *op, const Mesh &mesh) {
     auto expandOp = [&](auto attention) {
-      bool isWhole = TensorBuilder::shapeOf(attention.getQuery()).back() <= wholeHeadSize;
+      bool isWhole = holdsHeads(wholeHeadSize, attention.getQuery());
       RingExpansion ring(op, attention.getPositionsAttr(), attention.getCausal(), isWhole, mesh);
       op->replaceAllUsesWith(algorithm == "loop" ? ring.expand(attention) : ring.gather(attention));
       op->erase();
