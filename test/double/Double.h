@@ -12,7 +12,9 @@
 //   gets. Only the double itself sees it, elsewhere. New memory holds NaNs.
 // * A stream is a thread, and nothing but events orders streams. With
 //   COLO_DOUBLE_DELAY=N each task first waits up to N microseconds.
-// * A copy without waiting is done late, from and to locked memory only.
+// * A copy without waiting is done late, from and to locked memory only; to a device, on a stream that no kernel runs
+// on, when
+//   somebody waits for it.
 // * After a rank's first launch it may allocate and create nothing but graphs.
 // * While a stream is captured nothing runs. Refused are waits of the host, for the device or its streams; copies that
 // wait;
@@ -64,6 +66,15 @@ struct CUctx_st {
   CUgraph_st *capture = nullptr; ///< that one of its streams is in
 };
 
+struct Completion {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  int64_t nanoseconds = 0; ///< when it was set
+  void set();
+  void wait();
+};
+
 struct CUstream_st {
   explicit CUstream_st(unsigned seed);
   ~CUstream_st();
@@ -72,6 +83,8 @@ struct CUstream_st {
   void synchronize();
 
   bool hasKernels = false;
+  std::shared_ptr<Completion> copies; ///< is set when somebody waits for the last copies; null: nobody needs to
+  void demandCopies();
   CUgraph_st *capture = nullptr;
   std::set<size_t> last; ///< nodes of the capture that the next one comes behind
 
@@ -86,19 +99,11 @@ private:
   std::thread thread;
 };
 
-struct Completion {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool done = false;
-  int64_t nanoseconds = 0; ///< when it was set
-  void set();
-  void wait();
-};
-
 /// The last record; none yet. In a capture it stands for nodes.
 struct CUevent_st {
   std::shared_ptr<Completion> last;
-  uint64_t capture = 0; ///< its number; 0: none
+  CUstream_st *stream = nullptr; ///< of the last record
+  uint64_t capture = 0;          ///< its number; 0: none
   std::set<size_t> nodes;
   bool hasTime = false;
 };

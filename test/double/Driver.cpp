@@ -91,6 +91,7 @@ void note(CUgraph_st::Kind kind, CUstream_st *stream, const void *what, const st
   static std::set<std::pair<int, const void *>> known; ///< what ran plainly, by device
   CUctx_st &here = context();
   stream->hasKernels |= kind == CUgraph_st::Kernel;
+  stream->demandCopies();
   std::lock_guard<std::mutex> lock(mutex);
   if (CUgraph_st *graph = stream->capture) {
     if (!known.count({here.number, what}))
@@ -198,8 +199,15 @@ DOUBLE_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t byte
   if (!isLocked(from, bytes))
     fail("cuMemcpyHtoDAsync from memory that is not locked");
   void *target = visible(to, bytes, "cuMemcpyHtoDAsync");
-  context().copiesBeside += !live(stream, "cuMemcpyHtoDAsync").hasKernels;
-  live(stream, "cuMemcpyHtoDAsync").submit([=] { std::memcpy(target, from, bytes); });
+  bool isBeside = !live(stream, "cuMemcpyHtoDAsync").hasKernels;
+  context().copiesBeside += isBeside;
+  if (isBeside && !stream->copies)
+    stream->copies = std::make_shared<Completion>();
+  stream->submit([target, from, bytes, demanded = stream->copies] {
+    if (demanded)
+      demanded->wait();
+    std::memcpy(target, from, bytes);
+  });
   return Success;
 }
 DOUBLE_EXPORT int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, CUstream_st *stream) {
@@ -235,6 +243,7 @@ DOUBLE_EXPORT int cuStreamDestroy_v2(CUstream_st *stream) {
 }
 DOUBLE_EXPORT int cuStreamSynchronize(CUstream_st *stream) {
   refuseInCapture("cuStreamSynchronize");
+  live(stream, "cuStreamSynchronize").demandCopies();
   live(stream, "cuStreamSynchronize").synchronize();
   return Success;
 }
@@ -250,6 +259,8 @@ DOUBLE_EXPORT int cuStreamWaitEvent(CUstream_st *stream, CUevent_st *event, unsi
     fail("cuStreamWaitEvent on the default stream, which the others do not wait for");
   if (waitInCapture(*stream, *event))
     return Success;
+  if (event->stream)
+    event->stream->demandCopies();
   if (std::shared_ptr<Completion> last = event->last)
     live(stream, "cuStreamWaitEvent").submit([last] { last->wait(); });
   return Success;
@@ -272,6 +283,7 @@ DOUBLE_EXPORT int cuEventRecord(CUevent_st *event, CUstream_st *stream) {
   }
   auto completion = std::make_shared<Completion>();
   event->last = completion;
+  event->stream = stream;
   event->capture = 0;
   live(stream, "cuEventRecord").submit([completion] { completion->set(); });
   return Success;

@@ -28,7 +28,14 @@ void Completion::wait() {
 
 CUstream_st::CUstream_st(unsigned seed) : random(seed), thread([this] { work(); }) {}
 
+void CUstream_st::demandCopies() {
+  if (copies)
+    copies->set();
+  copies = nullptr;
+}
+
 CUstream_st::~CUstream_st() {
+  demandCopies();
   {
     std::lock_guard<std::mutex> lock(mutex);
     stopping = true;
