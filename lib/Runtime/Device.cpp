@@ -49,9 +49,14 @@ static const ColoProgram &programOf(ColoFrame *frame) { return static_cast<Rank 
 extern "C" {
 
 void colo_gemm(ColoFrame *frame, int64_t gemm, const void *a, const void *b, void *c) {
+  colo_gemm_epilogue(frame, gemm, a, b, c, nullptr, nullptr, nullptr, nullptr);
+}
+
+void colo_gemm_epilogue(ColoFrame *frame, int64_t gemm, const void *a, const void *b, void *c, const void *bias,
+                        const void *addend, void *sums, const void *aux) {
   ProfileScope scope(Profile::Product, gemm);
   RangeScope range([&] { return formatString("product, %s", programOf(frame).gemms[gemm].source); });
-  deviceOf(frame).products().run(gemm, a, b, c);
+  deviceOf(frame).products().run(gemm, {a, b, c, bias, addend, sums, aux});
 }
 
 void colo_launch_kernel(ColoFrame *frame, int64_t kernel, void **arguments, int64_t blocks, int64_t bytes) {

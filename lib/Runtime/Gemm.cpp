@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
+#include "Epilogue.h"
 #include "Threads.h"
 #include "WideProduct.h"
 #include "colo/Runtime/Data.h"
@@ -115,9 +116,13 @@ bool GemmSet::prepareNarrow(Prepared &p) {
 
 Status GemmSet::prepare(const ColoGemm &g, Prepared &p) {
   p.gemm = g;
+  if (g.epilogue & COLO_EPILOGUE_ADDEND)
+    p.gemm.beta = 1;
   p.isDouble = g.dtype == COLO_F64;
   bool isNarrow = g.dtype == COLO_BF16 || g.dtype == COLO_F16;
-  if (isNarrow && prepareNarrow(p))
+  // A 16-bit result is rounded once, behind its epilogue.
+  bool isChanged = g.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_ADDEND | COLO_EPILOGUE_GELU_GRAD);
+  if (isNarrow && !isChanged && prepareNarrow(p))
     return Status::ok();
   if (isNarrow) {
     p.looped = false;
@@ -224,12 +229,18 @@ template <typename T> static void runBlas(const ColoGemm &g, const void *a, cons
   runOnTeam(part, &argument, batchSize(g), std::max<int64_t>(1, multiplicationsOfAPart / (g.m * g.n * g.k)));
 }
 
-void GemmSet::execute(int64_t index, const void *a, const void *b, void *c) {
+void GemmSet::execute(int64_t index, const ProductData &data) {
   Prepared &p = *prepared[index];
-  if (!p.wide)
-    return execute(p, a, b, c);
-  p.wide->run(a, b, c, wideScratch.data(),
-              [&](const float *wideA, const float *wideB, float *wideC) { execute(p, wideA, wideB, wideC); });
+  sumOperand(descriptors[index], data);
+  if (p.wide && p.wide->narrowsResult())
+    return p.wide->run(data, wideScratch.data(),
+                       [&](const float *a, const float *b, float *c) { execute(p, a, b, c); });
+  copyAddend(descriptors[index], data);
+  if (p.wide)
+    p.wide->run(data, wideScratch.data(), [&](const float *a, const float *b, float *c) { execute(p, a, b, c); });
+  else
+    execute(p, data.a, data.b, data.c);
+  addBias(descriptors[index], data);
 }
 
 void GemmSet::execute(Prepared &p, const void *a, const void *b, void *c) {

@@ -26,25 +26,35 @@ static int64_t extent(const ColoGemm &gemm, const int64_t *batchStrides, int64_t
 static double timeProduct(const Rank &rank, int64_t index, int64_t executions) {
   const ColoGemm &gemm = rank.program().gemms[index];
   Device &device = rank.device();
-  int64_t size = typeSize(gemm.dtype);
-  int64_t sizes[] = {
-      roundTo64(typeSize(gemm.resultDtype) * extent(gemm, gemm.cBatch, gemm.m, gemm.cm, gemm.n, gemm.cn)),
-      roundTo64(size * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak)),
-      roundTo64(size * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn))};
-  // A device has the arena, which had room for each of the three. Where it has none behind those before, one lies over
-  // them.
-  std::vector<char> own(device.sharesMemory() ? sizes[0] + sizes[1] + sizes[2] : 0);
+  int64_t size = typeSize(gemm.dtype), out = typeSize(gemm.resultDtype);
+  int64_t result = out * extent(gemm, gemm.cBatch, gemm.m, gemm.cm, gemm.n, gemm.cn);
+  auto where = [&](int epilogue, int64_t bytes) { return gemm.epilogue & epilogue ? bytes : 0; };
+  int64_t sums = where(COLO_EPILOGUE_SUM_A, out * gemm.m) + where(COLO_EPILOGUE_SUM_B, out * gemm.n);
+  enum Operand { Result, Addend, Bias, Sums, Aux, A, B, Operands };
+  int64_t sizes[Operands] = {result,
+                             where(COLO_EPILOGUE_ADDEND, result),
+                             where(COLO_EPILOGUE_BIAS, out * gemm.n),
+                             sums,
+                             where(COLO_EPILOGUE_GELU_GRAD, result),
+                             size * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak),
+                             size * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn)};
+  int64_t total = 0;
+  for (int64_t &bytes : sizes)
+    total += bytes = roundTo64(bytes);
+  // A device has the arena, which had room for each. Where it has none behind those before, a factor lies over them.
+  std::vector<char> own(device.sharesMemory() ? total : 0);
   const Arena &arena = rank.arena();
   char *memory = device.sharesMemory() ? own.data() : arena.begin(Arena::Params);
-  int64_t bytes = device.sharesMemory() ? static_cast<int64_t>(own.size()) : arena.begin(Arena::Frame) - memory;
-  char *places[3];
-  for (int64_t i = 0, used = 0; i < 3; used += sizes[i++])
+  int64_t bytes = device.sharesMemory() ? total : arena.begin(Arena::Frame) - memory;
+  char *places[Operands];
+  for (int64_t i = 0, used = 0; i < Operands; used += sizes[i++])
     places[i] = memory + (used + sizes[i] <= bytes ? used : 0);
   double least = 0;
   for (int repetition = 0; repetition < 5; ++repetition) {
     device.mark(0, COLO_STREAM_COMPUTE);
     for (int64_t i = 0; i < executions; ++i)
-      device.products().run(index, places[1], places[2], places[0]);
+      device.products().run(
+          index, {places[A], places[B], places[Result], places[Bias], places[Addend], places[Sums], places[Aux]});
     device.mark(1, COLO_STREAM_COMPUTE);
     device.synchronize();
     double seconds = device.secondsBetween(0, 1);

@@ -38,9 +38,22 @@ static bool typesFit(const ColoGemm &g) {
   return (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.resultDtype == g.dtype;
 }
 
+/// A product adds to one thing, and beside it sums at most one operand, for which it has one pointer. Libraries read
+/// `aux` eight elements at a time.
+static bool epilogueFits(const ColoGemm &g) {
+  if (g.epilogue & COLO_EPILOGUE_GELU_GRAD)
+    return g.epilogue == COLO_EPILOGUE_GELU_GRAD && g.beta == 0 && g.resultDtype == g.dtype &&
+           (g.dtype == COLO_BF16 || g.dtype == COLO_F16) && g.cm % 8 == 0 && g.batchRank == 0;
+  constexpr int32_t sums = COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B;
+  if ((g.epilogue & COLO_EPILOGUE_ADDEND) && g.beta != 0)
+    return false;
+  int32_t vector = g.epilogue & (sums | COLO_EPILOGUE_BIAS);
+  return (vector & (vector - 1)) == 0 && ((vector & sums) == 0 || (g.batchRank == 0 && g.dtype != COLO_F64));
+}
+
 Status Products::check(const ColoGemm &g) {
   bool ok = (g.am == 1 || g.ak == 1) && (g.bk == 1 || g.bn == 1) && g.cn == 1 && (g.beta == 0 || g.beta == 1) &&
-            typesFit(g) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 && g.n > 0 && g.k > 0;
+            epilogueFits(g) && typesFit(g) && g.batchRank >= 0 && g.batchRank <= 4 && g.m > 0 && g.n > 0 && g.k > 0;
   if (!ok)
     return Status::internal("matrix product of %s has strides, sizes or a type outside its contract", g.source);
   return Status::ok();

@@ -10,9 +10,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "WideProduct.h"
+#include "Gelu.h"
 #include "Half.h"
 #include "Threads.h"
-#include "colo/Runtime/Products.h"
 
 namespace colo::runtime {
 
@@ -25,6 +25,8 @@ struct Packing {
   int64_t rows, cols, rowStride, colStride;
   void *strided;
   float *packed;
+  const void *bias = nullptr; ///< of the cols, 16-bit floats that narrowing adds
+  const void *aux = nullptr;  ///< as `strided`: what narrowing multiplies with gelu's derivative of
 
   /// Row `row` of all rows of the batch: calls body(address of its first element, of its packed twin).
   template <typename T, typename Body> void eachRow(int64_t begin, int64_t end, Body body) const {
@@ -55,9 +57,15 @@ template <typename T> void widenRows(void **arguments, int64_t begin, int64_t en
 
 template <typename T> void narrowRows(void **arguments, int64_t begin, int64_t end) {
   const Packing &p = *static_cast<const Packing *>(*arguments);
+  const T *bias = static_cast<const T *>(p.bias), *aux = static_cast<const T *>(p.aux);
   p.eachRow<T>(begin, end, [&](T *to, const float *from) {
-    for (int64_t i = 0; i < p.cols; ++i)
-      to[i * p.colStride] = T(from[i]);
+    const T *before = aux ? aux + (to - static_cast<T *>(p.strided)) : nullptr;
+    for (int64_t i = 0; i < p.cols; ++i) {
+      float value = bias ? from[i] + static_cast<float>(bias[i]) : from[i];
+      if (before)
+        value *= geluDerivative(static_cast<float>(before[i * p.colStride]));
+      to[i * p.colStride] = T(value);
+    }
   });
 }
 
@@ -72,6 +80,9 @@ void packBatch(const ColoGemm &gemm, int64_t elements, int64_t *strides) {
 WideProduct::WideProduct(const ColoGemm &gemm) : gemm(gemm), wide(gemm) {
   int64_t batch = batchSize(gemm);
   wide.dtype = wide.resultDtype = COLO_F32;
+  wide.epilogue = 0;
+  if (gemm.epilogue & COLO_EPILOGUE_ADDEND)
+    wide.beta = 1;
   wide.am = wide.k, wide.ak = 1;
   wide.bk = wide.n, wide.bn = 1;
   aFloats = batch * gemm.m * gemm.k, bFloats = batch * gemm.k * gemm.n;
@@ -84,19 +95,24 @@ WideProduct::WideProduct(const ColoGemm &gemm) : gemm(gemm), wide(gemm) {
   packBatch(gemm, gemm.m * gemm.n, wide.cBatch);
 }
 
-void WideProduct::run(const void *a, const void *b, void *c, float *scratch,
+void WideProduct::run(const ProductData &data, float *scratch,
                       const std::function<void(const float *, const float *, float *)> &multiply) const {
-  float *wideA = scratch, *wideB = wideA + aFloats, *wideC = cFloats ? wideB + bFloats : static_cast<float *>(c);
-  Packing packA{gemm, gemm.aBatch, gemm.m, gemm.k, gemm.am, gemm.ak, const_cast<void *>(a), wideA};
-  Packing packB{gemm, gemm.bBatch, gemm.k, gemm.n, gemm.bk, gemm.bn, const_cast<void *>(b), wideB};
-  Packing packC{gemm, gemm.cBatch, gemm.m, gemm.n, gemm.cm, gemm.cn, c, wideC};
+  float *wideA = scratch, *wideB = wideA + aFloats, *wideC = cFloats ? wideB + bFloats : static_cast<float *>(data.c);
+  Packing packA{gemm, gemm.aBatch, gemm.m, gemm.k, gemm.am, gemm.ak, const_cast<void *>(data.a), wideA};
+  Packing packB{gemm, gemm.bBatch, gemm.k, gemm.n, gemm.bk, gemm.bn, const_cast<void *>(data.b), wideB};
+  Packing packC{gemm, gemm.cBatch, gemm.m, gemm.n, gemm.cm, gemm.cn, data.c, wideC};
   bool isBf16 = gemm.dtype == COLO_BF16;
   auto widen = isBf16 ? widenRows<BFloat16> : widenRows<Float16>;
   onRows(widen, packA);
   onRows(widen, packB);
-  if (cFloats && gemm.beta != 0)
-    onRows(widen, packC);
+  if (cFloats && wide.beta != 0) {
+    Packing start = packC;
+    start.strided = gemm.beta != 0 ? data.c : const_cast<void *>(data.addend);
+    onRows(widen, start);
+  }
   multiply(wideA, wideB, wideC);
+  packC.bias = gemm.epilogue & COLO_EPILOGUE_BIAS ? data.bias : nullptr;
+  packC.aux = gemm.epilogue & COLO_EPILOGUE_GELU_GRAD ? data.aux : nullptr;
   if (cFloats)
     onRows(isBf16 ? narrowRows<BFloat16> : narrowRows<Float16>, packC);
 }

@@ -15,7 +15,7 @@
 #ifndef COLO_LIB_RUNTIME_WIDEPRODUCT_H
 #define COLO_LIB_RUNTIME_WIDEPRODUCT_H
 
-#include "colo/Runtime/Program.h"
+#include "colo/Runtime/Products.h"
 
 #include <functional>
 
@@ -29,8 +29,10 @@ public:
   const ColoGemm &packed() const { return wide; }
   /// Floats of scratch memory that `run` needs.
   int64_t scratchFloats() const { return aFloats + bFloats + cFloats; }
+  /// Whether the result is of 16 bits: `run` then does the epilogue, too.
+  bool narrowsResult() const { return cFloats != 0; }
   /// `multiply` executes `packed`.
-  void run(const void *a, const void *b, void *c, float *scratch,
+  void run(const ProductData &data, float *scratch,
            const std::function<void(const float *, const float *, float *)> &multiply) const;
 
 private:

@@ -117,7 +117,7 @@ int Compilation::runPhase(Phase phase) {
     handler.emplace(&context, [this](Diagnostic &diagnostic) { return blameGroup(diagnostic); });
   PassManager pm(&context);
   pm.enableVerifier(true);
-  buildPhasePipeline(pm, phase, config, request.algorithm, request.target, request.verbose);
+  buildPhasePipeline(pm, phase, config, request.algorithm, request.target, request.epilogues, request.verbose);
   if (failed(pm.run(*module)))
     return ours ? internalError(phase, before) : ExitInput;
   OpPrintingFlags flags;

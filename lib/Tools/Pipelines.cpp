@@ -132,11 +132,15 @@ static KernelPipelines kernelPipelines(Target target) {
 }
 
 void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm,
-                              Target target, bool remarks) {
+                              Target target, bool epilogues, bool remarks) {
   dist::ShardingOptions sharding = shardingOptions(config);
   sharding.algorithm = algorithm.str();
-  sharding.scoresOfRound = kernelPipelines(target).scoresOfRound;
-  sharding.wholeHeadSize = kernelPipelines(target).wholeHeadSize;
+  const KernelPipelines kernels = kernelPipelines(target);
+  sharding.scoresOfRound = kernels.scoresOfRound;
+  sharding.wholeHeadSize = kernels.wholeHeadSize;
+  FuseEpiloguesOptions fused;
+  if (epilogues)
+    fused.epilogues = kernels.epilogues;
   switch (phase) {
   case Phase::Staged:
     pm.addPass(createVerifyBatchPass());
@@ -146,7 +150,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     pm.addPass(pipe::createVerifySchedulePass({remarks}));
     break;
   case Phase::Autodiff:
-    pm.addPass(createAutodiffPass());
+    pm.addPass(createAutodiffPass({llvm::is_contained(fused.epilogues, "bias")}));
     break;
   case Phase::Sharded:
     dist::buildShardPipeline(pm, sharding);
@@ -160,6 +164,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     break;
   case Phase::Linalg:
     pm.addPass(pipe::createCutPass());
+    pm.addPass(createFuseEpilogues(fused));
     pm.addPass(createFormKernels());
     pm.addPass(createOverlapCollectives());
     break;
@@ -167,10 +172,10 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     buildBuffersPipeline(pm);
     break;
   case Phase::Rt:
-    buildRtPipeline(pm, kernelPipelines(target));
+    buildRtPipeline(pm, kernels);
     break;
   case Phase::LLVM:
-    buildLLVMPipeline(pm, kernelPipelines(target));
+    buildLLVMPipeline(pm, kernels);
     break;
   case Phase::AST:
   case Phase::Colo:

@@ -191,3 +191,48 @@ module {
     return
   }
 }
+
+// -----
+
+// What a product adds is read where it lies; a value in another order is put where the result is to be, and a bias that
+// is not along the result's contiguous dim is added by a kernel.
+module {
+  // CHECK-LABEL: func.func @epilogues
+  // CHECK-SAME: %[[X:[^:]*]]: memref<8x4xf32>, %[[W:[^:]*]]: memref<6x4xf32>, %[[B:[^:]*]]: memref<6xf32>, %[[R:[^:]*]]: memref<8x6xf32>, %[[S:[^:]*]]: memref<6x8xf32>, %[[Y:[^:]*]]: memref<8x6xf32>, %[[Z:[^:]*]]: memref<8x6xf32>
+  func.func @epilogues(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>, %b: tensor<6xf32>, %r: tensor<8x6xf32>, %s: tensor<6x8xf32>)
+      -> (tensor<8x6xf32>, tensor<8x6xf32>) attributes {colo.role = "entry"} {
+    // CHECK: rt.gemm %[[X]], %[[W]], %[[Y]] bias %[[B]] plus %[[R]] {
+    %y = colo.einsum "bi,oi->bo", %x, %w bias %b plus %r
+      : tensor<8x4xf32>, tensor<6x4xf32> bias tensor<6xf32> plus tensor<8x6xf32> -> tensor<8x6xf32>
+    // CHECK: %[[T:.*]] = rt.slot %[[S]] at 0 : memref<6x8xf32> to memref<8x6xf32, strided<[1, 8]>>
+    // CHECK: rt.launch @copy.0(%[[T]]) outs(%[[Z]])
+    // CHECK: rt.gemm %[[X]], %[[W]], %[[Z]] {a = {{.*}}, accumulate
+    %t = colo.transpose %s {permutation = array<i64: 1, 0>} : tensor<6x8xf32> -> tensor<8x6xf32>
+    %z = colo.einsum "bi,oi->bo", %x, %w plus %t
+      : tensor<8x4xf32>, tensor<6x4xf32> plus tensor<8x6xf32> -> tensor<8x6xf32>
+    return %y, %z : tensor<8x6xf32>, tensor<8x6xf32>
+  }
+}
+
+// -----
+
+// Sums of an operand are m or n of the product and are added to their gradient; an operand of which they are no dim is packed.
+module {
+  colo.param @w : tensor<6x4xf32> {logical_shape = array<i64: 6, 4>, file_shape = array<i64: 6, 4>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
+  colo.param @b : tensor<6xf32> {logical_shape = array<i64: 6>, file_shape = array<i64: 6>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
+  // CHECK-LABEL: func.func @sums
+  func.func @sums(%x: tensor<8x4xf32>, %dy: tensor<8x6xf32>, %halves: tensor<8x2x6xf32>) -> (tensor<2x3x4xf32>, tensor<2x3xf32>) attributes {colo.role = "entry"} {
+    %w = colo.param_ref @w : tensor<6x4xf32>
+    %b = colo.param_ref @b : tensor<6xf32>
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %{{.*}} sums %[[S:[^ ]*]] {a = {{.*}}, accumulate, {{.*}}sizes = array<i64: 6, 4, 8>, summed = 0 : i64}
+    // CHECK: rt.launch @copy.{{.*}}(%[[S]]) outs(
+    %dw, %db = colo.einsum "bo,bi->oi", %dy, %x {summed = 0 : i64} : tensor<8x6xf32>, tensor<8x4xf32> -> tensor<6x4xf32>, tensor<6xf32>
+    colo.grad %dw, %w : tensor<6x4xf32>, tensor<6x4xf32>
+    colo.grad %db, %b : tensor<6xf32>, tensor<6xf32>
+    %t = colo.slice %halves {offsets = array<i64: 0, 0, 0>, strides = array<i64: 1, 1, 1>} : tensor<8x2x6xf32> -> tensor<8x2x3xf32>
+    // CHECK: rt.launch @copy
+    // CHECK: rt.gemm {{.*}} sums %{{.*}}sizes = array<i64: 6, 4, 8>, summed = 0 : i64}
+    %dv, %sums = colo.einsum "bgo,bi->goi", %t, %x {summed = 0 : i64} : tensor<8x2x3xf32>, tensor<8x4xf32> -> tensor<2x3x4xf32>, tensor<2x3xf32>
+    return %dv, %sums : tensor<2x3x4xf32>, tensor<2x3xf32>
+  }
+}

@@ -6,11 +6,14 @@
 //===----------------------------------------------------------------------===//
 //
 // Column by column as the real one, on OpenBLAS. Algorithms remember the alignment
-// that they were chosen for.
+// that they were chosen for, of the bias, too. C and D may be one, but may not overlap
+// otherwise. Gradients of biases are sums of an operand over what is contracted, not in
+// f64 and without a batch.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Double.h"
+#include "Gelu.h"
 #include "Half.h"
 
 #include <algorithm>
@@ -24,7 +27,13 @@ namespace {
 struct Product {
   int compute = 0, type = 0;
   int32_t turnA = 0, turnB = 0;
+  uint32_t epilogue = 1;
+  const void *bias = nullptr, *aux = nullptr;
+  int64_t auxLead = 0;
 };
+constexpr uint32_t kGeluGrad = 192;
+constexpr uint32_t kBias = 4, kSumA = 256, kSumB = 512;
+bool sums(const Product &p) { return p.epilogue == kSumA || p.epilogue == kSumB; }
 struct Matrix {
   int type = 0;
   uint64_t rows = 0, cols = 0;
@@ -72,9 +81,18 @@ DOUBLE_EXPORT int cublasLtMatmulDescDestroy(void *product) {
 }
 DOUBLE_EXPORT int cublasLtMatmulDescSetAttribute(void *product, int attribute, const void *value, size_t bytes) {
   auto *p = static_cast<Product *>(product);
-  if (attribute != 3 && attribute != 4)
+  if (attribute == 3 || attribute == 4)
+    set(attribute == 3 ? p->turnA : p->turnB, value, bytes);
+  else if (attribute == 7)
+    set(p->epilogue, value, bytes);
+  else if (attribute == 8)
+    set(p->bias, value, bytes);
+  else if (attribute == 11)
+    set(p->aux, value, bytes);
+  else if (attribute == 12)
+    set(p->auxLead, value, bytes);
+  else
     return 7;
-  set(attribute == 3 ? p->turnA : p->turnB, value, bytes);
   return 0;
 }
 DOUBLE_EXPORT int cublasLtMatrixLayoutCreate(void **layout, int type, uint64_t rows, uint64_t cols, int64_t lead) {
@@ -160,65 +178,162 @@ static bool sizes(const Product &p, const Matrix &a, const Matrix &b, const Matr
          (c.type == a.type || (isNarrow(a.type) && c.type == 0));
 }
 
-DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a, void *b, void *c, void *,
+/// The largest power of two up to 256 of which an address is a multiple.
+static uint64_t alignmentOf(const void *address) {
+  auto bits = reinterpret_cast<uint64_t>(address) | 256;
+  return bits & (~bits + 1);
+}
+
+DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a, void *b, void *c, void *d,
                                                  void *preference, int wanted, Heuristic *results, int *found) {
   int m = 0, n = 0, k = 0;
   auto *p = static_cast<Preference *>(preference);
-  if (wanted < 1 || !sizes(*static_cast<Product *>(product), *static_cast<Matrix *>(a), *static_cast<Matrix *>(b),
-                           *static_cast<Matrix *>(c), m, n, k))
+  const Product &of = *static_cast<Product *>(product);
+  const Matrix &am = *static_cast<Matrix *>(a), &bm = *static_cast<Matrix *>(b);
+  if (wanted < 1 || !sizes(of, am, bm, *static_cast<Matrix *>(c), m, n, k) ||
+      !sizes(of, am, bm, *static_cast<Matrix *>(d), m, n, k))
+    return 7;
+  bool hasVector = of.epilogue == kBias || sums(of);
+  bool hasAux = of.epilogue == kGeluGrad;
+  const Matrix &dm = *static_cast<Matrix *>(d);
+  if (hasAux && (!of.aux || of.auxLead % 8 || of.auxLead < m || dm.batch != 1))
+    return 7;
+  if (hasAux && !isNarrow(dm.type))
+    return 15;
+  if ((of.epilogue != 1 && !hasVector && !hasAux) || (sums(of) && (of.type || static_cast<Matrix *>(d)->batch != 1)))
+    return 15;
+  if (hasVector && !of.bias)
     return 7;
   results[0] = {};
   results[0].algorithm.data[0] = *std::min_element(p->alignment, p->alignment + 4);
+  results[0].algorithm.data[1] = hasVector ? alignmentOf(of.bias) : hasAux ? alignmentOf(of.aux) : 1;
   results[0].scratchBytes = std::min(kScratch, p->scratch);
   *found = 1;
   return 0;
 }
 
+/// One product of a batch, in f32 of whatever type the matrices are: D = scale A B + keep C + bias.
+namespace {
+struct Call {
+  Product p;
+  Matrix am, bm, cm, dm;
+  int m, n, k;
+  double scale, keep;
+  const char *a, *b, *c, *bias, *aux;
+  char *d, *sums;
+
+  template <typename T> void exact(int32_t i) const {
+    const T *x = reinterpret_cast<const T *>(a) + i * am.stride, *y = reinterpret_cast<const T *>(b) + i * bm.stride;
+    const T *z = reinterpret_cast<const T *>(c) + i * cm.stride;
+    T *out = reinterpret_cast<T *>(d) + i * dm.stride;
+    CBLAS_TRANSPOSE ta = p.turnA ? CblasTrans : CblasNoTrans, tb = p.turnB ? CblasTrans : CblasNoTrans;
+    for (int col = 0; keep != 0 && c != d && col < n; ++col)
+      std::copy_n(z + col * cm.lead, m, out + col * dm.lead);
+    if constexpr (sizeof(T) == 8)
+      cblas_dgemm(CblasColMajor, ta, tb, m, n, k, scale, x, am.lead, y, bm.lead, keep, out, dm.lead);
+    else
+      cblas_sgemm(CblasColMajor, ta, tb, m, n, k, static_cast<float>(scale), x, am.lead, y, bm.lead,
+                  static_cast<float>(keep), out, dm.lead);
+    for (int col = 0; bias && col < n; ++col)
+      for (int row = 0; row < m; ++row)
+        out[col * dm.lead + row] += reinterpret_cast<const T *>(bias)[row];
+  }
+
+  void narrow(int32_t i) const {
+    Call wide = *this;
+    auto part = [&](const char *matrix, const Matrix &layout) {
+      return widened(matrix + i * layout.stride * bytesOf(layout.type), layout);
+    };
+    Matrix row{dm.type, static_cast<uint64_t>(m), 1, m};
+    std::vector<float> x = part(a, am), y = part(b, bm), z = keep != 0 ? part(c, cm) : std::vector<float>();
+    std::vector<float> out(static_cast<size_t>(m) * n), vector = bias ? widened(bias, row) : z;
+    wide.am = {0, am.rows, am.cols, static_cast<int64_t>(am.rows)};
+    wide.bm = {0, bm.rows, bm.cols, static_cast<int64_t>(bm.rows)};
+    wide.cm = wide.dm = {0, dm.rows, dm.cols, m};
+    wide.a = reinterpret_cast<const char *>(x.data()), wide.b = reinterpret_cast<const char *>(y.data());
+    wide.c = reinterpret_cast<const char *>(z.data()), wide.d = reinterpret_cast<char *>(out.data());
+    wide.bias = bias ? reinterpret_cast<const char *>(vector.data()) : nullptr;
+    wide.exact<float>(0);
+    std::vector<float> before;
+    if (aux)
+      before = widened(aux, {dm.type, dm.rows, dm.cols, p.auxLead});
+    for (size_t j = 0; j < before.size(); ++j)
+      out[j] *= colo::runtime::geluDerivative(before[j]);
+    narrowInto(d + i * dm.stride * static_cast<int64_t>(bytesOf(dm.type)), dm, out);
+  }
+
+  /// Of our own A (or B) for each row (or column) of D.
+  void sumOperand() const {
+    bool isA = p.epilogue == kSumA;
+    const Matrix &of = isA ? am : bm;
+    std::vector<float> operand = widened(isA ? a : b, of), all;
+    bool alongRows = isA ? !p.turnA : p.turnB;
+    for (int i = 0; i < (isA ? m : n); ++i) {
+      double sum = 0;
+      for (int j = 0; j < k; ++j)
+        sum += operand[alongRows ? j * of.rows + i : i * of.rows + j];
+      all.push_back(static_cast<float>(sum));
+    }
+    narrowInto(sums, {dm.type, all.size(), 1, static_cast<int64_t>(all.size())}, all);
+  }
+
+  void run() const {
+    if (sums)
+      sumOperand();
+    for (int32_t i = 0; i < dm.batch; ++i)
+      isNarrow(am.type) ? narrow(i) : p.type ? exact<double>(i) : exact<float>(i);
+  }
+};
+} // namespace
+
+static int64_t bytesOf(const Matrix &layout) {
+  int64_t last = layout.stride * (layout.batch - 1) + layout.lead * static_cast<int64_t>(layout.cols - 1) +
+                 static_cast<int64_t>(layout.rows);
+  return last * static_cast<int64_t>(bytesOf(layout.type));
+}
+
 DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const void *a, void *aLayout, const void *b,
-                                 void *bLayout, const void *beta, const void *c, void *cLayout, void *d, void *,
+                                 void *bLayout, const void *beta, const void *c, void *cLayout, void *d, void *dLayout,
                                  const Algorithm *algorithm, void *scratch, size_t scratchBytes, CUstream_st *stream) {
   if (mustFail("cublasLtMatmul"))
     return 13;
-  Product p = *static_cast<Product *>(product);
-  Matrix am = *static_cast<Matrix *>(aLayout), bm = *static_cast<Matrix *>(bLayout),
-         cm = *static_cast<Matrix *>(cLayout);
-  int m = 0, n = 0, k = 0;
-  uint64_t places = reinterpret_cast<uint64_t>(a) | reinterpret_cast<uint64_t>(b) | reinterpret_cast<uint64_t>(d);
-  if (!sizes(p, am, bm, cm, m, n, k) || c != d || !stream)
+  Call call{};
+  call.p = *static_cast<Product *>(product);
+  call.am = *static_cast<Matrix *>(aLayout), call.bm = *static_cast<Matrix *>(bLayout);
+  call.cm = *static_cast<Matrix *>(cLayout), call.dm = *static_cast<Matrix *>(dLayout);
+  if (!sizes(call.p, call.am, call.bm, call.cm, call.m, call.n, call.k) ||
+      !sizes(call.p, call.am, call.bm, call.dm, call.m, call.n, call.k) || call.cm.type != call.dm.type ||
+      (c == d && cLayout != dLayout) || !stream)
     return 7;
+  uint64_t places = 0;
+  for (const void *matrix : {a, b, c, static_cast<const void *>(d)})
+    places |= reinterpret_cast<uint64_t>(matrix);
   if (places % algorithm->data[0])
     fail("cublasLtMatmul with operands that its algorithm was not chosen for");
+  bool hasBias = call.p.epilogue == kBias, hasSums = sums(call.p);
+  bool hasAux = call.p.epilogue == kGeluGrad;
+  if (hasAux && alignmentOf(call.p.aux) < algorithm->data[1])
+    fail("cublasLtMatmul with an auxiliary matrix that its algorithm was not chosen for");
+  if ((hasBias || hasSums) && alignmentOf(call.p.bias) < algorithm->data[1])
+    fail("cublasLtMatmul with a bias, or sums, that its algorithm was not chosen for");
   visible(reinterpret_cast<Address>(scratch), kScratch, "cublasLtMatmul's scratch memory");
   if (scratchBytes < kScratch)
     return 7;
-  auto see = [&](const void *matrix, const Matrix &layout) {
-    int64_t last = layout.stride * (layout.batch - 1) + layout.lead * static_cast<int64_t>(layout.cols - 1) +
-                   static_cast<int64_t>(layout.rows);
-    return static_cast<char *>(
-        visible(reinterpret_cast<Address>(matrix), last * bytesOf(layout.type), "cublasLtMatmul"));
+  auto see = [&](const void *matrix, int64_t bytes) {
+    return static_cast<char *>(visible(reinterpret_cast<Address>(matrix), bytes, "cublasLtMatmul"));
   };
-  char *as = see(a, am), *bs = see(b, bm), *cs = see(d, cm);
-  double scale = p.type ? *static_cast<const double *>(alpha) : *static_cast<const float *>(alpha);
-  double keep = p.type ? *static_cast<const double *>(beta) : *static_cast<const float *>(beta);
+  call.a = see(a, bytesOf(call.am)), call.b = see(b, bytesOf(call.bm)), call.c = see(c, bytesOf(call.cm));
+  call.d = see(d, bytesOf(call.dm));
+  if (c != d && call.c < call.d + bytesOf(call.dm) && call.d < call.c + bytesOf(call.cm))
+    fail("cublasLtMatmul with a result that overlaps what it adds");
+  auto vector = [&](int elements) { return see(call.p.bias, elements * static_cast<int64_t>(bytesOf(call.dm.type))); };
+  call.bias = hasBias ? vector(call.m) : nullptr;
+  Matrix auxLayout{call.dm.type, call.dm.rows, call.dm.cols, call.p.auxLead};
+  call.aux = hasAux ? see(call.p.aux, bytesOf(auxLayout)) : nullptr;
+  call.sums = hasSums ? vector(call.p.epilogue == kSumA ? call.m : call.n) : nullptr;
+  call.scale = call.p.type ? *static_cast<const double *>(alpha) : *static_cast<const float *>(alpha);
+  call.keep = call.p.type ? *static_cast<const double *>(beta) : *static_cast<const float *>(beta);
   note(CUgraph_st::Product, stream, product, "a product");
-  stream->submit([=] {
-    for (int32_t i = 0; i < cm.batch; ++i) {
-      CBLAS_TRANSPOSE ta = p.turnA ? CblasTrans : CblasNoTrans, tb = p.turnB ? CblasTrans : CblasNoTrans;
-      char *x = as + i * am.stride * bytesOf(am.type), *y = bs + i * bm.stride * bytesOf(bm.type),
-           *z = cs + i * cm.stride * bytesOf(cm.type);
-      if (isNarrow(am.type)) {
-        std::vector<float> wideX = widened(x, am), wideY = widened(y, bm), wideZ = widened(z, cm);
-        cblas_sgemm(CblasColMajor, ta, tb, m, n, k, static_cast<float>(scale), wideX.data(), static_cast<int>(am.rows),
-                    wideY.data(), static_cast<int>(bm.rows), static_cast<float>(keep), wideZ.data(), m);
-        narrowInto(z, cm, wideZ);
-      } else if (p.type)
-        cblas_dgemm(CblasColMajor, ta, tb, m, n, k, scale, reinterpret_cast<double *>(x), am.lead,
-                    reinterpret_cast<double *>(y), bm.lead, keep, reinterpret_cast<double *>(z), cm.lead);
-      else
-        cblas_sgemm(CblasColMajor, ta, tb, m, n, k, static_cast<float>(scale), reinterpret_cast<float *>(x), am.lead,
-                    reinterpret_cast<float *>(y), bm.lead, static_cast<float>(keep), reinterpret_cast<float *>(z),
-                    cm.lead);
-    }
-  });
+  stream->submit([call] { call.run(); });
   return 0;
 }

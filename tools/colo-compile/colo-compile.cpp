@@ -145,7 +145,7 @@ int checkComparison(const InputArgList &args, const CompileRequest &request) {
     return usageError("--compare-modes compares on at most " + Twine(maxRanks) + " ranks, not " +
                       Twine(request.worldSize));
   for (OptionId other : {OPT_plan, OPT_plan_eq, OPT_emit_eq, OPT_dump_phases_eq, OPT_check, OPT_print_config,
-                         OPT_save_temps, OPT_verify_diagnostics})
+                         OPT_save_temps, OPT_no_epilogues, OPT_verify_diagnostics})
     if (const Arg *arg = args.getLastArg(other))
       return usageError("--compare-modes does not go with " + arg->getSpelling().rtrim('='));
   return ExitDone;
@@ -208,6 +208,7 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
   request.check = args.hasArg(OPT_check);
   request.printConfig = args.hasArg(OPT_print_config);
   request.saveTemps = args.hasArg(OPT_save_temps);
+  request.epilogues = !args.hasArg(OPT_no_epilogues);
   request.verbose = args.hasArg(OPT_verbose);
   request.verifyDiagnostics = args.hasArg(OPT_verify_diagnostics);
   if (int code = parseValues(args, request))

@@ -12,6 +12,8 @@
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <string>
+
 namespace colo {
 
 #define GEN_PASS_DECL
@@ -39,6 +41,8 @@ struct KernelPipelines {
   /// The largest heads of which the target has kernels of attention, which write no scores; 0: none. Such attention is
   /// neither cut into blocks nor decomposed.
   int64_t wholeHeadSize = 0;
+  /// What its products do before they write a result: names of `fuse-epilogues`.
+  llvm::SmallVector<std::string> epilogues;
 };
 /// Row loops on the cores of a rank.
 KernelPipelines cpuKernelPipelines();

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// In the order in which they run: form-kernels, overlap-collectives, plan-buffers, rt-verify-buffers, build-step,
+// In the order in which they run: fuse-epilogues, form-kernels, overlap-collectives, plan-buffers, rt-verify-buffers, build-step,
 // lower-kernels (for GPUs lower-gpu-kernels), rt-to-llvm, emulate-gpu, kernel-math, kernel-entries.
 //
 //===----------------------------------------------------------------------===//
@@ -14,6 +14,25 @@
 #define COLO_CONVERSION_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+
+def FuseEpilogues : Pass<"fuse-epilogues", "::mlir::ModuleOp"> {
+  let summary = "Let products add biases and residuals before they write their results.";
+  let description = [{
+    In: phase `spmd`, local shapes. Out: sums of a product, which nothing else reads, and a broadcast vector or a tensor in memory are part of
+    the product, as far as `epilogues` names them. A vector must be of the last dims of the result, and of all that one operand alone brings to it.
+    Sums of a product's operand over all that it contracts are its second result. An activation's gradient, in 16 bits, is done by the product.
+    Errors: an epilogue of another name.
+
+    ```mlir
+    %y = colo.einsum "mk,nk->mn", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+    %b1 = colo.broadcast %b {dims = array<i64: 1>} : tensor<6xf32> -> tensor<8x6xf32>
+    %z = colo.add %y, %b1 : tensor<8x6xf32>
+    // becomes
+    %z = colo.einsum "mk,nk->mn", %x, %w bias %b : tensor<8x4xf32>, tensor<6x4xf32> bias tensor<6xf32> -> tensor<8x6xf32>
+    ```
+  }];
+  let options = [ListOption<"epilogues", "epilogues", "std::string", "What products can do: bias, plus, sums, gelu_grad.">];
+}
 
 def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let summary = "Group elementwise ops, reductions, gathers and scatters into fused kernels.";

@@ -34,7 +34,7 @@ public:
   int64_t scratchBytes() const override;
 
 private:
-  void execute(int64_t gemm, const void *a, const void *b, void *c) override;
+  void execute(int64_t gemm, const ProductData &data) override;
 
   struct Prepared;
   struct Engine;

@@ -21,6 +21,15 @@
 
 namespace colo::runtime {
 
+/// Where a product's data are; what its epilogue has not is null.
+struct ProductData {
+  const void *a, *b;
+  void *c;
+  const void *bias = nullptr, *addend = nullptr;
+  void *sums = nullptr;
+  const void *aux = nullptr;
+};
+
 class Products {
 public:
   Products() = default;
@@ -28,9 +37,9 @@ public:
   Products(const Products &) = delete;
 
   virtual Status prepare(const ColoGemm *gemms, int64_t count) = 0;
-  void run(int64_t gemm, const void *a, const void *b, void *c) {
+  void run(int64_t gemm, const ProductData &data) {
     callCounts[gemm] += counting;
-    execute(gemm, a, b, c);
+    execute(gemm, data);
   }
 
   /// Executions so far, per descriptor; flops of one execution.
@@ -47,7 +56,7 @@ public:
   bool counting = true;
 
 protected:
-  virtual void execute(int64_t gemm, const void *a, const void *b, void *c) = 0;
+  virtual void execute(int64_t gemm, const ProductData &data) = 0;
   /// An error in what was compiled, for every device.
   static Status check(const ColoGemm &gemm);
 

@@ -113,11 +113,26 @@ typedef struct {
   uint64_t stages; /* bit s: joins pipeline rank s; 0: none */
 } ColoComm;
 
+/* What a product adds before it rounds and writes C, in C's type: n elements to
+ * each row; a tensor that lies as C, instead of C (beta is then 0). What it adds up
+ * beside C, of C's type, without a batch: A over k, m elements; B over k, n elements.
+ * Either of these or a bias. Or the only one: the product times the derivative of
+ * gelu's tanh form of an element of `aux`, which is of C's type, of 16 bits, and lies
+ * as C. */
+enum {
+  COLO_EPILOGUE_BIAS = 1,
+  COLO_EPILOGUE_ADDEND = 2,
+  COLO_EPILOGUE_SUM_A = 4,
+  COLO_EPILOGUE_SUM_B = 8,
+  COLO_EPILOGUE_GELU_GRAD = 16
+};
+
 /* C[batch, m, n] = A[batch, m, k] * B[batch, k, n] + beta * C. Strides count
  * elements; one of (am, ak), one of (bk, bn) and cn are 1. beta is 0 or 1. Of
  * 16-bit floats the sums are f32, and C has the operands' type or f32. */
 typedef struct {
   int32_t dtype, resultDtype, batchRank;
+  int32_t epilogue; /* of COLO_EPILOGUE_… */
   int64_t batch[4], aBatch[4], bBatch[4], cBatch[4];
   int64_t m, n, k, am, ak, bk, bn, cm, cn;
   double beta;
@@ -308,6 +323,9 @@ struct ColoFrame {
 
 /* Called by emitted code, provided by the runtime. */
 void colo_gemm(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c);
+/* With an epilogue; a pointer is null where it adds no such thing. */
+void colo_gemm_epilogue(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c, const void *bias,
+                        const void *addend, void *sums, const void *aux);
 void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
                  int64_t grain); /* grain: least rows worth a thread */
 /* Where the device has memory of its own: kernel `kernel` of the table; zeros; the host's copy of what the host

@@ -53,6 +53,7 @@ struct CompileRequest {
   std::string cpu = "native"; ///< native, x86-64-v3 or x86-64-v4
   int optLevel = 3;
   std::string algorithm = "loop"; ///< how products and rings that stream are computed: loop or reference
+  bool epilogues = true;          ///< products do what the target's can (fuse-epilogues)
   std::string modelName;
   std::vector<std::pair<std::string, std::string>> defines; ///< -D name=value
   int64_t worldSize = 0;                                    ///< 0: unknown

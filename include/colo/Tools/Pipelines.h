@@ -32,9 +32,10 @@ std::string describeBatchError(const ParallelConfig &config);
 Training trainingSettings(const ParallelConfig &config);
 
 /// Adds the passes that lead from the phase before to `phase`, verify passes included. `phase` lies between Staged
-/// and LLVM; `algorithm` and `target` as in CompileRequest. With `remarks`, passes tell what they found out.
+/// and LLVM; `algorithm`, `target` and `epilogues` as in CompileRequest. With `remarks`, passes tell what they found
+/// out.
 void buildPhasePipeline(mlir::OpPassManager &pm, Phase phase, const ParallelConfig &config, llvm::StringRef algorithm,
-                        Target target, bool remarks = false);
+                        Target target, bool epilogues = true, bool remarks = false);
 
 } // namespace colo
 

@@ -281,5 +281,8 @@ KernelPipelines colo::emulatedGpuKernelPipelines() {
             pm.addPass(createEmulateGpu());
             buildKernelToLLVMPipeline(pm);
           },
-          /*scoresOfRound=*/0, "cpu", cudaKernelPipelines().wholeHeadSize};
+          /*scoresOfRound=*/0,
+          "cpu",
+          cudaKernelPipelines().wholeHeadSize,
+          cudaKernelPipelines().epilogues};
 }

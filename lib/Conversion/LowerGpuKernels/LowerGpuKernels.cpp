@@ -182,5 +182,8 @@ KernelPipelines colo::cudaKernelPipelines() {
           },
           // The bodies stay in their gpu.module, from which the image is made.
           [](OpPassManager &) {},
-          /*scoresOfRound=*/0, "cuda", kWholeHeadSize};
+          /*scoresOfRound=*/0,
+          "cuda",
+          kWholeHeadSize,
+          {"bias", "plus", "sums", "gelu_grad"}};
 }

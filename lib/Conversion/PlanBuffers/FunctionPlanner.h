@@ -87,6 +87,15 @@ std::string inOrder(llvm::StringRef letters, llvm::ArrayRef<int64_t> order);
 /// `letters` with those that `order` holds too in the order that they have there.
 std::string reorderLetters(llvm::StringRef letters, llvm::StringRef order);
 
+/// Memory of what a product does beside its sums; null where there is none.
+struct ProductEpilogue {
+  mlir::Value bias, addend, sums, aux;
+  mlir::StringAttr activation;
+  bool summed = false;       ///< sums are of the right operand
+  bool accumulate = false;   ///< the product is added to what is there
+  std::optional<Place> late; ///< a bias that is not along the result's contiguous dim: a kernel adds it
+};
+
 class FunctionPlanner {
 public:
   FunctionPlanner(ModulePlan &plan, mlir::func::FuncOp source, PlannedFunction &result);
@@ -101,6 +110,8 @@ private:
   mlir::LogicalResult planView(mlir::Operation *op);
   mlir::LogicalResult planLaunch(rt::LaunchOp op);
   mlir::LogicalResult planEinsum(EinsumOp op);
+  ProductEpilogue planEpilogue(EinsumOp op, const GemmShape &shape, const Place &target, bool accumulate);
+  void finishEpilogue(EinsumOp op, const ProductEpilogue &epilogue, const Place &target);
   mlir::LogicalResult planCall(CallOp op);
   mlir::LogicalResult planLayers(LayersOp op);
   mlir::LogicalResult planCollective(mlir::Operation *op);

@@ -9,6 +9,11 @@
 // read them so. The result's own layout is free unless its place is given (a
 // gradient, a destination); then, as a last resort, it is copied there.
 //
+// What a product adds before it writes its result is read as a library takes it: a
+// bias along the result's contiguous dim, another value with the result's strides.
+// Where they lie otherwise a copy is made, or they are added by a kernel. Sums of an
+// operand are one of the product's dims; operands are packed where they are not.
+//
 //===----------------------------------------------------------------------===//
 
 #include "FunctionPlanner.h"
@@ -63,15 +68,27 @@ std::optional<Match> findMatch(const Contraction &c, const Place &lhs, const Pla
   return std::nullopt;
 }
 
+/// With copies of both operands: every group is one dim.
+std::optional<Match> packedMatch(const Contraction &c, const Strides &result) {
+  EinsumSpec spec = c.getSpec();
+  std::string lhs = c.packedLhs(), rhs = c.packedRhs();
+  std::optional<GemmShape> shape = c.match(c.stridesFor(spec.lhs, lhs), c.stridesFor(spec.rhs, rhs), result);
+  return shape ? std::optional(Match{*shape, lhs, rhs, result}) : std::nullopt;
+}
+
 void createGemm(OpBuilder &builder, Location loc, const GemmShape &shape, Value lhs, Value rhs, Value out,
-                bool accumulate) {
+                const ProductEpilogue &epilogue) {
   if (shape.swapped)
     std::swap(lhs, rhs);
+  IntegerAttr summed;
+  if (epilogue.sums)
+    summed = builder.getI64IntegerAttr(epilogue.summed != shape.swapped);
   auto array = [&](ArrayRef<int64_t> values) { return builder.getDenseI64ArrayAttr(values); };
-  builder.create<rt::GemmOp>(loc, lhs, rhs, out, array({shape.m, shape.n, shape.k}), array({shape.am, shape.ak}),
+  builder.create<rt::GemmOp>(loc, lhs, rhs, out, epilogue.bias, epilogue.addend, epilogue.sums, epilogue.aux, summed,
+                             epilogue.activation, array({shape.m, shape.n, shape.k}), array({shape.am, shape.ak}),
                              array({shape.bk, shape.bn}), array({shape.cm, shape.cn}), array(shape.batch),
                              array(shape.aBatch), array(shape.bBatch), array(shape.cBatch),
-                             accumulate ? builder.getUnitAttr() : UnitAttr(), IntegerAttr());
+                             epilogue.accumulate ? builder.getUnitAttr() : UnitAttr(), IntegerAttr());
 }
 
 /// What `use` makes of its value in place; null if it does not.
@@ -97,6 +114,98 @@ Value FunctionPlanner::endOfSum(Value value) {
   return value;
 }
 
+namespace {
+
+/// Whether all elements lie at these distances; a stride of a dim of size 1 means nothing.
+bool liesAs(const Place &place, ArrayRef<int64_t> strides) {
+  return llvm::all_of(llvm::zip(place.shape, place.strides, strides), [](auto dim) {
+    auto [size, stride, wanted] = dim;
+    return size == 1 || stride == wanted;
+  });
+}
+
+/// A bias as a tensor of the result's shape, whose elements are read again for each row.
+Place repeated(const Place &bias, ArrayRef<int64_t> shape) {
+  Place all = bias;
+  all.strides.insert(all.strides.begin(), shape.size() - bias.shape.size(), 0);
+  all.shape.assign(shape.begin(), shape.end());
+  return all;
+}
+
+/// Whether the sums of `op`, contiguous, are the dim m or n of the product.
+bool sumsFit(EinsumOp op, const Contraction &c, const Match &match) {
+  bool isRight = *op.getSummed() != match.shape.swapped;
+  EinsumSpec spec = c.getSpec();
+  StringRef letters = *op.getSummed() ? spec.rhs : spec.lhs;
+  int64_t stride = isRight ? match.shape.cn : match.shape.cm, length = 1;
+  for (char letter : llvm::reverse(spec.result)) {
+    if (!letters.contains(letter) || c.size(letter) == 1)
+      continue;
+    if (match.result[spec.result.find(letter)] != stride * length)
+      return false;
+    length *= c.size(letter);
+  }
+  return match.shape.batch.empty() && length == (isRight ? match.shape.n : match.shape.m);
+}
+
+/// Whether the product can do what is asked for beside it: sums are one of its dims; of what an activation reads, as
+/// the result lies, libraries take no batch and eight elements at a time.
+bool epilogueFits(EinsumOp op, const Contraction &c, const Match &match) {
+  if (op.getSums() && !sumsFit(op, c, match))
+    return false;
+  return !op.getAux() || (match.shape.batch.empty() && match.shape.cm % 8 == 0);
+}
+
+} // namespace
+
+ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shape, const Place &target,
+                                              bool accumulate) {
+  ProductEpilogue epilogue;
+  epilogue.accumulate = accumulate;
+  auto alike = [&](Place place) {
+    place.strides = target.strides;
+    return use(place);
+  };
+  if (op.getBias()) {
+    Place vector = contiguous(placeOf(op.getBias()), op.getLoc());
+    if (vector.elements() == shape.n && liesAs(vector, ArrayRef(target.strides).take_back(vector.shape.size())))
+      epilogue.bias = use(vector);
+    else
+      epilogue.late = repeated(vector, target.shape);
+  }
+  if (op.getAddend() && !accumulate && liesAs(placeOf(op.getAddend()), target.strides)) {
+    epilogue.addend = alike(placeOf(op.getAddend()));
+  } else if (op.getAddend()) {
+    copy(placeOf(op.getAddend()), target, accumulate, op.getLoc());
+    epilogue.accumulate = true;
+  }
+  if (op.getAux()) {
+    Place aux = placeOf(op.getAux());
+    if (!liesAs(aux, target.strides)) {
+      Place packed = temporary(target.shape, target.element);
+      packed.strides = target.strides;
+      copy(aux, packed, /*accumulate=*/false, op.getLoc());
+      aux = packed;
+    }
+    epilogue.aux = alike(aux);
+    epilogue.activation = op.getActivationAttr();
+  }
+  if (Value sums = op.getSums()) {
+    auto type = cast<RankedTensorType>(sums.getType());
+    places[sums] = gradientUse(sums) ? temporary(type.getShape(), type.getElementType()) : allocateContiguous(sums);
+    epilogue.sums = use(placeOf(sums));
+    epilogue.summed = *op.getSummed() != 0;
+  }
+  return epilogue;
+}
+
+void FunctionPlanner::finishEpilogue(EinsumOp op, const ProductEpilogue &epilogue, const Place &target) {
+  if (epilogue.late)
+    copy(*epilogue.late, target, /*accumulate=*/true, op.getLoc());
+  if (std::optional<Place> total = op.getSums() ? gradientUse(op.getSums()) : std::nullopt)
+    copy(placeOf(op.getSums()), *total, /*accumulate=*/true, op.getLoc());
+}
+
 LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   EinsumSpec spec = parseEinsumSpec(op.getSpec());
   Place lhs = placeOf(op.getLhs()), rhs = placeOf(op.getRhs());
@@ -115,8 +224,11 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   }
   std::optional<Match> match = findMatch(c, lhs, rhs, layouts);
   Place target = out;
+  if (match && !epilogueFits(op, c, *match))
+    match = std::nullopt;
   if (!match) {
-    match = findMatch(c, lhs, rhs, {c.stridesFor(spec.result, c.packedResult())});
+    Strides result = c.stridesFor(spec.result, c.packedResult());
+    match = op.getSums() || op.getAux() ? packedMatch(c, result) : findMatch(c, lhs, rhs, {result});
     if (!match)
       return op.emitOpError("has more than four batch dims that do not collapse");
     target = temporary(out.shape, out.element);
@@ -132,7 +244,9 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   Place a = match->lhsOrder.empty() ? lhs : pack(lhs, spec.lhs, match->lhsOrder);
   Place b = match->rhsOrder.empty() ? rhs : pack(rhs, spec.rhs, match->rhsOrder);
   bool direct = target.root == out.root;
-  createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), direct && accumulate);
+  ProductEpilogue epilogue = planEpilogue(op, match->shape, target, direct && accumulate);
+  createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), epilogue);
+  finishEpilogue(op, epilogue, target);
   if (!direct)
     copy(target, out, accumulate, op.getLoc());
   places[op.getResult()] = direct ? target : out;

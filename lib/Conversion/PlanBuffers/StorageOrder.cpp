@@ -78,8 +78,10 @@ Order FunctionPlanner::orderForUse(OpOperand &use) {
       })
       .Case<EinsumOp>([&](EinsumOp op) -> Order {
         Order wanted = op.getInto() ? std::nullopt : wantedOrder(op.getResult());
-        if (!wanted)
+        if (!wanted || value == op.getBias())
           return std::nullopt;
+        if (value == op.getAddend() || value == op.getAux())
+          return wanted;
         EinsumSpec spec = parseEinsumSpec(op.getSpec());
         StringRef letters = use.getOperandNumber() == 0 ? spec.lhs : spec.rhs;
         return permutation(letters, reorderLetters(letters, inOrder(spec.result, *wanted)));
@@ -119,6 +121,9 @@ Order FunctionPlanner::orderOfResult(rt::LaunchOp op, Value result) {
 Order FunctionPlanner::orderOfResult(EinsumOp op, Value result) {
   if (Order wanted = wantedOrder(result))
     return wanted;
+  for (Value alike : {op.getAddend(), op.getAux()})
+    if (auto it = storedOrders.find(alike); it != storedOrders.end())
+      return it->second;
   EinsumSpec spec = parseEinsumSpec(op.getSpec());
   for (auto [operand, letters] : {std::pair(op.getLhs(), StringRef(spec.lhs)), {op.getRhs(), StringRef(spec.rhs)}})
     if (auto it = storedOrders.find(operand); it != storedOrders.end())

@@ -192,6 +192,11 @@ void TableCollector::number(rt::GemmOp gemm) {
   g.bk = gemm.getB()[0], g.bn = gemm.getB()[1];
   g.cm = gemm.getC()[0], g.cn = gemm.getC()[1];
   g.beta = gemm.getAccumulate() ? 1 : 0;
+  g.epilogue = (gemm.getBias() ? COLO_EPILOGUE_BIAS : 0) | (gemm.getAddend() ? COLO_EPILOGUE_ADDEND : 0);
+  if (gemm.getAux())
+    g.epilogue = COLO_EPILOGUE_GELU_GRAD;
+  if (gemm.getSums())
+    g.epilogue |= *gemm.getSummed() ? COLO_EPILOGUE_SUM_B : COLO_EPILOGUE_SUM_A;
   gemm.setIndexAttr(builder.getI64IntegerAttr(tables.gemms.size()));
   tables.gemms.push_back({describe(gemm.getLoc()), g});
 }

@@ -49,6 +49,7 @@ void colo::declareRuntime(ModuleOp module, const ProgramTables &tables) {
     b.create<LLVM::LLVMFuncOp>(module.getLoc(), name, LLVM::LLVMFunctionType::get(result, arguments));
   };
   declare("colo_gemm", none, {p, i64, p, p, p});
+  declare("colo_gemm_epilogue", none, {p, i64, p, p, p, p, p, p, p});
   declare("colo_launch", none, {p, p, p, i64, i64});
   declare("colo_launch_kernel", none, {p, i64, p, i64, i64});
   declare("colo_clear", none, {p, p, i64});
@@ -363,7 +364,14 @@ void colo::populateHostCallPatterns(LLVMTypeConverter &types, RewritePatternSet 
   patterns.add<BufferLowering, TableLowering, SlotLowering, ScalarLowering, AxisIndexLowering, InverseCountLowering,
                CommunicationLowering, PermuteLowering>(types, host);
   patterns.add<CallPattern<rt::GemmOp>>(types, host, [](Emitter &e, rt::GemmOp op, rt::GemmOp::Adaptor adaptor) {
-    e.call("colo_gemm", {e.frame, e.i64(*op.getIndex()), adaptor.getLhs(), adaptor.getRhs(), adaptor.getOut()});
+    SmallVector<Value> arguments{e.frame, e.i64(*op.getIndex()), adaptor.getLhs(), adaptor.getRhs(), adaptor.getOut()};
+    if (!op.getBias() && !op.getAddend() && !op.getSums() && !op.getAux()) {
+      e.call("colo_gemm", arguments);
+      return;
+    }
+    for (Value value : {adaptor.getBias(), adaptor.getAddend(), adaptor.getSums(), adaptor.getAux()})
+      arguments.push_back(value ? value : e.b.create<LLVM::ZeroOp>(e.loc, arguments[2].getType()));
+    e.call("colo_gemm_epilogue", arguments);
   });
   patterns.add<CallPattern<rt::ActionOp>>(types, host, [](Emitter &e, rt::ActionOp op, rt::ActionOp::Adaptor adaptor) {
     e.call("colo_action", {e.frame, e.i64(*op.getIndex()), adaptor.getMicroBatch(), e.i64(op.getEnds())});

@@ -41,9 +41,8 @@ Tensor Emitter::einsum(const Tensor &lhs, const Tensor &rhs, std::string left, s
     failOnSplit("a product of batch rows with batch rows");
   mlir::Value a = lookThrough(lhs.value, left), b = lookThrough(rhs.value, right);
   auto type = typeOf(dims, lhs.elementType());
-  return {importer.builder().create<EinsumOp>(loc, type, a, b,
-                                              importer.builder().getStringAttr(left + "," + right + "->" + result)),
-          Dims(dims)};
+  auto spec = importer.builder().getStringAttr(left + "," + right + "->" + result);
+  return {importer.builder().create<EinsumOp>(loc, type, a, b, spec).getResult(), Dims(dims)};
 }
 
 Tensor Emitter::matmul(const Tensor &lhsIn, const Tensor &rhsIn) {

@@ -19,7 +19,8 @@ namespace colo::runtime::cuda {
 
 enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kRealBf16 = 14 };
 enum { kCompute32 = 68, kCompute64 = 70 };
-enum { kTransposeA = 3, kTransposeB = 4 };                           // of a product
+enum { kTransposeA = 3, kTransposeB = 4, kEpilogue = 7, kBias = 8, kAux = 11, kAuxLead = 12 }; // of a product
+enum { kEpilogueNone = 1, kEpilogueBias = 4, kEpilogueGeluGrad = 192, kEpilogueSumA = 256, kEpilogueSumB = 512 };
 enum { kBatchCount = 5, kBatchStride = 6 };                          // of a matrix
 enum { kMaxScratchBytes = 1, kLeastAlignment = 5 /* A, B, C, D */ }; // of a preference
 

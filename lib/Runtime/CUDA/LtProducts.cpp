@@ -118,8 +118,31 @@ static int makeOperand(void *&layout, int type, int64_t rows, int64_t cols, int6
                : makeLayout(layout, type, cols, rows, rowStride, batch, batchStride);
 }
 
-static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, uint32_t alignment,
+/// Where the bias is, or where sums go.
+static int setVector(void *product, const void *vector) {
+  return lt.cublasLtMatmulDescSetAttribute(product, kBias, &vector, sizeof vector);
+}
+
+static int setAux(void *product, const void *aux) {
+  return lt.cublasLtMatmulDescSetAttribute(product, kAux, &aux, sizeof aux);
+}
+
+/// Our left operand is the library's right.
+static uint32_t epilogueOf(const ColoGemm &g) {
+  if (g.epilogue & COLO_EPILOGUE_GELU_GRAD)
+    return kEpilogueGeluGrad;
+  if (g.epilogue & COLO_EPILOGUE_BIAS)
+    return kEpilogueBias;
+  return g.epilogue & COLO_EPILOGUE_SUM_A   ? kEpilogueSumB
+         : g.epilogue & COLO_EPILOGUE_SUM_B ? kEpilogueSumA
+                                            : kEpilogueNone;
+}
+
+static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, uint32_t alignment, bool hasVector,
                            Heuristic &chosen) {
+  // Of a bias, or of sums, only the address says how it is aligned.
+  if (int result = hasVector ? setVector(product, reinterpret_cast<const void *>(uintptr_t(alignment))) : 0)
+    return result;
   void *preference = nullptr;
   if (int result = lt.cublasLtMatmulPreferenceCreate(&preference))
     return result;
@@ -148,8 +171,10 @@ static int realType(int32_t dtype) {
 
 Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   auto failed = [&](int result) {
-    return Status::internal("cuBLASLt has no product %lld x %lld x %lld for %s: status %d", static_cast<long long>(g.m),
-                            static_cast<long long>(g.n), static_cast<long long>(g.k), g.source, result);
+    return Status::internal("cuBLASLt has no product %lld x %lld x %lld with epilogue %u for %s: status %d%s",
+                            static_cast<long long>(g.m), static_cast<long long>(g.n), static_cast<long long>(g.k),
+                            epilogueOf(g), g.source, result,
+                            g.epilogue ? "; colo-compile --no-epilogues does without" : "");
   };
   bool isDouble = g.dtype == COLO_F64;
   int type = realType(g.dtype), resultType = realType(g.resultDtype), sums = isDouble ? kCompute64 : kCompute32;
@@ -177,12 +202,21 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeA, &turnB, sizeof turnB);
   if (!result)
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeB, &turnA, sizeof turnA);
+  uint32_t epilogue = epilogueOf(g);
+  bool hasAux = epilogue == kEpilogueGeluGrad, hasVector = epilogue != kEpilogueNone && !hasAux;
+  if (!result)
+    result = lt.cublasLtMatmulDescSetAttribute(plan.product, kEpilogue, &epilogue, sizeof epilogue);
+  // The auxiliary matrix, which lies as the result, is at a multiple of 16 bytes whatever operands are at.
+  if (!result && hasAux)
+    result = lt.cublasLtMatmulDescSetAttribute(plan.product, kAuxLead, &g.cm, sizeof g.cm);
+  if (!result && hasAux)
+    result = setAux(plan.product, reinterpret_cast<const void *>(uintptr_t(kWideAlignment)));
   Heuristic wide{}, any{};
   if (!result)
-    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, wide);
+    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, hasVector, wide);
   if (!result)
-    result =
-        chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, static_cast<uint32_t>(typeSize(g.dtype)), any);
+    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, static_cast<uint32_t>(typeSize(g.dtype)),
+                             hasVector, any);
   if (result)
     return failed(result);
   plan.wide = wide.algorithm;
@@ -210,7 +244,7 @@ Status LtProducts::prepare(const ColoGemm *gemms, int64_t count) {
   return Status::ok();
 }
 
-void LtProducts::execute(int64_t gemm, const void *a, const void *b, void *c) {
+void LtProducts::execute(int64_t gemm, const ProductData &data) {
   const ColoGemm &g = descriptors[gemm];
   const Plan &plan = *plans[gemm];
   static const double one64 = 1, zero64 = 0;
@@ -219,6 +253,17 @@ void LtProducts::execute(int64_t gemm, const void *a, const void *b, void *c) {
   const void *alpha = isDouble ? static_cast<const void *>(&one64) : &one32;
   const void *zero = isDouble ? static_cast<const void *>(&zero64) : &zero32;
   int64_t size = typeSize(g.dtype), resultSize = typeSize(g.resultDtype);
+  const void *vector = g.epilogue & COLO_EPILOGUE_BIAS ? data.bias : data.sums;
+  const void *start = g.epilogue & COLO_EPILOGUE_ADDEND ? data.addend : data.c;
+  const void *beta = g.beta != 0 || start != data.c ? alpha : zero;
+  if (int result = vector ? setVector(plan.product, vector) : 0)
+    failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
+  if (g.epilogue & COLO_EPILOGUE_GELU_GRAD) {
+    if (addressOf(data.aux) % kWideAlignment)
+      failProcess(Status::internal("%s: an auxiliary matrix that is not at a multiple of 16 bytes", g.source));
+    if (int result = setAux(plan.product, data.aux))
+      failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
+  }
   for (int64_t number = 0; number < plan.times; ++number) {
     int64_t ao = 0, bo = 0, co = 0, rest = number;
     for (const BatchDim &dim : plan.loops) {
@@ -226,11 +271,14 @@ void LtProducts::execute(int64_t gemm, const void *a, const void *b, void *c) {
       rest /= dim.size;
       ao += index * dim.a, bo += index * dim.b, co += index * dim.c;
     }
-    const char *left = static_cast<const char *>(b) + bo * size, *right = static_cast<const char *>(a) + ao * size;
-    char *out = static_cast<char *>(c) + co * resultSize;
-    bool isWide = ((addressOf(left) | addressOf(right) | addressOf(out)) & (kWideAlignment - 1)) == 0;
-    int result = lt.cublasLtMatmul(handle, plan.product, alpha, left, plan.b, right, plan.a, g.beta != 0 ? alpha : zero,
-                                   out, plan.c, out, plan.c, isWide ? &plan.wide : &plan.any, scratch, needed, stream);
+    const char *left = static_cast<const char *>(data.b) + bo * size;
+    const char *right = static_cast<const char *>(data.a) + ao * size;
+    const char *from = static_cast<const char *>(start) + co * resultSize;
+    char *out = static_cast<char *>(data.c) + co * resultSize;
+    auto places = addressOf(left) | addressOf(right) | addressOf(from) | addressOf(out) | addressOf(vector);
+    const Algorithm &algorithm = places % kWideAlignment == 0 ? plan.wide : plan.any;
+    int result = lt.cublasLtMatmul(handle, plan.product, alpha, left, plan.b, right, plan.a, beta, from, plan.c, out,
+                                   plan.c, &algorithm, scratch, needed, stream);
     if (result)
       failProcess(Status::internal("%s: cublasLtMatmul: status %d", g.source, result));
   }

@@ -6,7 +6,10 @@
 //===----------------------------------------------------------------------===//
 //
 // cuBLASLt's matrix products in f32 and f64, without tensor cores' shorter
-// numbers. A batch that is not evenly spaced is a loop over one that is.
+// numbers. A batch that is not evenly spaced is a loop over one that is. A bias is
+// the library's epilogue of that name: our rows are its columns. An addend is the
+// matrix that it calls C, while the result is D. Sums of an operand are its gradient
+// of a bias.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,7 +41,7 @@ public:
 
 private:
   struct Plan;
-  void execute(int64_t gemm, const void *a, const void *b, void *c) override;
+  void execute(int64_t gemm, const ProductData &data) override;
   Status prepare(const ColoGemm &gemm, Plan &plan);
 
   CudaStream stream = nullptr;

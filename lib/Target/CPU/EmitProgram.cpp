@@ -83,8 +83,8 @@ static Data predictionRow(const ColoPrediction &p) {
 
 static Data gemmRow(const Named<ColoGemm> &gemm, ConstantModule &constants) {
   const ColoGemm &g = gemm.fields;
-  return Data::structure({Data::i32(g.dtype), Data::i32(g.resultDtype), Data::i32(g.batchRank), i64s(g.batch),
-                          i64s(g.aBatch), i64s(g.bBatch), i64s(g.cBatch), Data::i64(g.m), Data::i64(g.n),
+  return Data::structure({Data::i32(g.dtype), Data::i32(g.resultDtype), Data::i32(g.batchRank), Data::i32(g.epilogue),
+                          i64s(g.batch), i64s(g.aBatch), i64s(g.bBatch), i64s(g.cBatch), Data::i64(g.m), Data::i64(g.n),
                           Data::i64(g.k), Data::i64(g.am), Data::i64(g.ak), Data::i64(g.bk), Data::i64(g.bn),
                           Data::i64(g.cm), Data::i64(g.cn), Data::f64(g.beta), constants.string(gemm.name)});
 }

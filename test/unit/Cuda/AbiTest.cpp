@@ -117,6 +117,12 @@ static_assert(cuda::kMemoryClockKilohertz == CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RA
 static_assert(cuda::kReal32 == CUDA_R_32F && cuda::kReal64 == CUDA_R_64F && cuda::kCompute32 == CUBLAS_COMPUTE_32F &&
               cuda::kCompute64 == CUBLAS_COMPUTE_64F && CUBLAS_OP_N == 0 && CUBLAS_OP_T == 1);
 static_assert(cuda::kTransposeA == CUBLASLT_MATMUL_DESC_TRANSA && cuda::kTransposeB == CUBLASLT_MATMUL_DESC_TRANSB &&
+              cuda::kEpilogue == CUBLASLT_MATMUL_DESC_EPILOGUE && cuda::kBias == CUBLASLT_MATMUL_DESC_BIAS_POINTER &&
+              cuda::kEpilogueNone == CUBLASLT_EPILOGUE_DEFAULT && cuda::kEpilogueBias == CUBLASLT_EPILOGUE_BIAS &&
+              cuda::kAux == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER &&
+              cuda::kAuxLead == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD &&
+              cuda::kEpilogueGeluGrad == CUBLASLT_EPILOGUE_DGELU && cuda::kEpilogueSumA == CUBLASLT_EPILOGUE_BGRADA &&
+              cuda::kEpilogueSumB == CUBLASLT_EPILOGUE_BGRADB &&
               cuda::kBatchCount == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT &&
               cuda::kBatchStride == CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET &&
               cuda::kMaxScratchBytes == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES &&

@@ -12,10 +12,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "CUDA/LtProducts.h"
-#include "ProductCases.h"
+#include "EpilogueCases.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
+#include <utility>
 
 using namespace colo::runtime;
 using namespace colo::runtime::cuda;
@@ -74,7 +75,7 @@ template <typename T> void check(const ColoGemm &g, const char *what, size_t shi
   gpu().write(a, operands.a.data(), bytes);
   gpu().write(b, operands.b.data(), bytes);
   gpu().write(c, operands.c.data(), bytes);
-  products.run(0, pointerTo(a), pointerTo(b), pointerTo(c));
+  products.run(0, {pointerTo(a), pointerTo(b), pointerTo(c)});
   gpu().read(result.data(), c, bytes);
   double tolerance = (sizeof(T) == 4 ? 1e-5 : 1e-13) * std::sqrt(static_cast<double>(g.k));
   for (size_t i = 0; i < expected.size(); ++i)
@@ -97,6 +98,51 @@ TEST(LtProducts, rowsFurtherApartThanTheirLength) { forWideRows(checkBoth); }
 TEST(LtProducts, batches) { forBatches(checkBoth); }
 TEST(LtProducts, headsInsideAFusedProjection) { forHeads(checkBoth); }
 TEST(LtProducts, anOperandSharedByTheBatch) { forSharedOperand(checkBoth); }
+
+/// Each array in a part of its own of the GPU's memory, `shift` elements behind a multiple of 256 bytes.
+class Placed {
+public:
+  explicit Placed(size_t shift) : shift(shift) {}
+  template <typename T> void *put(const std::vector<T> &array) {
+    Address at = next + shift * sizeof(T);
+    next = (at + array.size() * sizeof(T) + 255) / 256 * 256;
+    gpu().write(at, array.data(), array.size() * sizeof(T));
+    return pointerTo(at);
+  }
+  /// At a multiple of 256 bytes.
+  template <typename T> void *putEven(const std::vector<T> &array) {
+    size_t before = std::exchange(shift, 0);
+    void *at = put(array);
+    shift = before;
+    return at;
+  }
+  char *scratch() const { return static_cast<char *>(pointerTo(next)); }
+
+private:
+  size_t shift;
+  Address next = gpu().memory;
+};
+
+TEST(LtProducts, biasesAndAddendsBeforeTheResultIsRounded) {
+  for (size_t shift : {0, 1})
+    forEpilogues([&](const ColoGemm &g, auto product, const char *what) {
+      LtProducts products;
+      products.setStream(gpu().stream);
+      Status status = products.prepare(&g, 1);
+      ASSERT_FALSE(status.failed()) << what << ": " << status.message;
+      Placed placed(shift);
+      void *a = placed.put(product.a), *b = placed.put(product.b), *c = placed.put(product.c);
+      void *bias = placed.put(product.bias), *addend = placed.put(product.addend);
+      void *aux = placed.putEven(product.aux);
+      void *sums = product.sums.empty() ? nullptr : placed.put(product.sums);
+      products.setScratch(placed.scratch());
+      products.run(0, {a, b, c, bias, addend, sums, aux});
+      gpu().read(product.c.data(), reinterpret_cast<Address>(c), product.c.size() * sizeof(product.c[0]));
+      if (sums)
+        gpu().read(product.sums.data(), reinterpret_cast<Address>(sums), product.sums.size() * sizeof(product.sums[0]));
+      product.expectResult(g, what);
+    });
+}
 
 TEST(LtProducts, aBatchThatIsNotEvenlySpacedIsALoop) {
   ColoGemm g = batched(dense(COLO_F32, 8, 12, 10), 2, 3);

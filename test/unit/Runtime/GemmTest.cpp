@@ -10,9 +10,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Gemm.h"
-#include "../../../lib/Runtime/Half.h"
 #include "../../../lib/Runtime/Threads.h"
-#include "ProductCases.h"
+#include "EpilogueCases.h"
 
 #include <cmath>
 #include <cstring>
@@ -30,8 +29,8 @@ template <typename T> void check(const ColoGemm &g, const char *what) {
   GemmSet set;
   Status status = set.prepare(&g, 1);
   ASSERT_FALSE(status.failed()) << what << ": " << status.message;
-  set.run(0, operands.a.data(), operands.b.data(), first.data());
-  set.run(0, operands.a.data(), operands.b.data(), second.data());
+  set.run(0, {operands.a.data(), operands.b.data(), first.data()});
+  set.run(0, {operands.a.data(), operands.b.data(), second.data()});
   EXPECT_EQ(0, std::memcmp(first.data(), second.data(), first.size() * sizeof(T))) << what << " is not deterministic";
   double tolerance = (sizeof(T) == 4 ? 1e-5 : 1e-13) * std::sqrt(static_cast<double>(g.k));
   for (size_t i = 0; i < expected.size(); ++i)
@@ -66,7 +65,7 @@ template <typename T, typename R> void checkNarrow(ColoGemm g, const char *what)
   GemmSet set;
   Status status = set.prepare(&g, 1);
   ASSERT_FALSE(status.failed()) << what << ": " << status.message;
-  set.run(0, a.data(), b.data(), c.data());
+  set.run(0, {a.data(), b.data(), c.data()});
   double unit = sizeof(R) == 4 ? 0 : std::is_same_v<R, BFloat16> ? 0x1p-8 : 0x1p-11;
   double sums = 1e-5 * std::sqrt(static_cast<double>(g.k));
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -131,6 +130,42 @@ TEST(Gemm, batches) { forBatches(checkBoth); }
 TEST(Gemm, headsInsideAFusedProjection) { forHeads(checkBoth); }
 TEST(Gemm, anOperandSharedByTheBatch) { forSharedOperand(checkBoth); }
 
+TEST(Gemm, biasesAndAddendsBeforeTheResultIsRounded) {
+  forEpilogues([](const ColoGemm &g, auto product, const char *what) {
+    GemmSet set;
+    Status status = set.prepare(&g, 1);
+    ASSERT_FALSE(status.failed()) << what << ": " << status.message;
+    set.run(0, {product.a.data(), product.b.data(), product.c.data(), product.bias.data(), product.addend.data(),
+                product.sums.data(), product.aux.data()});
+    product.expectResult(g, what);
+  });
+}
+
+TEST(Gemm, activationsOfF32AndOfOddRowsAreRefused) {
+  ColoGemm g = dense(COLO_F32, 8, 8, 8);
+  g.epilogue = COLO_EPILOGUE_GELU_GRAD;
+  EXPECT_TRUE(GemmSet().prepare(&g, 1).failed());
+  g.dtype = g.resultDtype = COLO_BF16;
+  EXPECT_FALSE(GemmSet().prepare(&g, 1).failed());
+  g.cm = 12;
+  EXPECT_TRUE(GemmSet().prepare(&g, 1).failed());
+}
+
+TEST(Gemm, sumsOfABatchAreRefused) {
+  ColoGemm g = batched(dense(COLO_F32, 4, 4, 4), 2, 3);
+  g.epilogue = COLO_EPILOGUE_SUM_A;
+  GemmSet set;
+  EXPECT_TRUE(set.prepare(&g, 1).failed());
+}
+
+TEST(Gemm, anAddendBesidesAccumulationIsRefused) {
+  ColoGemm g = dense(COLO_F32, 4, 4, 4);
+  g.epilogue = COLO_EPILOGUE_ADDEND;
+  g.beta = 1;
+  GemmSet set;
+  EXPECT_TRUE(set.prepare(&g, 1).failed());
+}
+
 // 48 x 72 x 50 multiplications are more than 2^17, 80 x 80 x 24 too.
 TEST(Gemm, smallBatchesAndLargeOnesAreDoneByTheLibraryThatIsFasterThere) {
   for (int64_t size : productSizes) {
@@ -146,7 +181,7 @@ template <typename T> std::vector<T> resultByThreads(const ColoGemm &g, int64_t 
   setRankThreads(threads);
   GemmSet set;
   EXPECT_FALSE(set.prepare(&g, 1).failed());
-  set.run(0, operands.a.data(), operands.b.data(), operands.c.data());
+  set.run(0, {operands.a.data(), operands.b.data(), operands.c.data()});
   setRankThreads(1);
   return operands.c;
 }

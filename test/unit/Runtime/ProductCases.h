@@ -47,7 +47,7 @@ inline ColoGemm transposeB(ColoGemm g) {
 /// Operands and result with room around every matrix.
 template <typename T> struct Operands {
   std::vector<T> a, b, c;
-  explicit Operands(unsigned seed) : a(200000), b(200000), c(200000) {
+  explicit Operands(unsigned seed, size_t room = 200000) : a(room), b(room), c(room) {
     std::mt19937 random(seed);
     std::uniform_real_distribution<double> uniform(-1, 1);
     for (auto *v : {&a, &b, &c})
@@ -55,6 +55,21 @@ template <typename T> struct Operands {
         x = static_cast<T>(uniform(random));
   }
 };
+
+/// Calls body(offset, column) for all elements of the result.
+template <typename Body> void forElements(const ColoGemm &g, Body body) {
+  int64_t total = 1;
+  for (int i = 0; i < g.batchRank; ++i)
+    total *= g.batch[i];
+  for (int64_t batch = 0; batch < total; ++batch) {
+    int64_t offset = 0, rest = batch;
+    for (int i = g.batchRank - 1; i >= 0; rest /= g.batch[i--])
+      offset += rest % g.batch[i] * g.cBatch[i];
+    for (int64_t i = 0; i < g.m; ++i)
+      for (int64_t j = 0; j < g.n; ++j)
+        body(offset + i * g.cm + j * g.cn, j);
+  }
+}
 
 template <typename T> void naive(const ColoGemm &g, const T *a, const T *b, std::vector<T> &c) {
   int64_t index[4] = {}, total = 1;

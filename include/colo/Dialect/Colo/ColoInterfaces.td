@@ -90,6 +90,21 @@ def ElementOpInterface : OpInterface<"ElementOpInterface"> {
   ];
 }
 
+def EpilogueOpInterface : OpInterface<"EpilogueOpInterface"> {
+  let cppNamespace = "::colo";
+  let description = [{
+    An elementwise op that a library's products may do to their results: `fuse-epilogues` makes it an epilogue of the product that it reads,
+    where the target has it.
+  }];
+  let methods = [
+    InterfaceMethod<"Its name among epilogues; empty where libraries have no such form of it.", "::llvm::StringRef",
+      "getEpilogue">,
+    InterfaceMethod<"The operand that a product may make; the other is in memory.", "::mlir::OpOperand &",
+      "getProductOperand">,
+    InterfaceMethod<"The other operand.", "::mlir::Value", "getOtherOperand">,
+  ];
+}
+
 def DecomposeOpInterface : OpInterface<"DecomposeOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{A high-level op that is a composition of primitive ones.}];

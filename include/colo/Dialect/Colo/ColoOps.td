@@ -219,8 +219,15 @@ def Colo_MulOp : Colo_BinaryOp<"mul", "a * b">;
 def Colo_DivOp : Colo_BinaryOp<"div", "a / b", 3>;
 def Colo_MaximumOp : Colo_BinaryOp<"maximum", "the larger; NaN if either is; the gradient of a tie goes to a">;
 def Colo_AndOp : Colo_BinaryOp<"and", "both, on masks", 1, []>;
-def Colo_GeluGradOp : Colo_BinaryOp<"gelu_grad", "rhs * gelu'(lhs)", 10, []> {
+def Colo_GeluGradOp : Colo_BinaryOp<"gelu_grad", "rhs * gelu'(lhs)", 10, [EpilogueOpInterface]> {
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, UnitAttr:$tanh);
+  let extraClassDeclaration = [{
+    int64_t getWeight() { return 10; }
+    /// Libraries know gelu in its tanh form.
+    ::llvm::StringRef getEpilogue() { return getTanh() ? "gelu_grad" : ""; }
+    ::mlir::OpOperand &getProductOperand() { return getRhsMutable(); }
+    ::mlir::Value getOtherOperand() { return getLhs(); }
+  }];
 }
 def Colo_SiluGradOp : Colo_BinaryOp<"silu_grad", "rhs * silu'(lhs)", 10, []>;
 
@@ -335,7 +342,7 @@ def Colo_ConcatOp : Colo_Op<"concat", [Pure, Colo_ReadsElsewhere, DeclareOpInter
   let hasVerifier = 1;
 }
 
-def Colo_EinsumOp : Colo_Op<"einsum", [Pure, PrecisionOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, PrecisionOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>, InPlaceOpInterface]> {
   let summary = "A product of two tensors, one letter a factor: `\"bsh,oh->bso\"`. Closed under differentiation.";
   let description = [{
@@ -344,21 +351,40 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, PrecisionOpInterface, DeclareOpInte
     result may be. With `into` the product is added to that value,
     in its place: nothing else reads it.
 
+    What a target's products add before they write the result (`fuse-epilogues`): `bias`, of the last letters of the result and
+    the same for all others, and `plus`, a value that stays as it is. The second result is what they add up beside it: operand
+    number `summed` over all that is contracted, in the result's type. `activation` is done to the product with the element of `aux`,
+    which is of the result's type: "gelu_grad" multiplies it with the derivative of gelu's tanh form there.
+
     ```mlir
     %y1 = colo.einsum "mk,kn->mn", %x1, %w1 into %y0
       : tensor<4x2xf32>, tensor<2x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    %y2 = colo.einsum "mk,kn->mn", %x, %w bias %b plus %r
+      : tensor<4x2xf32>, tensor<2x8xf32> bias tensor<8xf32> plus tensor<4x8xf32> -> tensor<4x8xf32>
+    %dw, %db = colo.einsum "mn,mk->nk", %dy, %x {summed = 0}
+      : tensor<4x8xf32>, tensor<4x2xf32> -> tensor<8x2xf32>, tensor<8xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, Optional<AnyRankedTensor>:$into, StrAttr:$spec);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, Optional<AnyRankedTensor>:$into,
+    Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$addend, Optional<AnyRankedTensor>:$aux, StrAttr:$spec,
+    OptionalAttr<I64Attr>:$summed, OptionalAttr<StrAttr>:$activation);
+  let results = (outs AnyRankedTensor:$result, Optional<AnyRankedTensor>:$sums);
   let assemblyFormat = [{
-    $spec `,` $lhs `,` $rhs (`into` $into^)? attr-dict `:` type($lhs) `,` type($rhs) (`,` type($into)^)? `->` type($result)
+    $spec `,` $lhs `,` $rhs (`into` $into^)? (`bias` $bias^)? (`plus` $addend^)? (`aux` $aux^)? attr-dict `:`
+    type($lhs) `,` type($rhs) (`,` type($into)^)? (`bias` type($bias)^)? (`plus` type($addend)^)? (`aux` type($aux)^)? `->` type($result)
+    (`,` type($sums)^)?
   }];
   let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
-    "::mlir::StringAttr":$spec), [{ build($_builder, $_state, type, lhs, rhs, ::mlir::Value(), spec); }]>];
+    "::mlir::StringAttr":$spec), [{ build($_builder, $_state, type, lhs, rhs, ::mlir::Value(), spec); }]>,
+    OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs, "::mlir::Value":$into,
+    "::mlir::StringAttr":$spec), [{
+      build($_builder, $_state, type, ::mlir::Type(), lhs, rhs, into, ::mlir::Value(), ::mlir::Value(),
+            ::mlir::Value(), spec, ::mlir::IntegerAttr(), ::mlir::StringAttr());
+    }]>];
   let extraClassDeclaration = [{
     bool sumsWide() { return true; }
-    ::mlir::Value getPlaceOf(unsigned) { return getInto(); }
+    ::mlir::RankedTensorType getType() { return ::llvm::cast<::mlir::RankedTensorType>(getResult().getType()); }
+    ::mlir::Value getPlaceOf(unsigned number) { return number == 0 ? getInto() : ::mlir::Value(); }
   }];
   let hasVerifier = 1;
 }

@@ -71,7 +71,8 @@ def AutodiffPass : Pass<"colo-autodiff", "::mlir::ModuleOp"> {
     high-level ops) read or produce; chains of elementwise ops between them, dropout included, are computed again in the
     backward function, and so are views and the result of layer_norm from its statistics. What a call site still has
     (arguments and results of a call, invariants and stacked operands of layers) is passed again, not saved. What carries
-    `colo.recompute` is computed again, products included.
+    `colo.recompute` is computed again, products included. With `save-biased` what is saved of a product to which a bias is added
+    is the sum, which is what a target writes whose products add biases.
 
     Two more forms are made of the entry function: role `evaluate`, without gradients and dropout, and role `count`,
     which adds the weights of every weighted_mean to its denominator. Denominators are numbered: equal weights, equal term.
@@ -87,6 +88,8 @@ def AutodiffPass : Pass<"colo-autodiff", "::mlir::ModuleOp"> {
     %dx = colo.layers @B.bwd(%dy) ... stacked(%s) ... {count = 12, reverse}
     ```
   }];
+  let options = [Option<"saveBiased", "save-biased", "bool", /*default=*/"false",
+    "save products with the bias that is added to them">];
   let dependentDialects = ["::colo::ColoDialect"];
 }
 

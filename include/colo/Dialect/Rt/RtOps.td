@@ -123,23 +123,34 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceM
   let hasVerifier = 1;
 }
 
-def Rt_GemmOp : Rt_Op<"gemm", [DeclareOpInterfaceMethods<BufferOpInterface>]> {
+def Rt_GemmOp : Rt_Op<"gemm", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<BufferOpInterface>]> {
   let summary = "C[batch, m, n] = A[batch, m, k] * B[batch, k, n], added to C where `accumulate` is set.";
   let description = [{
     The three memrefs say where the data start; `sizes` = [m, n, k] and the strides say how it is read, in elements. One of
     `a` = [m, k] strides is 1, one of `b` = [k, n], and the last of `c` = [m, n]. A stride of 0 in `a_batch` or `b_batch`
     repeats an operand over a batch dim. At most four batch dims. Of 16-bit floats the sums, and maybe the result, are f32.
 
+    Before the result is rounded and written, `bias` is added to each row, n elements one after the other, and the element of `plus`
+    that lies as the result's. `sums` is written, too: operand `summed` (0 or 1) added up over k, m or n contiguous elements of the
+    result's type. `activation` is done to the product with the element of `aux` that lies as the result's (colo.einsum).
+
     ```mlir
     rt.gemm %x, %w, %y {sizes = array<i64: 128, 64, 32>, a = array<i64: 32, 1>, b = array<i64: 1, 32>, c = array<i64: 64, 1>}
       : memref<128x32xf32>, memref<64x32xf32>, memref<128x64xf32>
     ```
   }];
-  let arguments = (ins AnyMemRef:$lhs, AnyMemRef:$rhs, AnyMemRef:$out, DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$a,
+  let arguments = (ins AnyMemRef:$lhs, AnyMemRef:$rhs, AnyMemRef:$out, Optional<AnyMemRef>:$bias,
+    Optional<AnyMemRef>:$addend, Optional<AnyMemRef>:$sums, Optional<AnyMemRef>:$aux,
+    OptionalAttr<I64Attr>:$summed, OptionalAttr<StrAttr>:$activation,
+    DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$a,
     DenseI64ArrayAttr:$b, DenseI64ArrayAttr:$c, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$batch,
     DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$a_batch, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$b_batch,
     DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$c_batch, UnitAttr:$accumulate, OptionalAttr<I64Attr>:$index);
-  let assemblyFormat = "$lhs `,` $rhs `,` $out attr-dict `:` type($lhs) `,` type($rhs) `,` type($out)";
+  let assemblyFormat = [{
+    $lhs `,` $rhs `,` $out (`bias` $bias^)? (`plus` $addend^)? (`sums` $sums^)? (`aux` $aux^)? attr-dict `:`
+    type($lhs) `,` type($rhs) `,` type($out) (`bias` type($bias)^)? (`plus` type($addend)^)? (`sums` type($sums)^)?
+    (`aux` type($aux)^)?
+  }];
   let hasVerifier = 1;
 }
 

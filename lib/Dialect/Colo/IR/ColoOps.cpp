@@ -281,6 +281,61 @@ static LogicalResult verifyInPlace(InPlaceOpInterface op) {
   return success();
 }
 
+static LogicalResult verifySums(EinsumOp op) {
+  if (!op.getSums() && !op.getSummed())
+    return success();
+  if (!op.getSums() || !op.getSummed())
+    return op.emitOpError("needs `summed` and a second result together");
+  if (*op.getSummed() > 1)
+    return op.emitOpError("has no operand ") << *op.getSummed() << " to sum; legal are 0 and 1";
+  if (op.getBias())
+    return op.emitOpError("has both a bias and sums");
+  EinsumSpec spec = parseEinsumSpec(op.getSpec());
+  StringRef letters = *op.getSummed() ? spec.rhs : spec.lhs, other = *op.getSummed() ? spec.lhs : spec.rhs;
+  SmallVector<int64_t> kept;
+  size_t last = 0;
+  for (auto [letter, size] : llvm::zip(letters, shapeOf(op->getOperand(*op.getSummed())))) {
+    if (spec.result.contains(letter) && other.contains(letter))
+      return op.emitOpError("sums an operand with a batch dim, '") << letter << "'";
+    size_t place = spec.result.find(letter);
+    if (place == StringRef::npos)
+      continue;
+    if (place < last)
+      return op.emitOpError("sums to dims in another order than the result's");
+    last = place;
+    kept.push_back(size);
+  }
+  auto type = RankedTensorType::get(kept, op.getType().getElementType());
+  if (op.getSums().getType() != type)
+    return op.emitOpError("sums to ") << type << ", not " << op.getSums().getType();
+  return success();
+}
+
+static LogicalResult verifyEpilogue(EinsumOp op) {
+  RankedTensorType result = op.getType();
+  if (Value bias = op.getBias()) {
+    size_t rank = shapeOf(bias).size();
+    if (rank > result.getShape().size() || shapeOf(bias) != result.getShape().take_back(rank) ||
+        getElementTypeOrSelf(bias) != result.getElementType())
+      return op.emitOpError("has a bias of ") << bias.getType() << ", which is not of the last dims of " << result;
+  }
+  if (failed(verifySums(op)))
+    return failure();
+  if (op.getAux() || op.getActivation()) {
+    if (!op.getAux() || op.getActivation() != "gelu_grad" || op.getAux().getType() != result)
+      return op.emitOpError("needs an activation, which can be \"gelu_grad\", and `aux` of ") << result << " together";
+    if (op.getInto() || op.getBias() || op.getAddend() || op.getSums())
+      return op.emitOpError("has an activation beside another epilogue");
+  }
+  if (!op.getAddend())
+    return success();
+  if (op.getAddend().getType() != result)
+    return op.emitOpError("adds a value of another type: ") << op.getAddend().getType() << " and " << result;
+  if (op.getInto())
+    return op.emitOpError("adds both in place and a value that stays");
+  return success();
+}
+
 LogicalResult EinsumOp::verify() {
   StringRef text = getSpec();
   if (text.count(',') != 1 || text.count("->") != 1)
@@ -312,6 +367,8 @@ LogicalResult EinsumOp::verify() {
     for (char c : operand)
       if (!spec.result.contains(c) && !(spec.lhs.contains(c) && spec.rhs.contains(c)))
         return emitOpError("factor '") << c << "' is in one operand only and not in the result";
+  if (failed(verifyEpilogue(*this)))
+    return failure();
   return verifyInPlace(*this);
 }
 

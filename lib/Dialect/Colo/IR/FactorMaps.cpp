@@ -278,7 +278,21 @@ FactorMap EinsumOp::getFactorMap() {
   builder.operand(tensor(spec.lhs, getLhs())).operand(tensor(spec.rhs, getRhs()));
   if (getInto())
     builder.operand(tensor(spec.result, getInto()));
-  return builder.result(tensor(spec.result, getResult())).linearInOneOf({0, 1});
+  if (getBias())
+    builder.operand(tensor(spec.result.take_back(shapeOf(getBias()).size()), getBias()));
+  if (getAddend())
+    builder.operand(tensor(spec.result, getAddend()));
+  if (getAux())
+    builder.operand(tensor(spec.result, getAux()));
+  builder.result(tensor(spec.result, getResult()));
+  if (getSums()) {
+    std::string kept;
+    for (char letter : *getSummed() ? spec.rhs : spec.lhs)
+      if (spec.result.contains(letter))
+        kept += letter;
+    builder.result(tensor(kept, getSums()));
+  }
+  return builder.linearInOneOf({0, 1});
 }
 
 static int64_t productOfFactors(const FactorMap &map) {

@@ -47,5 +47,5 @@ Value TensorBuilder::einsum(StringRef lhs, Value a, StringRef rhs, Value b, Stri
   }
   std::string spec = (lhs + "," + rhs + "->" + result).str();
   Type type = withShape(element ? element : a.getType(), shape);
-  return builder.create<EinsumOp>(loc, type, a, b, builder.getStringAttr(spec));
+  return builder.create<EinsumOp>(loc, type, a, b, builder.getStringAttr(spec)).getResult();
 }

@@ -58,6 +58,8 @@ static LogicalResult checkMeansAreInEntry(ModuleOp module, func::FuncOp entry) {
 
 namespace {
 struct AutodiffPass : public colo::impl::AutodiffPassBase<AutodiffPass> {
+  using AutodiffPassBase::AutodiffPassBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     func::FuncOp entry = findRole(module, "entry");
@@ -76,7 +78,7 @@ struct AutodiffPass : public colo::impl::AutodiffPassBase<AutodiffPass> {
     if (failed(buildCount(entry, symbols)))
       return signalPassFailure();
 
-    Differentiator differentiator(entry, *loss, symbols);
+    Differentiator differentiator(entry, *loss, symbols, saveBiased);
     if (!differentiator.getActivity().isActive(loss->getValue())) {
       loss->emitError("the loss depends on no parameter: there is nothing to train");
       return signalPassFailure();

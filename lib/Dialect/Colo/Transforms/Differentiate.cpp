@@ -56,8 +56,9 @@ void colo::separateSignatures(func::FuncOp entry, SymbolTable &symbols) {
     });
 }
 
-Differentiator::Differentiator(func::FuncOp entry, Operation *lossMetric, SymbolTable &symbols)
-    : entry(entry), lossMetric(lossMetric), symbols(symbols), activity(entry, lossMetric->getOperand(0), symbols) {
+Differentiator::Differentiator(func::FuncOp entry, Operation *lossMetric, SymbolTable &symbols, bool saveBiased)
+    : entry(entry), lossMetric(lossMetric), symbols(symbols), saveBiased(saveBiased),
+      activity(entry, lossMetric->getOperand(0), symbols) {
   for (func::FuncOp func : reachableFunctions(entry, symbols))
     func.walk([&](LayersOp op) {
       if (auto site = getCallSite(op, symbols))
@@ -98,6 +99,7 @@ FailureOr<Derivative *> Differentiator::differentiate(func::FuncOp func) {
 FailureOr<JointFunction> Differentiator::buildJoint(func::FuncOp func) {
   IRMapping mapping;
   JointFunction joint;
+  joint.saveBiased = saveBiased;
   joint.func = cast<func::FuncOp>(func->clone(mapping));
   activity.copy(func, mapping);
   joint.signature = signatures.lookup(func);

@@ -74,6 +74,7 @@ struct JointFunction {
   llvm::SmallVector<unsigned> gradientArguments;
   llvm::SmallVector<mlir::Value> gradients; ///< of gradientArguments
   llvm::SmallPtrSet<mlir::Operation *, 32> forwardOps;
+  bool saveBiased; ///< products with the bias that is added to them
 };
 
 /// Cuts the joint function of `original` in two and gives the halves a place after it.
@@ -111,7 +112,7 @@ private:
 
 class Differentiator {
 public:
-  Differentiator(mlir::func::FuncOp entry, mlir::Operation *lossMetric, mlir::SymbolTable &symbols);
+  Differentiator(mlir::func::FuncOp entry, mlir::Operation *lossMetric, mlir::SymbolTable &symbols, bool saveBiased);
 
   /// Appends the gradients of `loss` to the entry function.
   mlir::LogicalResult runOnEntry(mlir::Value loss);
@@ -127,6 +128,7 @@ private:
   mlir::func::FuncOp entry;
   mlir::Operation *lossMetric;
   mlir::SymbolTable &symbols;
+  bool saveBiased; ///< as of JointFunction
   Activity activity;
   llvm::DenseMap<mlir::Operation *, LayerSignature> signatures;
   llvm::DenseMap<mlir::Operation *, std::unique_ptr<Derivative>> derivatives;

@@ -34,6 +34,18 @@ static bool isReadByProduct(Value value, const llvm::SmallPtrSetImpl<Operation *
   });
 }
 
+/// A product and a broadcast vector, where nothing else reads the product: what a target whose products add biases
+/// writes.
+static bool isBiasedProduct(Operation *op) {
+  if (!isa<AddOp>(op) || op->hasAttr(kRecomputeAttr))
+    return false;
+  for (auto [made, added] : {std::pair(0, 1), {1, 0}})
+    if (op->getOperand(made).getDefiningOp<EinsumOp>() && op->getOperand(made).hasOneUse() &&
+        op->getOperand(added).getDefiningOp<BroadcastOp>())
+      return true;
+  return false;
+}
+
 /// What a checkpoint marked is computed again. The default policy for all else: chains of elementwise ops, dropout
 /// included, are computed again, up to what products read or produce; views, constants and positions always are. A
 /// layer_norm's result is recomputed from its statistics.
@@ -91,7 +103,7 @@ void Splitter::need(Value value) {
   Operation *op = value.getDefiningOp();
   if (!joint.forwardOps.contains(op))
     return;
-  if (!shouldRecompute(value, joint.forwardOps)) {
+  if (!shouldRecompute(value, joint.forwardOps) || (joint.saveBiased && isBiasedProduct(op))) {
     auto result = llvm::find(joint.results, value);
     if (result != joint.results.end() && !joint.signature.inLayers)
       passedResults.insert(result - joint.results.begin());

@@ -216,11 +216,13 @@ private:
       EinsumOp op = product.op;
       Value lhs = operand(product, 0, number, parts), rhs = operand(product, 1, number, parts);
       if (product.scatter)
-        state.made =
-            builder.create<EinsumOp>(op.getLoc(), partOf(op.getType(), product.scatter.getDim(), product.rounds), lhs,
-                                     rhs, Value(), op.getSpecAttr());
+        state.made = builder
+                         .create<EinsumOp>(op.getLoc(), partOf(op.getType(), product.scatter.getDim(), product.rounds),
+                                           lhs, rhs, Value(), op.getSpecAttr())
+                         .getResult();
       else
-        state.sum = builder.create<EinsumOp>(op.getLoc(), sumType(op), lhs, rhs, state.sum, op.getSpecAttr());
+        state.sum =
+            builder.create<EinsumOp>(op.getLoc(), sumType(op), lhs, rhs, state.sum, op.getSpecAttr()).getResult();
     }
   }
 

@@ -119,10 +119,18 @@ SmallVector<Value> GemmOp::getRead() {
   SmallVector<Value> read{getLhs(), getRhs()};
   if (getAccumulate())
     read.push_back(getOut());
+  for (Value value : {getBias(), getAddend(), getAux()})
+    if (value)
+      read.push_back(value);
   return read;
 }
 
-SmallVector<Value> GemmOp::getWritten() { return {getOut()}; }
+SmallVector<Value> GemmOp::getWritten() {
+  SmallVector<Value> written{getOut()};
+  if (getSums())
+    written.push_back(getSums());
+  return written;
+}
 
 static MemRefType memrefOf(Value value) { return cast<MemRefType>(value.getType()); }
 
@@ -137,6 +145,31 @@ LogicalResult GemmOp::verify() {
   Type element = memrefOf(getLhs()).getElementType(), out = memrefOf(getOut()).getElementType();
   if (memrefOf(getRhs()).getElementType() != element || !holdsSums(element, out))
     return emitOpError("element types differ");
+  if (getBias() && (memrefOf(getBias()).getElementType() != out || !memrefOf(getBias()).getLayout().isIdentity() ||
+                    memrefOf(getBias()).getNumElements() != getSizes()[1]))
+    return emitOpError("needs a bias of ")
+           << getSizes()[1] << " contiguous elements of " << out << ", not " << getBias().getType();
+  if (getAddend() && getAddend().getType() != getOut().getType())
+    return emitOpError("needs an addend that lies as the result ")
+           << getOut().getType() << ", not " << getAddend().getType();
+  if (getAddend() && getAccumulate())
+    return emitOpError("adds both to the result's memory and another value");
+  if (getAux() || getActivation()) {
+    if (!getAux() || getActivation() != "gelu_grad" || getAux().getType() != getOut().getType())
+      return emitOpError("needs an activation, which can be \"gelu_grad\", and `aux` that lies as the result together");
+    if (getBias() || getAddend() || getSums() || getAccumulate())
+      return emitOpError("has an activation beside another epilogue");
+    if (rank != 0 || getC()[0] % 8 != 0)
+      return emitOpError("needs rows a multiple of 8 elements apart, without a batch, for an activation");
+  }
+  if (!getSums() && !getSummed())
+    return success();
+  if (!getSums() || !getSummed() || *getSummed() > 1 || getBias() || rank != 0)
+    return emitOpError("needs `sums` and `summed`, 0 or 1, together, and neither a bias nor a batch");
+  MemRefType sums = memrefOf(getSums());
+  int64_t length = getSizes()[*getSummed()];
+  if (sums.getElementType() != out || !sums.getLayout().isIdentity() || sums.getNumElements() != length)
+    return emitOpError("needs sums of ") << length << " contiguous elements of " << out << ", not " << sums;
   return success();
 }
 

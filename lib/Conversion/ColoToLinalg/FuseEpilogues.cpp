@@ -1,0 +1,226 @@
+//===- FuseEpilogues.cpp - what products do before they write --*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A sum that reads a product which nothing else reads becomes part of the product:
+// a vector along the result's last dims, and a tensor of its shape that is in memory
+// anyway. The product is then written once, as the sum, where otherwise a kernel
+// would read it again. What a product of partial sums gives is read by a collective,
+// so nothing is added to it before it is whole. What a collective gives is not added:
+// the product can run while it is on its way.
+//
+// An activation's gradient is done to the product that makes its operand
+// (EpilogueOpInterface). Libraries do not say how exact their functions are, so only
+// where a result of 16 bits hides it.
+//
+// A bias's gradient, the sum of a product's operand over all that the product
+// contracts, is made beside the product of the weight's gradient, which reads that
+// operand anyway.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Accesses.h"
+#include "colo/Conversion/Passes.h"
+#include "colo/Dialect/Dist/DistDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+
+namespace colo {
+#define GEN_PASS_DEF_FUSEEPILOGUES
+#include "colo/Conversion/Passes.h.inc"
+} // namespace colo
+
+using namespace mlir;
+using namespace colo;
+
+/// Whether a product can read the value without a kernel that is run for this alone, and need not wait for others.
+static bool isInMemory(Value value) {
+  while (isViewOp(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  if (isa_and_nonnull<dist::CollectiveOpInterface>(value.getDefiningOp()))
+    return false;
+  return !isKernelOp(value.getDefiningOp()) ||
+         llvm::any_of(value.getUsers(), [](Operation *user) { return !isKernelOp(user); });
+}
+
+/// The letters of the result, of dims longer than 1, that `operand` has and `other` has not.
+static std::string ownLetters(StringRef result, ArrayRef<int64_t> shape, StringRef operand, StringRef other) {
+  std::string own;
+  for (auto [letter, size] : llvm::zip(result, shape))
+    if (size != 1 && operand.contains(letter) && !other.contains(letter))
+      own += letter;
+  return own;
+}
+
+/// The vector that `sum` adds to all rows of `product`, or null: of the result's last dims, in their order, and of all
+/// that one operand alone brings to the result, since that is what is contiguous there.
+static Value biasOf(EinsumOp product, Value added) {
+  auto broadcast = added.getDefiningOp<BroadcastOp>();
+  if (!broadcast || product.getBias())
+    return {};
+  EinsumSpec spec = parseEinsumSpec(product.getSpec());
+  ArrayRef<int64_t> shape = product.getType().getShape(), dims = broadcast.getDims();
+  size_t outer = shape.size() - dims.size();
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (dim != static_cast<int64_t>(outer + i))
+      return {};
+  std::string letters;
+  for (size_t dim = outer; dim < shape.size(); ++dim)
+    if (shape[dim] != 1)
+      letters += spec.result[dim];
+  bool isOneSide = letters == ownLetters(spec.result, shape, spec.lhs, spec.rhs) ||
+                   letters == ownLetters(spec.result, shape, spec.rhs, spec.lhs);
+  return isOneSide && isInMemory(broadcast.getInput()) ? broadcast.getInput() : Value();
+}
+
+/// Whether `sum` is of operand number `operand` of `product`, over all that is contracted, with what is left in the
+/// order that it has in the result. Libraries have that in 32 bits and less.
+static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
+  EinsumSpec spec = parseEinsumSpec(product.getSpec());
+  StringRef letters = operand ? spec.rhs : spec.lhs, other = operand ? spec.lhs : spec.rhs;
+  size_t last = 0;
+  for (auto [dim, letter] : llvm::enumerate(letters)) {
+    size_t place = spec.result.find(letter);
+    bool isContracted = place == StringRef::npos;
+    if (isContracted != llvm::is_contained(sum.getDims(), static_cast<int64_t>(dim)))
+      return false;
+    if (isContracted)
+      continue;
+    if (other.contains(letter) || place < last)
+      return false;
+    last = place;
+  }
+  Type element = product.getType().getElementType();
+  return sum.getKind() == ReduceKind::Sum && getElementTypeOrSelf(sum.getResult()) == element && !element.isF64();
+}
+
+/// Of 16 bits, without a batch; what is contiguous in the result are whole groups of the eight elements that libraries
+/// read.
+static bool takesActivations(EinsumOp product) {
+  RankedTensorType type = product.getType();
+  EinsumSpec spec = parseEinsumSpec(product.getSpec());
+  bool isNarrow = type.getElementType().isBF16() || type.getElementType().isF16();
+  int64_t last = 1; // of a packed result
+  for (auto [letter, size] : llvm::zip(spec.result, type.getShape())) {
+    if (spec.lhs.contains(letter) && spec.rhs.contains(letter))
+      return false;
+    if (spec.rhs.contains(letter))
+      last *= size;
+  }
+  return isNarrow && type.getRank() > 0 && type.getShape().back() % 8 == 0 && last % 8 == 0;
+}
+
+/// Whether all that reads `sum` may stand behind `product`: it does, or is where a gradient leaves.
+static bool canWait(ReduceOp sum, EinsumOp product) {
+  return llvm::all_of(sum->getUsers(), [&](Operation *user) {
+    return user->getBlock() == product->getBlock() && (product->isBeforeInBlock(user) || isa<GradOp>(user));
+  });
+}
+
+namespace {
+struct FuseEpiloguesPass : public colo::impl::FuseEpiloguesBase<FuseEpiloguesPass> {
+  using FuseEpiloguesBase::FuseEpiloguesBase;
+
+  LogicalResult initialize(MLIRContext *context) override {
+    static const SmallVector<StringRef> names = {"bias", "plus", "sums", "gelu_grad"};
+    for (StringRef name : epilogues)
+      if (!llvm::is_contained(names, name))
+        return emitError(UnknownLoc::get(context))
+               << "unknown epilogue '" << name << "'; legal are " << llvm::join(names, ", ");
+    return success();
+  }
+
+  void runOnOperation() override {
+    getOperation().walk([&](Block *block) {
+      for (auto sum : llvm::make_early_inc_range(block->getOps<AddOp>()))
+        if (fuse(sum, sum.getLhs(), sum.getRhs()) || fuse(sum, sum.getRhs(), sum.getLhs()))
+          eraseUnread(sum);
+      for (auto activation : llvm::make_early_inc_range(block->getOps<EpilogueOpInterface>()))
+        fuse(activation);
+      if (has("sums"))
+        for (auto sum : llvm::make_early_inc_range(block->getOps<ReduceOp>()))
+          fuse(sum);
+    });
+  }
+
+private:
+  bool has(StringRef epilogue) { return llvm::is_contained(epilogues, epilogue); }
+
+  bool fuse(AddOp sum, Value made, Value added) {
+    auto product = made.getDefiningOp<EinsumOp>();
+    if (!product || !made.hasOneUse() || product.getInto() || product.getAux() || made.getType() != sum.getType())
+      return false;
+    // Of two products the later one adds the other: that is in memory by then.
+    auto other = added.getDefiningOp<EinsumOp>();
+    if (other && product->isBeforeInBlock(other))
+      return false;
+    if (Value bias = has("bias") ? biasOf(product, added) : Value()) {
+      moveBehind(product, bias, sum);
+      product.getBiasMutable().assign(bias);
+    } else if (has("plus") && !product.getAddend() && added != made && isInMemory(added)) {
+      moveBehind(product, added, sum);
+      product.getAddendMutable().assign(added);
+    } else {
+      return false;
+    }
+    sum.getResult().replaceAllUsesWith(product.getResult());
+    return true;
+  }
+
+  void fuse(EpilogueOpInterface activation) {
+    auto product = activation.getProductOperand().get().getDefiningOp<EinsumOp>();
+    Value aux = activation.getOtherOperand();
+    if (!has(activation.getEpilogue()) || !product || !product.getResult().hasOneUse() ||
+        product->getNumOperands() != 2 || product.getSums() || product->getBlock() != activation->getBlock() ||
+        !isInMemory(aux) || !takesActivations(product) || aux.getType() != product.getType())
+      return;
+    Operation *maker = aux.getDefiningOp();
+    if (maker && product->isBeforeInBlock(maker))
+      product->moveBefore(activation);
+    product.getAuxMutable().assign(aux);
+    product.setActivation(activation.getEpilogue());
+    activation->getResult(0).replaceAllUsesWith(product.getResult());
+    activation->erase();
+  }
+
+  static void fuse(ReduceOp sum) {
+    for (OpOperand &use : sum.getInput().getUses()) {
+      auto product = dyn_cast<EinsumOp>(use.getOwner());
+      unsigned operand = use.getOperandNumber();
+      if (!product || operand > 1 || product.getSums() || product.getBias() || product.getAux() ||
+          product->getBlock() != sum->getBlock() || !isSumOf(sum, product, operand) || !canWait(sum, product))
+        continue;
+      OpBuilder builder(product);
+      auto both = builder.create<EinsumOp>(product.getLoc(), product.getType(), sum.getType(), product.getLhs(),
+                                           product.getRhs(), product.getInto(), Value(), product.getAddend(), Value(),
+                                           product.getSpecAttr(), builder.getI64IntegerAttr(operand), StringAttr());
+      for (Operation *user : llvm::make_early_inc_range(sum->getUsers()))
+        if (user->isBeforeInBlock(both))
+          user->moveAfter(both);
+      product.getResult().replaceAllUsesWith(both.getResult());
+      sum.getResult().replaceAllUsesWith(both.getSums());
+      product.erase();
+      sum.erase();
+      return;
+    }
+  }
+
+  static void eraseUnread(AddOp sum) {
+    Operation *broadcasts[] = {sum.getLhs().getDefiningOp<BroadcastOp>(), sum.getRhs().getDefiningOp<BroadcastOp>()};
+    sum.erase();
+    for (Operation *broadcast : broadcasts)
+      if (broadcast && broadcast->use_empty())
+        broadcast->erase();
+  }
+
+  /// The product stays where it is unless it has to wait for the value.
+  static void moveBehind(EinsumOp product, Value value, AddOp sum) {
+    Operation *maker = value.getDefiningOp();
+    if (maker && maker->getBlock() == product->getBlock() && product->isBeforeInBlock(maker))
+      product->moveBefore(sum);
+  }
+};
+} // namespace

@@ -1,0 +1,151 @@
+// RUN: colo-opt %s --fuse-epilogues=epilogues=bias,plus,sums,gelu_grad | FileCheck %s
+// RUN: colo-opt %s --fuse-epilogues=epilogues=bias | FileCheck %s --check-prefix=BIAS
+// RUN: colo-opt %s --fuse-epilogues | FileCheck %s --check-prefix=NONE
+
+// A linear layer and its residual are one product; what a target lacks stays a sum.
+// CHECK-LABEL: func.func @residual(
+// CHECK-NEXT:  %[[Y:.*]] = colo.einsum "abc,dc->abd", %arg0, %arg1 bias %arg2 plus %arg3 : tensor<2x8x4xf32>, tensor<6x4xf32> bias tensor<6xf32> plus tensor<2x8x6xf32> -> tensor<2x8x6xf32>
+// CHECK-NEXT:  return %[[Y]]
+// BIAS-LABEL: func.func @residual(
+// BIAS-NEXT:  %[[Y:.*]] = colo.einsum {{.*}} bias %arg2 :
+// BIAS-NEXT:  colo.add %arg3, %[[Y]]
+// NONE-NOT: bias %arg
+func.func @residual(%x: tensor<2x8x4xf32>, %w: tensor<6x4xf32>, %b: tensor<6xf32>, %r: tensor<2x8x6xf32>) -> tensor<2x8x6xf32> {
+  %y = colo.einsum "abc,dc->abd", %x, %w : tensor<2x8x4xf32>, tensor<6x4xf32> -> tensor<2x8x6xf32>
+  %bb = colo.broadcast %b {dims = array<i64: 2>} : tensor<6xf32> -> tensor<2x8x6xf32>
+  %z = colo.add %y, %bb : tensor<2x8x6xf32>
+  %s = colo.add %r, %z : tensor<2x8x6xf32>
+  return %s : tensor<2x8x6xf32>
+}
+
+// The bias of several dims that one operand brings together.
+// CHECK-LABEL: func.func @heads(
+// CHECK-NEXT:  colo.einsum "abc,defc->abdef", %arg0, %arg1 bias %arg2 :
+// CHECK-NEXT:  return
+func.func @heads(%x: tensor<2x8x4xbf16>, %w: tensor<3x2x5x4xbf16>, %b: tensor<3x2x5xbf16>) -> tensor<2x8x3x2x5xbf16> {
+  %y = colo.einsum "abc,defc->abdef", %x, %w : tensor<2x8x4xbf16>, tensor<3x2x5x4xbf16> -> tensor<2x8x3x2x5xbf16>
+  %bb = colo.broadcast %b {dims = array<i64: 2, 3, 4>} : tensor<3x2x5xbf16> -> tensor<2x8x3x2x5xbf16>
+  %z = colo.add %bb, %y : tensor<2x8x3x2x5xbf16>
+  return %z : tensor<2x8x3x2x5xbf16>
+}
+
+// A vector along other dims, or along a part of those that are contiguous in the result, stays a sum.
+// CHECK-LABEL: func.func @otherDims(
+// CHECK:       colo.add
+// CHECK:       colo.add
+func.func @otherDims(%x: tensor<8x4xf32>, %w: tensor<2x6x4xf32>, %rows: tensor<8xf32>, %part: tensor<6xf32>)
+    -> (tensor<8x2x6xf32>, tensor<8x2x6xf32>) {
+  %y = colo.einsum "bi,goi->bgo", %x, %w : tensor<8x4xf32>, tensor<2x6x4xf32> -> tensor<8x2x6xf32>
+  %r = colo.broadcast %rows {dims = array<i64: 0>} : tensor<8xf32> -> tensor<8x2x6xf32>
+  %u = colo.add %y, %r : tensor<8x2x6xf32>
+  %z = colo.einsum "bi,goi->bgo", %x, %w : tensor<8x4xf32>, tensor<2x6x4xf32> -> tensor<8x2x6xf32>
+  %p = colo.broadcast %part {dims = array<i64: 2>} : tensor<6xf32> -> tensor<8x2x6xf32>
+  %v = colo.add %z, %p : tensor<8x2x6xf32>
+  return %u, %v : tensor<8x2x6xf32>, tensor<8x2x6xf32>
+}
+
+// What something else reads is written as it is.
+// CHECK-LABEL: func.func @readTwice(
+// CHECK-NEXT:  %[[Y:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 :
+// CHECK:       colo.add %[[Y]]
+func.func @readTwice(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>, %b: tensor<6xf32>) -> (tensor<8x6xf32>, tensor<8x6xf32>) {
+  %y = colo.einsum "bi,oi->bo", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %bb = colo.broadcast %b {dims = array<i64: 1>} : tensor<6xf32> -> tensor<8x6xf32>
+  %z = colo.add %y, %bb : tensor<8x6xf32>
+  return %y, %z : tensor<8x6xf32>, tensor<8x6xf32>
+}
+
+// Of two products the later one adds the other.
+// CHECK-LABEL: func.func @twoProducts(
+// CHECK-NEXT:  %[[Y:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 :
+// CHECK-NEXT:  %[[Z:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg2 plus %[[Y]] :
+// CHECK-NEXT:  return %[[Z]]
+func.func @twoProducts(%x: tensor<8x4xf32>, %v: tensor<6x4xf32>, %w: tensor<6x4xf32>) -> tensor<8x6xf32> {
+  %y = colo.einsum "bi,oi->bo", %x, %v : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %z = colo.einsum "bi,oi->bo", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %s = colo.add %y, %z : tensor<8x6xf32>
+  return %s : tensor<8x6xf32>
+}
+
+// A value that only kernels read is not written for a product; one that is written anyway is added, once it is there.
+// CHECK-LABEL: func.func @computed(
+// CHECK:       colo.add %{{.*}}, %{{.*}} : tensor<8x6xf32>
+// CHECK:       %[[E:.*]] = colo.exp
+// CHECK-NEXT:  colo.einsum {{.*}} plus %[[E]] :
+func.func @computed(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>, %u: tensor<8x6xf32>) -> (tensor<8x6xf32>, tensor<8x6xf32>, tensor<8x6xf32>) {
+  %y = colo.einsum "bi,oi->bo", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %t = colo.tanh %u : tensor<8x6xf32>
+  %s = colo.add %y, %t : tensor<8x6xf32>
+  %z = colo.einsum "bi,oi->bo", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %e = colo.exp %u : tensor<8x6xf32>
+  %v = colo.add %z, %e : tensor<8x6xf32>
+  return %s, %v, %e : tensor<8x6xf32>, tensor<8x6xf32>, tensor<8x6xf32>
+}
+
+// The gradient of a bias is made by the product of the weight's gradient, behind which it then leaves.
+// CHECK-LABEL: func.func @gradients(
+// CHECK-NEXT:  %[[DX:.*]] = colo.einsum "abd,dc->abc", %arg0, %arg1 :
+// CHECK-NEXT:  %[[DW:.*]], %[[DB:.*]] = colo.einsum "abd,abc->dc", %arg0, %arg2 {summed = 0 : i64} : {{.*}} -> tensor<6x4xf32>, tensor<6xf32>
+// CHECK-NEXT:  colo.grad %[[DB]], %arg3
+// CHECK-NEXT:  colo.grad %[[DW]], %arg1
+// BIAS-LABEL: func.func @gradients(
+// BIAS-NEXT:  colo.reduce
+func.func @gradients(%dy: tensor<2x8x6xbf16>, %w: tensor<6x4xbf16>, %x: tensor<2x8x4xbf16>, %b: tensor<6xbf16>) -> tensor<2x8x4xbf16> {
+  %db = colo.reduce %dy {kind = 0 : i32, dims = array<i64: 0, 1>} : tensor<2x8x6xbf16> -> tensor<6xf32>
+  colo.grad %db, %b : tensor<6xf32>, tensor<6xbf16>
+  %dx = colo.einsum "abd,dc->abc", %dy, %w : tensor<2x8x6xbf16>, tensor<6x4xbf16> -> tensor<2x8x4xbf16>
+  %dw = colo.einsum "abd,abc->dc", %dy, %x : tensor<2x8x6xbf16>, tensor<2x8x4xbf16> -> tensor<6x4xf32>
+  colo.grad %dw, %w : tensor<6x4xf32>, tensor<6x4xbf16>
+  return %dx : tensor<2x8x4xbf16>
+}
+
+// The tanh form's gradient, in 16 bits, in rows of eight elements, is done by the product of what it reads.
+// CHECK-LABEL: func.func @activations(
+// CHECK-NEXT:  colo.einsum "bo,oi->bi", %arg0, %arg1 aux %arg2 {activation = "gelu_grad"} : tensor<8x6xbf16>, tensor<6x16xbf16> aux tensor<8x16xbf16> -> tensor<8x16xbf16>
+// CHECK-NEXT:  colo.einsum "bo,oi->bi", %arg0, %arg1 :
+// CHECK-NEXT:  colo.gelu_grad
+// CHECK:       colo.einsum "bo,oi->bi", %arg3, %arg4 :
+// CHECK-NEXT:  colo.gelu_grad
+func.func @activations(%dy: tensor<8x6xbf16>, %w: tensor<6x16xbf16>, %z: tensor<8x16xbf16>, %dv: tensor<8x6xf32>, %v: tensor<6x16xf32>, %u: tensor<8x16xf32>)
+    -> (tensor<8x16xbf16>, tensor<8x16xbf16>, tensor<8x16xf32>) {
+  %dh = colo.einsum "bo,oi->bi", %dy, %w : tensor<8x6xbf16>, tensor<6x16xbf16> -> tensor<8x16xbf16>
+  %dz = colo.gelu_grad %z, %dh {tanh} : tensor<8x16xbf16>
+  %erf = colo.einsum "bo,oi->bi", %dy, %w : tensor<8x6xbf16>, tensor<6x16xbf16> -> tensor<8x16xbf16>
+  %derf = colo.gelu_grad %z, %erf : tensor<8x16xbf16>
+  %wide = colo.einsum "bo,oi->bi", %dv, %v : tensor<8x6xf32>, tensor<6x16xf32> -> tensor<8x16xf32>
+  %dwide = colo.gelu_grad %u, %wide {tanh} : tensor<8x16xf32>
+  return %dz, %derf, %dwide : tensor<8x16xbf16>, tensor<8x16xbf16>, tensor<8x16xf32>
+}
+
+// A sum over other dims, a maximum, a sum that is needed before the product, and f64 stay kernels.
+// CHECK-LABEL: func.func @otherSums(
+// CHECK-COUNT-4: colo.reduce
+func.func @otherSums(%dy: tensor<8x6xf32>, %x: tensor<8x4xf32>, %d: tensor<8x6xf64>, %z: tensor<8x4xf64>)
+    -> (tensor<8xf32>, tensor<6xf32>, tensor<6x4xf32>, tensor<6xf32>, tensor<6xf64>, tensor<6x4xf64>) {
+  %rows = colo.reduce %dy {kind = 0 : i32, dims = array<i64: 1>} : tensor<8x6xf32> -> tensor<8xf32>
+  %most = colo.reduce %dy {kind = 1 : i32, dims = array<i64: 0>} : tensor<8x6xf32> -> tensor<6xf32>
+  %early = colo.reduce %dy {kind = 0 : i32, dims = array<i64: 0>} : tensor<8x6xf32> -> tensor<6xf32>
+  %e = colo.exp %early : tensor<6xf32>
+  %dw = colo.einsum "bo,bi->oi", %dy, %x : tensor<8x6xf32>, tensor<8x4xf32> -> tensor<6x4xf32>
+  %wide = colo.reduce %d {kind = 0 : i32, dims = array<i64: 0>} : tensor<8x6xf64> -> tensor<6xf64>
+  %dv = colo.einsum "bo,bi->oi", %d, %z : tensor<8x6xf64>, tensor<8x4xf64> -> tensor<6x4xf64>
+  return %rows, %most, %dw, %e, %wide, %dv : tensor<8xf32>, tensor<6xf32>, tensor<6x4xf32>, tensor<6xf32>, tensor<6xf64>, tensor<6x4xf64>
+}
+
+dist.mesh @mesh <["tp"=2]>
+
+// Partial sums are summed over ranks before a bias is added to them, and a product does not wait for a collective.
+// CHECK-LABEL: func.func @partialSums(
+// CHECK-NEXT:  %[[Y:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 :
+// CHECK-NEXT:  %[[SUM:.*]] = dist.all_reduce sum %[[Y]]
+// CHECK:       %[[S:.*]] = colo.add %[[SUM]]
+// CHECK:       colo.einsum "bi,oi->bo", %arg0, %arg1 :
+func.func @partialSums(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>, %b: tensor<6xf32>) -> (tensor<8x6xf32>, tensor<8x6xf32>) {
+  %y = colo.einsum "bi,oi->bo", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %sum = dist.all_reduce sum %y over @mesh ["tp"] : (tensor<8x6xf32>) -> tensor<8x6xf32>
+  %bb = colo.broadcast %b {dims = array<i64: 1>} : tensor<6xf32> -> tensor<8x6xf32>
+  %s = colo.add %sum, %bb : tensor<8x6xf32>
+  %z = colo.einsum "bi,oi->bo", %x, %w : tensor<8x4xf32>, tensor<6x4xf32> -> tensor<8x6xf32>
+  %v = colo.add %z, %sum : tensor<8x6xf32>
+  return %s, %v : tensor<8x6xf32>, tensor<8x6xf32>
+}
