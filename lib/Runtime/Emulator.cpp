@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Emulator.h"
+#include "Half.h"
 #include "colo/Runtime/Status.h"
 
 #include <algorithm>
@@ -62,15 +63,45 @@ constexpr int64_t kWarp = 32;
 /// A kernel's own variables, and what the C library's functions need.
 constexpr size_t kStackBytes = 64 * 1024;
 
-enum class State { Runs, Barrier, Shuffle, Ended };
+enum class State { Runs, Barrier, Shuffle, LoadMatrices, Multiply, Ended };
+
+/// What the threads of a warp do together.
+bool isOfWarp(State state) { return state != State::Runs && state != State::Barrier && state != State::Ended; }
+
+const char *nameOf(State state) {
+  switch (state) {
+  case State::Barrier:
+    return "barrier";
+  case State::Shuffle:
+    return "shuffle";
+  case State::LoadMatrices:
+    return "ldmatrix";
+  default:
+    return "mma";
+  }
+}
 
 struct Fiber {
   void *stack = nullptr; ///< where it was left
   State state = State::Ended;
   int64_t site = 0;
-  uint64_t value = 0;
-  int32_t offset = 0;
+  uint64_t value = 0; ///< of a shuffle, or a row's address
+  int32_t offset = 0; ///< of a shuffle's partner, or which of two forms a matrix operation has
+  uint32_t *words = nullptr;
 };
+
+template <typename Half> float widen(uint32_t bits) {
+  Half half;
+  half.bits = static_cast<uint16_t>(bits);
+  return static_cast<float>(half);
+}
+
+/// The two elements of a word, the first of which is in its lower half.
+void unpack(float *to, uint32_t word, bool isBf16) {
+  auto *widenOne = isBf16 ? widen<BFloat16> : widen<Float16>;
+  to[0] = widenOne(word & 0xFFFF);
+  to[1] = widenOne(word >> 16);
+}
 
 class Emulator {
 public:
@@ -91,7 +122,9 @@ private:
   void runBlock();
   void runWarp(int64_t first, int64_t last);
   void exchange(int64_t first, int64_t last);
-  [[noreturn]] void fail(const char *what, int64_t waiting, int64_t other);
+  void loadMatrices(int64_t first);
+  void multiply(int64_t first);
+  [[noreturn]] void fail(int64_t waiting, int64_t other);
 
   std::vector<Fiber> fibers;
   std::vector<void *> slots;
@@ -147,10 +180,11 @@ void Emulator::start(int64_t thread) {
   fibers[thread].state = State::Runs;
 }
 
-void Emulator::fail(const char *what, int64_t waiting, int64_t other) {
+void Emulator::fail(int64_t waiting, int64_t other) {
   failProcess(Status::internal("kernel %s, block %lld: thread %lld waits at %s %lld, which thread %lld does not reach",
-                               name, static_cast<long long>(block), static_cast<long long>(waiting), what,
-                               static_cast<long long>(fibers[waiting].site), static_cast<long long>(other)));
+                               name, static_cast<long long>(block), static_cast<long long>(waiting),
+                               nameOf(fibers[waiting].state), static_cast<long long>(fibers[waiting].site),
+                               static_cast<long long>(other)));
 }
 
 /// Values are taken before any thread of the warp goes on.
@@ -158,29 +192,84 @@ void Emulator::exchange(int64_t first, int64_t last) {
   uint64_t values[kWarp] = {};
   for (int64_t thread = first; thread < last; ++thread)
     values[thread - first] = fibers[thread].value;
-  for (int64_t thread = first; thread < last; ++thread) {
+  for (int64_t thread = first; thread < last; ++thread)
     fibers[thread].value = values[(thread - first) ^ fibers[thread].offset];
-    fibers[thread].state = State::Runs;
+}
+
+/// Each thread's words are its own, so what one reads no other has written.
+void Emulator::loadMatrices(int64_t first) {
+  for (int64_t lane = 0; lane < kWarp; ++lane)
+    if (fibers[first + lane].value % 16)
+      failProcess(Status::internal("kernel %s, block %lld: thread %lld has a row at an address that 16 does not divide "
+                                   "at ldmatrix %lld",
+                                   name, static_cast<long long>(block), static_cast<long long>(first + lane),
+                                   static_cast<long long>(fibers[first + lane].site)));
+  for (int64_t lane = 0; lane < kWarp; ++lane) {
+    Fiber &fiber = fibers[first + lane];
+    for (int64_t matrix = 0; matrix < 4; ++matrix) {
+      uint32_t word = 0;
+      for (int64_t half = 0; half < 2; ++half) {
+        int64_t row = lane / 4, column = lane % 4 * 2 + half;
+        if (fiber.offset)
+          std::swap(row, column);
+        auto *elements = reinterpret_cast<const uint16_t *>(fibers[first + 8 * matrix + row].value);
+        word |= static_cast<uint32_t>(elements[column]) << (16 * half);
+      }
+      fiber.words[matrix] = word;
+    }
+  }
+}
+
+void Emulator::multiply(int64_t first) {
+  constexpr int64_t kM = 16, kN = 8, kK = 16;
+  float left[kM][kK], right[kN][kK];
+  for (int64_t lane = 0; lane < kWarp; ++lane) {
+    Fiber &fiber = fibers[first + lane];
+    int64_t row = lane / 4, k = lane % 4 * 2;
+    for (int64_t i = 0; i < 4; ++i)
+      unpack(&left[row + 8 * (i % 2)][k + 8 * (i / 2)], fiber.words[i], fiber.offset);
+    for (int64_t i = 0; i < 2; ++i)
+      unpack(&right[row][k + 8 * i], fiber.words[4 + i], fiber.offset);
+  }
+  for (int64_t lane = 0; lane < kWarp; ++lane) {
+    for (int64_t i = 0; i < 4; ++i) {
+      uint32_t *word = &fibers[first + lane].words[6 + i];
+      const float *a = left[lane / 4 + 8 * (i / 2)], *b = right[lane % 4 * 2 + i % 2];
+      float sum = floatOf(*word);
+      for (int64_t k = 0; k < kK; ++k)
+        sum += a[k] * b[k];
+      *word = bitsOf(sum);
+    }
   }
 }
 
 void Emulator::runWarp(int64_t first, int64_t last) {
   for (;;) {
-    int64_t shuffling = 0, other = -1, one = -1;
+    int64_t one = -1, other = -1;
     for (int64_t thread = first; thread < last; ++thread) {
       if (fibers[thread].state == State::Runs) {
         current = thread;
         colo_emulate_switch(&scheduler, fibers[thread].stack);
       }
-      bool shuffles = fibers[thread].state == State::Shuffle;
-      shuffling += shuffles;
-      (shuffles ? one : other) = thread;
+      if (isOfWarp(fibers[thread].state))
+        one = thread;
     }
-    if (!shuffling)
+    if (one < 0)
       return;
-    if (shuffling < last - first || last - first < kWarp)
-      fail("shuffle", one, other >= 0 ? other : last);
-    exchange(first, last);
+    for (int64_t thread = first; thread < last; ++thread)
+      if (fibers[thread].state != fibers[one].state || fibers[thread].site != fibers[one].site)
+        other = thread;
+    if (other >= 0 || last - first < kWarp)
+      fail(one, other >= 0 ? other : last);
+    State state = fibers[one].state;
+    if (state == State::Shuffle)
+      exchange(first, last);
+    else if (state == State::LoadMatrices)
+      loadMatrices(first);
+    else
+      multiply(first);
+    for (int64_t thread = first; thread < last; ++thread)
+      fibers[thread].state = State::Runs;
   }
 }
 
@@ -202,7 +291,7 @@ void Emulator::runBlock() {
       if (fibers[thread].state != State::Barrier || fibers[thread].site != fibers[waiting].site)
         other = thread;
     if (other >= 0)
-      fail("barrier", waiting, other);
+      fail(waiting, other);
     for (int64_t thread = 0; thread < threads; ++thread)
       fibers[thread].state = State::Runs;
   }
@@ -242,7 +331,25 @@ extern "C" void colo_emulate_barrier(int64_t site) {
 extern "C" uint64_t colo_emulate_shuffle(uint64_t value, int32_t offset) {
   Fiber &fiber = own().self();
   fiber.value = value;
+  fiber.site = 0;
   fiber.offset = offset & (kWarp - 1);
   own().wait(State::Shuffle);
   return fiber.value;
+}
+
+extern "C" void colo_emulate_load_matrices(uint32_t *words, uint64_t row, int64_t site, int32_t transposes) {
+  Fiber &fiber = own().self();
+  fiber.words = words;
+  fiber.value = row;
+  fiber.site = site;
+  fiber.offset = transposes;
+  own().wait(State::LoadMatrices);
+}
+
+extern "C" void colo_emulate_multiply(uint32_t *words, int64_t site, int32_t isBf16) {
+  Fiber &fiber = own().self();
+  fiber.words = words;
+  fiber.site = site;
+  fiber.offset = isBf16;
+  own().wait(State::Multiply);
 }

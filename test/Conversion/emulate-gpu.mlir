@@ -27,6 +27,15 @@ gpu.module @colo_kernels {
     %v = memref.load %x[%t] : memref<256xf32>
     %other, %valid = gpu.shuffle xor %v, %one, %warp : f32
     memref.store %other, %view[%t] : memref<128xf32, #gpu.address_space<workgroup>>
+    %address = memref.extract_aligned_pointer_as_index %shared : memref<512xi8, #gpu.address_space<workgroup>> -> index
+    %integer = arith.index_castui %address : index to i64
+    %pointer = llvm.inttoptr %integer : i64 to !llvm.ptr<3>
+    %matrices = nvvm.ldmatrix %pointer {num = 4 : i32, layout = #nvvm.mma_layout<col>} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32, i32, i32)>
+    %word = llvm.extractvalue %matrices[3] : !llvm.struct<(i32, i32, i32, i32)>
+    %sums = llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.bf16"(%word, %word, %word, %word, %word, %word, %scale, %scale, %scale, %scale)
+      : (i32, i32, i32, i32, i32, i32, f32, f32, f32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+    %sum = llvm.extractvalue %sums[1] : !llvm.struct<(f32, f32, f32, f32)>
+    memref.store %sum, %view[%t] : memref<128xf32, #gpu.address_space<workgroup>>
     gpu.barrier
     %first = memref.load %view[%c0] : memref<128xf32, #gpu.address_space<workgroup>>
     memref.store %first, %x[%b] : memref<256xf32>
@@ -52,7 +61,12 @@ gpu.module @colo_kernels {
 // CHECK:         %[[BITS:.*]] = arith.bitcast %[[VALUE]] : f32 to i32
 // CHECK:         %[[WIDE:.*]] = arith.extui %[[BITS]] : i32 to i64
 // CHECK:         call @colo_emulate_shuffle(%[[WIDE]], %{{.*}}) : (i64, i32) -> i64
-// CHECK:         call @colo_emulate_barrier(%c1_i64)
+// CHECK:         call @colo_emulate_load_matrices(%[[WORDS:.*]], %{{.*}}, %c1_i64{{.*}}, %c1_i32{{.*}}) : (memref<10xi32>, i64, i64, i32) -> ()
+// CHECK:         memref.load %[[WORDS]][%c3{{.*}}]
+// CHECK-COUNT-10: memref.store %{{.*}}, %[[WORDS]]
+// CHECK:         call @colo_emulate_multiply(%[[WORDS]], %c2_i64{{.*}}, %c1_i32{{.*}}) : (memref<10xi32>, i64, i32) -> ()
+// CHECK:         memref.load %[[WORDS]][%c7{{.*}}]
+// CHECK:         call @colo_emulate_barrier(%c3_i64)
 // CHECK:         memref.store %{{.*}}, %[[Y]][%[[BLOCK]]]
 // CHECK:       llvm.func @waits.thread.entry(!llvm.ptr, i64, i64)
 // CHECK:       llvm.mlir.global internal constant @waits.name("waits\00")

@@ -239,8 +239,8 @@ def LowerGpuKernels : Pass<"lower-gpu-kernels", "::mlir::ModuleOp"> {
     func.func private @k(memref<512xf32>, memref<512xf32>) attributes {rt.kernel, rt.extent = 1, rt.grain = 8, rt.threads = 128}
     ```
   }];
-  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"];
 }
 
 def LoadStepValues : Pass<"load-step-values", "::mlir::ModuleOp"> {
@@ -269,8 +269,8 @@ def EmulateGpu : Pass<"emulate-gpu", "::mlir::ModuleOp"> {
     In: `gpu.module @colo_kernels`, hosts in LLVM's dialect. Out: no gpu op. A kernel whose threads do not wait for each other becomes a
     loop over blocks and threads, in the form of lower-kernels. Any other becomes the function of one thread, `@k.thread(arguments,
     shared memory, block, thread)`, and its entry hands that to `colo_emulate` of the runtime, which runs the threads of a block in
-    turn and moves values at barriers and shuffles.
-    Errors: a gpu op other than ids, barriers and shuffles of the whole warp.
+    turn, moves values at shuffles, and loads and multiplies matrices for all threads of a warp.
+    Errors: a gpu or nvvm op or an intrinsic other than ids, barriers, shuffles of the whole warp, `ldmatrix` x4 and `mma` m16n8k16 of 16 bits.
 
     ```mlir
     gpu.barrier   // becomes

@@ -5,17 +5,19 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Only ids, barriers, shuffles and shared memory get another meaning; the rest
-// of a body is copied, so what runs here is what runs on a GPU.
+// Only ids, barriers, shuffles, matrix operations and shared memory get another
+// meaning; the rest of a body is copied, so what runs here is what runs on a GPU.
 //
 //===----------------------------------------------------------------------===//
 
+#include "../LowerGpuKernels/GpuMmaTiles.h"
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
@@ -32,7 +34,9 @@ using namespace colo;
 
 static constexpr StringLiteral kBarrier = "colo_emulate_barrier", kShuffle = "colo_emulate_shuffle",
                                kBlocks = "colo_emulate";
-static constexpr int64_t kWarp = 32;
+static constexpr StringLiteral kLoadMatrices = "colo_emulate_load_matrices", kMultiply = "colo_emulate_multiply";
+/// What a lane holds of the operands of a product, A, B and C.
+static constexpr int64_t kLeftWords = 4, kRightWords = 2, kSums = 4, kWords = kLeftWords + kRightWords + kSums;
 
 namespace {
 
@@ -45,6 +49,8 @@ public:
     block = blockId;
     thread = threadId;
   }
+  /// Memory of the thread for operands of matrix operations.
+  void setWords(Value memory) { words = memory; }
   IRMapping &values() { return mapping; }
   LogicalResult copyBody() { return copy(func.getBody().front()); }
 
@@ -52,13 +58,18 @@ private:
   LogicalResult copy(Block &from);
   LogicalResult copy(Operation &op);
   LogicalResult shuffle(gpu::ShuffleOp op);
+  LogicalResult loadMatrices(NVVM::LdMatrixOp op);
+  LogicalResult multiply(LLVM::CallIntrinsicOp op);
+  void putWord(Location loc, Value value, int64_t at);
+  /// Words from `first` on as the struct that an op results in.
+  Value structOf(Location loc, Type type, int64_t first);
   void call(StringRef callee, Location loc, ValueRange operands, TypeRange results, Value *result);
 
   OpBuilder &builder;
   gpu::GPUFuncOp func;
   IRMapping mapping;
-  Value block, thread;
-  int64_t barriers = 0;
+  Value block, thread, words;
+  int64_t sites = 0;
 };
 
 MemRefType onHost(MemRefType type) { return MemRefType::Builder(type).setMemorySpace(nullptr); }
@@ -99,6 +110,50 @@ LogicalResult ThreadCopier::shuffle(gpu::ShuffleOp op) {
   return success();
 }
 
+void ThreadCopier::putWord(Location loc, Value value, int64_t at) {
+  if (value.getType() != builder.getI32Type())
+    value = builder.create<LLVM::BitcastOp>(loc, builder.getI32Type(), value);
+  builder.create<memref::StoreOp>(loc, value, words, builder.create<arith::ConstantIndexOp>(loc, at).getResult());
+}
+
+Value ThreadCopier::structOf(Location loc, Type type, int64_t first) {
+  Value all = builder.create<LLVM::UndefOp>(loc, type);
+  for (auto [i, element] : llvm::enumerate(cast<LLVM::LLVMStructType>(type).getBody())) {
+    Value at = builder.create<arith::ConstantIndexOp>(loc, first + i);
+    Value word = builder.create<memref::LoadOp>(loc, words, at);
+    if (element != word.getType())
+      word = builder.create<LLVM::BitcastOp>(loc, element, word);
+    all = builder.create<LLVM::InsertValueOp>(loc, all, word, i);
+  }
+  return all;
+}
+
+LogicalResult ThreadCopier::loadMatrices(NVVM::LdMatrixOp op) {
+  Location loc = op.getLoc();
+  auto pointer = op.getPtr().getDefiningOp<LLVM::IntToPtrOp>();
+  if (op.getNum() != kLeftWords || !pointer)
+    return op.emitError("only loads of four matrices from an integer's address are emulated");
+  Value site = builder.create<arith::ConstantIntOp>(loc, ++sites, 64);
+  Value transposes = builder.create<arith::ConstantIntOp>(loc, op.getLayout() == NVVM::MMALayout::col, 32);
+  call(kLoadMatrices, loc, {words, mapping.lookup(pointer.getArg()), site, transposes}, {}, nullptr);
+  mapping.map(op.getRes(), structOf(loc, op.getRes().getType(), 0));
+  return success();
+}
+
+LogicalResult ThreadCopier::multiply(LLVM::CallIntrinsicOp op) {
+  Location loc = op.getLoc();
+  bool isBf16 = op.getIntrin() == kMmaOfBf16;
+  if (!isBf16 && op.getIntrin() != kMmaOfF16)
+    return op.emitError("of the intrinsics only products m16n8k16 of bf16 or f16 with f32 sums are emulated");
+  int64_t at = 0;
+  for (Value operand : op.getArgs())
+    putWord(loc, mapping.lookup(operand), at++);
+  Value site = builder.create<arith::ConstantIntOp>(loc, ++sites, 64);
+  call(kMultiply, loc, {words, site, builder.create<arith::ConstantIntOp>(loc, isBf16, 32)}, {}, nullptr);
+  mapping.map(op.getResult(0), structOf(loc, op.getResult(0).getType(), kLeftWords + kRightWords));
+  return success();
+}
+
 LogicalResult ThreadCopier::copy(Operation &op) {
   Location loc = op.getLoc();
   if (auto id = dyn_cast<gpu::ThreadIdOp>(op); id && id.getDimension() == gpu::Dimension::x) {
@@ -106,16 +161,20 @@ LogicalResult ThreadCopier::copy(Operation &op) {
   } else if (auto id = dyn_cast<gpu::BlockIdOp>(op); id && id.getDimension() == gpu::Dimension::x) {
     mapping.map(id.getResult(), block);
   } else if (isa<gpu::BarrierOp>(op)) {
-    call(kBarrier, loc, builder.create<arith::ConstantIntOp>(loc, ++barriers, 64).getResult(), {}, nullptr);
+    call(kBarrier, loc, builder.create<arith::ConstantIntOp>(loc, ++sites, 64).getResult(), {}, nullptr);
   } else if (auto exchange = dyn_cast<gpu::ShuffleOp>(op)) {
     return shuffle(exchange);
+  } else if (auto load = dyn_cast<NVVM::LdMatrixOp>(op)) {
+    return loadMatrices(load);
+  } else if (auto product = dyn_cast<LLVM::CallIntrinsicOp>(op)) {
+    return multiply(product);
   } else if (auto view = dyn_cast<memref::ViewOp>(op)) {
     mapping.map(view.getResult(),
                 builder.create<memref::ViewOp>(loc, onHost(view.getType()), mapping.lookup(view.getSource()),
                                                mapping.lookup(view.getByteShift()), ValueRange()));
   } else if (isa<gpu::ReturnOp>(op)) {
     return success();
-  } else if (isa<gpu::GPUDialect>(op.getDialect())) {
+  } else if (isa<gpu::GPUDialect, NVVM::NVVMDialect>(op.getDialect())) {
     return op.emitError("is not emulated");
   } else {
     Operation *clone = builder.cloneWithoutRegions(op, mapping);
@@ -138,7 +197,9 @@ LogicalResult ThreadCopier::copy(Operation &op) {
 bool waits(gpu::GPUFuncOp func) {
   return func
       .walk([](Operation *op) {
-        return isa<gpu::BarrierOp, gpu::ShuffleOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
+        return isa<gpu::BarrierOp, gpu::ShuffleOp, NVVM::LdMatrixOp, LLVM::CallIntrinsicOp>(op)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -151,8 +212,11 @@ struct EmulateGpuPass : public colo::impl::EmulateGpuBase<EmulateGpuPass> {
       return;
     OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
     Type i64 = builder.getI64Type(), i32 = builder.getI32Type();
+    Type words = MemRefType::get({kWords}, i32);
     for (auto [name, type] : {std::pair(kBarrier, builder.getFunctionType({i64}, {})),
-                              std::pair(kShuffle, builder.getFunctionType({i64, i32}, {i64}))})
+                              std::pair(kShuffle, builder.getFunctionType({i64, i32}, {i64})),
+                              std::pair(kLoadMatrices, builder.getFunctionType({words, i64, i64, i32}, {})),
+                              std::pair(kMultiply, builder.getFunctionType({words, i64, i32}, {}))})
       builder.create<func::FuncOp>(module.getLoc(), name, type).setPrivate();
     for (auto func : device.getOps<gpu::GPUFuncOp>())
       if (failed(waits(func) ? emulateThreads(func) : emulateLoop(func)))
@@ -232,6 +296,7 @@ struct EmulateGpuPass : public colo::impl::EmulateGpuBase<EmulateGpuPass> {
     if (bytes)
       copier.values().map(func.getWorkgroupAttributions().front(), entry->getArgument(count));
     copier.setIds(entry->getArgument(count + 1), entry->getArgument(count + 2));
+    copier.setWords(builder.create<memref::AllocaOp>(loc, MemRefType::get({kWords}, builder.getI32Type())));
     if (failed(copier.copyBody()))
       return failure();
     builder.create<func::ReturnOp>(loc);

@@ -33,9 +33,9 @@ using namespace colo;
 /// Below any score, and far from overflow in f32; lse of a row without keys.
 static constexpr double kLowest = -1e30;
 
-/// A thread's registers, without or with what random numbers or 8-byte sums take: three blocks of 128 threads have
-/// room, or two.
-static constexpr int64_t kNarrowRegisters = 168, kWideRegisters = 255;
+/// A thread's registers, without or with what random numbers, 8-byte sums or more sums than these take: three blocks of
+/// 128 threads have room, or two.
+static constexpr int64_t kNarrowRegisters = 168, kWideRegisters = 255, kMostNarrowSums = 100;
 /// Registers of a thread's scores beside which there are some for two calls of Philox a row.
 static constexpr int64_t kMostScoreRegisters = 8;
 
@@ -52,26 +52,36 @@ public:
         query(shapeOf(op.getQuery())), key(shapeOf(op.getKey())), isForward(op.getPart() == rt::AttentionPart::Forward),
         ownIsRows(op.getPart() != rt::AttentionPart::DKeyDValue), ownLength(ownIsRows ? query[1] : key[1]),
         otherLength(ownIsRows ? key[1] : query[1]),
-        tiles(builder, gpu, loc, getElementTypeOrSelf(op.getQuery()), query[3],
-              TileEmitter::choose(getElementTypeOrSelf(op.getQuery()), query[3], isForward ? 1 : 2, ownLength,
-                                  otherLength, [&](const TileShape &shape) { return canDraw(shape); })) {}
+        body(TileEmitter::create(builder, gpu, loc, need(), [&](const TileShape &shape) { return canDraw(shape); })),
+        tiles(*body) {}
 
   void emit();
   int64_t threads() const { return tiles.getShape().threads(); }
+  /// What a thread sums of the results.
+  int64_t sums() { return (ownIsRows ? 1 : 2) * static_cast<int64_t>(tiles.zeroSums().size()); }
   int64_t blocks() const { return query[0] * ownHeads() * ownTileCount(); }
 
 private:
   static llvm::ArrayRef<int64_t> shapeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getShape(); }
   /// Whether rows of scores start at multiples of four, so that four keys take one call of Philox; else they take two.
   bool isAligned() { return op.getRun() % 4 == 0 && op.getSizes()[Key] % 4 == 0; }
+  /// Keys of this rank that follow each other wherever four, two or one begin.
+  int64_t neighbours() {
+    int64_t run = op.getRun();
+    return run == key[1] || run % 4 == 0 ? 4 : run % 2 == 0 ? 2 : 1;
+  }
   /// Whether a thread's keys follow each other, so that their random numbers are drawn together, and registers are left
   /// to draw them with.
   bool canDraw(const TileShape &shape) {
     Type computed = TileEmitter::computedType(getElementTypeOrSelf(op.getQuery()));
     int64_t registers = shape.ownPer * shape.otherPer * computed.getIntOrFloatBitWidth() / 32;
-    int64_t run = op.getRun(), neighbours = run == key[1] || run % 4 == 0 ? 4 : run % 2 == 0 ? 2 : 1;
-    return op.getRandom().empty() || ((ownIsRows ? shape.otherPer : shape.ownPer) <= neighbours &&
+    return op.getRandom().empty() || ((ownIsRows ? shape.otherPer : shape.ownPer) <= neighbours() &&
                                       (isAligned() || registers <= kMostScoreRegisters));
+  }
+  TileNeed need() {
+    int64_t ownTiles = isForward ? 1 : 2;
+    return {
+        getElementTypeOrSelf(op.getQuery()), query[3], ownLength, otherLength, ownTiles, ownIsRows ? 1 : 2, ownTiles};
   }
   int64_t ownHeads() const { return ownIsRows ? query[2] : key[2]; }
   int64_t ownTileCount() const { return llvm::divideCeil(ownLength, tiles.getShape().own()); }
@@ -115,6 +125,7 @@ private:
   /// For each of the thread's keys whether dropout keeps it in a row, own or other; empty without dropout.
   Values keptKeys(size_t row);
   Values words(Value row, llvm::ArrayRef<Value> keys);
+  Values wordsOfNeighbours(Value row, llvm::ArrayRef<Value> keys);
   Value dropOut(Value x, llvm::ArrayRef<Value> keeps, size_t i);
   /// Whether any score of the tile of the others can count.
   Value mayCount(Value firstOther);
@@ -129,7 +140,8 @@ private:
   llvm::ArrayRef<int64_t> query, key;
   bool isForward, ownIsRows;
   int64_t ownLength, otherLength;
-  TileEmitter tiles;
+  std::unique_ptr<TileEmitter> body;
+  TileEmitter &tiles;
 
   Tile own[2], other[2], weights;
   unsigned inPlace = 0; ///< of two tiles of others in one place, the one that is there
@@ -221,8 +233,16 @@ Values AttentionEmitter::allowed() {
   return all;
 }
 
-/// The words of a row's keys, which are neighbours: of one block of Philox where rows start at multiples of four.
 Values AttentionEmitter::words(Value row, llvm::ArrayRef<Value> keys) {
+  size_t run = std::min(ownIsRows ? tiles.otherRun() : tiles.ownRun(), neighbours());
+  Values all;
+  for (; !keys.empty(); keys = keys.drop_front(run))
+    llvm::append_range(all, wordsOfNeighbours(row, keys.take_front(run)));
+  return all;
+}
+
+/// The words of keys that follow each other: of one block of Philox where rows start at multiples of four.
+Values AttentionEmitter::wordsOfNeighbours(Value row, llvm::ArrayRef<Value> keys) {
   Value seed = mapping.lookup(op.getRandom()[0]), instance = mapping.lookupOrDefault(op.getRandom()[1]);
   Value step = mapping.lookup(op.getRandom()[2]);
   auto element = [&](Value at) -> Value { return builder.create<arith::AddIOp>(loc, row, at); };
@@ -349,8 +369,10 @@ void AttentionEmitter::readOther(Value number) {
 }
 
 void AttentionEmitter::bring(unsigned which) {
-  gpu.barrier();
-  if (!tiles.getShape().oneBuffer || inPlace == which)
+  bool isThere = !tiles.getShape().oneBuffer || inPlace == which;
+  if (!isThere || tiles.sharesScores())
+    gpu.barrier();
+  if (isThere)
     return;
   Value tensors[] = {ownIsRows ? op.getKey() : op.getQuery(), ownIsRows ? op.getValue() : op.getGradient()};
   tiles.fill(other[which], source(tensors[which], !ownIsRows), firstOther, /*isOwn=*/false);
@@ -400,9 +422,9 @@ Values AttentionEmitter::forwardTile(llvm::ArrayRef<Value> before) {
     for (Value &output : outputs.slice(r * perRow, perRow))
       output = tiles.multiply(output, shrink);
   }
-  tiles.putScores(weights, scores);
+  Values factor = tiles.putScores(weights, scores);
   bring(1);
-  llvm::copy(tiles.addProduct(weights, other[1], outputs), outputs.begin());
+  llvm::copy(tiles.addProduct(weights, factor, other[1], outputs), outputs.begin());
   return after;
 }
 
@@ -431,14 +453,15 @@ Values AttentionEmitter::gradientTile(llvm::ArrayRef<Value> before) {
   llvm::ArrayRef<Value> ofValue = before.drop_front(half);
   Values dvalue;
   if (!ownIsRows) {
-    tiles.putScores(weights, probabilities);
+    Values factor = tiles.putScores(weights, probabilities);
     bring(1);
-    dvalue = tiles.addProduct(weights, other[1], ofValue);
-    gpu.barrier();
+    dvalue = tiles.addProduct(weights, factor, other[1], ofValue);
+    if (tiles.sharesScores())
+      gpu.barrier();
   }
-  tiles.putScores(weights, slopes);
+  Values factor = tiles.putScores(weights, slopes);
   bring(0);
-  after = tiles.addProduct(weights, other[0], before.take_front(half));
+  after = tiles.addProduct(weights, factor, other[0], before.take_front(half));
   llvm::append_range(after, dvalue);
   return after;
 }
@@ -551,6 +574,7 @@ void GpuKernelEmitter::emitAttention() {
   emitter.emit();
   threads = emitter.threads();
   blocks = emitter.blocks();
-  bool isWide = getElementTypeOrSelf(attention.getQuery()).isF64() || !attention.getRandom().empty();
+  bool isWide = getElementTypeOrSelf(attention.getQuery()).isF64() || !attention.getRandom().empty() ||
+                emitter.sums() > kMostNarrowSums;
   gpu->useRegisters(isWide ? kWideRegisters : kNarrowRegisters, threads);
 }

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "GpuTiles.h"
+#include "GpuMmaTiles.h"
 
 using namespace mlir;
 using namespace colo;
@@ -28,7 +28,8 @@ Type TileEmitter::computedType(Type stored) {
 
 TileEmitter::TileEmitter(OpBuilder &builder, GpuFunction &gpu, Location loc, Type stored, int64_t size, TileShape shape)
     : builder(builder), gpu(gpu), loc(loc), stored(stored), computed(computedType(stored)), size(size),
-      width(kAccessBytes / bytesOf(stored)), shape(shape) {
+      width(kAccessBytes / bytesOf(stored)), groups(ceilDiv(size, width)),
+      stride(rowStride(size, width, shape.otherThreads)), shape(shape) {
   Value others = constant(shape.otherThreads);
   ownThread = builder.create<arith::DivUIOp>(loc, gpu.thread(), others);
   otherThread = builder.create<arith::RemUIOp>(loc, gpu.thread(), others);
@@ -42,25 +43,24 @@ TileEmitter::TileEmitter(OpBuilder &builder, GpuFunction &gpu, Location loc, Typ
 static constexpr TileShape kShapes[] = {{16, 8, 4, 4}, {16, 8, 2, 4}, {16, 8, 2, 2}, {8, 8, 2, 2},
                                         {16, 8, 1, 2}, {8, 8, 1, 1},  {4, 8, 1, 1}};
 
-TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64_t ownLength, int64_t otherLength,
-                              llvm::function_ref<bool(const TileShape &)> allows) {
-  int64_t width = kAccessBytes / bytesOf(stored), computedBytes = bytesOf(computedType(stored));
+static TileShape chooseShape(const TileNeed &need, llvm::function_ref<bool(const TileShape &)> allows) {
+  int64_t width = kAccessBytes / bytesOf(need.stored), computed = bytesOf(TileEmitter::computedType(need.stored));
   auto fits = [&](const TileShape &shape) {
-    int64_t row = rowStride(size, width, shape.otherThreads) * bytesOf(stored);
+    int64_t row = rowStride(need.size, width, shape.otherThreads) * bytesOf(need.stored);
     int64_t others = shape.oneBuffer ? shape.other() : 2 * shape.other();
-    return (ownTiles * shape.own() + others) * row + shape.own() * (shape.other() * computedBytes + kAccessBytes) <=
+    return (need.ownTiles * shape.own() + others) * row + shape.own() * (shape.other() * computed + kAccessBytes) <=
            kSharedBytes;
   };
   // A tile of which half lies behind the end is no use.
   auto isTooLong = [](int64_t rows, int64_t per, int64_t length) { return per > 1 && rows / 2 >= length; };
   auto suits = [&](const TileShape &shape) {
-    return fits(shape) && allows(shape) && !isTooLong(shape.own(), shape.ownPer, ownLength) &&
-           !isTooLong(shape.other(), shape.otherPer, otherLength);
+    return fits(shape) && allows(shape) && !isTooLong(shape.own(), shape.ownPer, need.ownLength) &&
+           !isTooLong(shape.other(), shape.otherPer, need.otherLength);
   };
   // In one place a tile may have to be read twice, unless there are two products only, one after the other.
   for (bool oneBuffer : {false, true})
     for (TileShape shape : kShapes)
-      for (bool either : {oneBuffer, ownTiles == 1}) {
+      for (bool either : {oneBuffer, need.ownTiles == 1}) {
         shape.oneBuffer = either;
         if (suits(shape))
           return shape;
@@ -70,10 +70,15 @@ TileShape TileEmitter::choose(Type stored, int64_t size, int64_t ownTiles, int64
   return least;
 }
 
-Tile TileEmitter::rowsTile(int64_t rows) {
-  int64_t stride = rowStride(size, width, shape.otherThreads);
-  return {gpu.shared(stored, rows * stride), stride};
+std::unique_ptr<TileEmitter> TileEmitter::create(OpBuilder &builder, GpuFunction &gpu, Location loc,
+                                                 const TileNeed &need,
+                                                 llvm::function_ref<bool(const TileShape &)> allows) {
+  if (std::optional<TileShape> shape = MmaTiles::choose(need))
+    return std::make_unique<MmaTiles>(builder, gpu, loc, need.stored, need.size, *shape);
+  return std::make_unique<TileEmitter>(builder, gpu, loc, need.stored, need.size, chooseShape(need, allows));
 }
+
+Tile TileEmitter::rowsTile(int64_t rows) { return {gpu.shared(stored, rows * stride), stride}; }
 
 Tile TileEmitter::scoresTile() {
   int64_t stride = shape.other() + kAccessBytes / bytesOf(computed);
@@ -123,6 +128,9 @@ llvm::SmallVector<Value> TileEmitter::indices(Value first, Value thread, int64_t
   return all;
 }
 
+llvm::SmallVector<Value> TileEmitter::ownIndices(Value first) { return indices(first, ownThread, shape.ownPer); }
+llvm::SmallVector<Value> TileEmitter::otherIndices(Value first) { return indices(first, otherThread, shape.otherPer); }
+
 Value TileEmitter::overOthers(Value value, llvm::function_ref<Value(Value, Value)> combine) {
   auto integer = [&](int64_t number) -> Value { return builder.create<arith::ConstantIntOp>(loc, number, 32); };
   for (int64_t distance = shape.otherThreads / 2; distance > 0; distance /= 2) {
@@ -138,10 +146,10 @@ Value TileEmitter::overOthers(Value value, llvm::function_ref<Value(Value, Value
 
 std::pair<Value, Value> TileEmitter::placeOf(Value number) {
   // The thread's group is the same each time where threads are whole rows.
-  Value perRow = constant(groups()), thread = gpu.thread();
-  if (shape.threads() % groups() == 0) {
+  Value perRow = constant(groups), thread = gpu.thread();
+  if (shape.threads() % groups == 0) {
     Value row = builder.create<arith::DivUIOp>(loc, thread, perRow);
-    return {sum(row, times(number, shape.threads() / groups())), builder.create<arith::RemUIOp>(loc, thread, perRow)};
+    return {sum(row, times(number, shape.threads() / groups)), builder.create<arith::RemUIOp>(loc, thread, perRow)};
   }
   Value at = sum(thread, times(number, shape.threads()));
   return {builder.create<arith::DivUIOp>(loc, at, perRow), builder.create<arith::RemUIOp>(loc, at, perRow)};
@@ -151,7 +159,7 @@ llvm::SmallVector<Value> TileEmitter::read(const TileSource &source, Value base,
                                            bool isWhole) {
   llvm::ArrayRef<int64_t> strides = source.storage->strides;
   Value at = sum(first, row), isThere, zero;
-  if (!isWhole || size % width != 0)
+  if (!isWhole || size != groups * width)
     zero = builder.create<arith::ConstantOp>(loc, builder.getZeroAttr(stored));
   if (!isWhole) {
     isThere = gpu.isLess(at, source.length);
@@ -161,7 +169,7 @@ llvm::SmallVector<Value> TileEmitter::read(const TileSource &source, Value base,
   llvm::SmallVector<Value> values;
   for (int64_t e = 0; e < width; ++e) {
     Value d = e == 0 ? start : sum(start, constant(e)), isInside = isThere;
-    if (size % width != 0) {
+    if (size != groups * width) {
       Value inRow = gpu.isLess(d, size);
       d = select(inRow, d, constant(0));
       isInside = isInside ? builder.create<arith::AndIOp>(loc, isInside, inRow).getResult() : inRow;
@@ -172,10 +180,17 @@ llvm::SmallVector<Value> TileEmitter::read(const TileSource &source, Value base,
   return values;
 }
 
+Value TileEmitter::placeOfRow(Value row, bool isOwn) {
+  int64_t per = isOwn ? shape.ownPer : shape.otherPer, rowThreads = isOwn ? shape.ownThreads : shape.otherThreads;
+  if (per == 1)
+    return row;
+  Value within = builder.create<arith::RemUIOp>(loc, row, constant(per));
+  return sum(builder.create<arith::DivUIOp>(loc, row, constant(per)), times(within, rowThreads));
+}
+
 void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, bool isOwn) {
-  int64_t rows = isOwn ? shape.own() : shape.other(), per = isOwn ? shape.ownPer : shape.otherPer;
-  int64_t rowThreads = isOwn ? shape.ownThreads : shape.otherThreads;
-  int64_t total = rows * groups(), count = ceilDiv(total, shape.threads());
+  int64_t rows = isOwn ? shape.own() : shape.other();
+  int64_t total = rows * groups, count = ceilDiv(total, shape.threads());
   int64_t atOnce = count <= kMostLoads ? count : kLoadsOfTurn, turns = ceilDiv(count, atOnce);
   bool isEven = turns * atOnce * shape.threads() == total, isWhole = source.length % rows == 0 && isEven;
   llvm::ArrayRef<int64_t> strides = source.storage->strides;
@@ -191,12 +206,7 @@ void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, 
     for (auto [place, elements] : llvm::zip(places, values)) {
       Value row = place.first;
       gpu.where(isEven ? Value() : gpu.isLess(row, rows), [&, group = place.second, &elements = elements] {
-        Value lies = row;
-        if (per > 1) {
-          Value within = builder.create<arith::RemUIOp>(loc, row, constant(per));
-          lies = sum(builder.create<arith::DivUIOp>(loc, row, constant(per)), times(within, rowThreads));
-        }
-        Value address = sum(times(lies, tile.stride), times(group, width));
+        Value address = sum(times(placeOfRow(row, isOwn), tile.stride), times(group, width));
         for (int64_t e = 0; e < width; ++e)
           builder.create<memref::StoreOp>(loc, elements[e], tile.memory, e == 0 ? address : sum(address, constant(e)));
       });
@@ -217,7 +227,7 @@ void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, 
 llvm::SmallVector<Value> TileEmitter::scores(const Tile &own, const Tile &other) {
   llvm::SmallVector<Value> zeros(shape.ownPer * shape.otherPer, number(0));
   Value ownRow = times(ownThread, own.stride), otherRow = times(otherThread, other.stride);
-  return loop(constant(groups()), zeros, [&](Value group, llvm::ArrayRef<Value> before) {
+  return loop(constant(groups), zeros, [&](Value group, llvm::ArrayRef<Value> before) {
     llvm::SmallVector<Value> sums(before);
     Value start = times(group, width);
     auto elements = [&](const Tile &tile, Value row, int64_t rowThreads, int64_t per) {
@@ -240,20 +250,22 @@ llvm::SmallVector<Value> TileEmitter::scores(const Tile &own, const Tile &other)
   });
 }
 
-void TileEmitter::putScores(const Tile &tile, llvm::ArrayRef<Value> values) {
+llvm::SmallVector<Value> TileEmitter::putScores(const Tile &tile, llvm::ArrayRef<Value> values) {
   Value start = sum(times(ownThread, tile.stride), times(otherThread, shape.otherPer));
   for (int64_t r = 0; r < shape.ownPer; ++r)
     for (int64_t c = 0; c < shape.otherPer; ++c)
       store(values[r * shape.otherPer + c], tile.memory, sum(start, constant(r * shape.ownThreads * tile.stride + c)));
+  return {};
 }
 
 llvm::SmallVector<Value> TileEmitter::zeroSums() {
-  return llvm::SmallVector<Value>(shape.ownPer * groupsOfThread() * width, number(0));
+  return llvm::SmallVector<Value>(shape.ownPer * sumGroups() * sumWidth(), number(0));
 }
 
-llvm::SmallVector<Value> TileEmitter::addProduct(const Tile &scores, const Tile &other, llvm::ArrayRef<Value> sums) {
+llvm::SmallVector<Value> TileEmitter::addProduct(const Tile &scores, llvm::ArrayRef<Value>, const Tile &other,
+                                                 llvm::ArrayRef<Value> sums) {
   Value scoreRow = times(ownThread, scores.stride), column = times(otherThread, width);
-  int64_t perThread = groupsOfThread();
+  int64_t perThread = sumGroups();
   return loop(constant(shape.otherThreads), sums, [&](Value turn, llvm::ArrayRef<Value> before) {
     llvm::SmallVector<Value> after(before), weights;
     Value firstScore = sum(scoreRow, times(turn, shape.otherPer));
@@ -284,13 +296,13 @@ llvm::SmallVector<Value> TileEmitter::getSums(const Storage &place, Value batch,
   for (Value row : ownIndices(first)) {
     Value isThere = length % shape.own() ? gpu.isLess(row, length) : Value();
     Value address = sum(base, times(isThere ? select(isThere, row, constant(0)) : row, strides[1]));
-    for (int64_t g = 0; g < groupsOfThread(); ++g) {
-      Value start = times(sum(otherThread, constant(g * shape.otherThreads)), width);
+    for (int64_t g = 0; g < sumGroups(); ++g) {
+      Value start = sumStart(g);
       // What lies behind a row is read from its end, and never written.
-      bool mayEnd = (g + 1) * shape.otherThreads * width > size, isWhole = size % width == 0;
+      bool mayEnd = (g + 1) * sumSpan() > size, isWhole = size % sumWidth() == 0;
       if (mayEnd && isWhole)
-        start = within(start, size - width);
-      for (int64_t e = 0; e < width; ++e) {
+        start = within(start, size - sumWidth());
+      for (int64_t e = 0; e < sumWidth(); ++e) {
         Value d = e == 0 ? start : sum(start, constant(e));
         if (mayEnd && !isWhole)
           d = within(d, size - 1);
@@ -301,10 +313,14 @@ llvm::SmallVector<Value> TileEmitter::getSums(const Storage &place, Value batch,
   return sums;
 }
 
+Value TileEmitter::sumStart(int64_t group) {
+  return times(sum(otherThread, constant(group * shape.otherThreads)), width);
+}
+
 void TileEmitter::putSums(llvm::ArrayRef<Value> sums, const KernelPlace &place, Value batch, Value head, Value first,
                           int64_t length) {
   llvm::ArrayRef<int64_t> strides = place.strides;
-  int64_t perThread = groupsOfThread();
+  int64_t perThread = sumGroups(), neighbours = sumWidth();
   Value base = sum(times(batch, strides[0]), times(head, strides[2]));
   for (auto [r, row] : llvm::enumerate(ownIndices(first))) {
     Value address = sum(base, times(row, strides[1]));
@@ -316,13 +332,13 @@ void TileEmitter::putSums(llvm::ArrayRef<Value> sums, const KernelPlace &place, 
     };
     gpu.where(length % shape.own() ? gpu.isLess(row, length) : Value(), [&, r = r] {
       for (int64_t g = 0; g < perThread; ++g) {
-        Value start = times(sum(otherThread, constant(g * shape.otherThreads)), width);
-        bool mayEnd = (g + 1) * shape.otherThreads > size / width;
+        Value start = sumStart(g);
+        bool mayEnd = (g + 1) * sumSpan() > size;
         gpu.where(mayEnd ? gpu.isLess(start, size) : Value(), [&] {
-          for (int64_t e = 0; e < width; ++e) {
+          for (int64_t e = 0; e < neighbours; ++e) {
             Value d = e == 0 ? start : sum(start, constant(e));
-            gpu.where(mayEnd && size % width ? gpu.isLess(d, size) : Value(),
-                      [&] { putElement(d, sums[(r * perThread + g) * width + e]); });
+            gpu.where(mayEnd && size % neighbours ? gpu.isLess(d, size) : Value(),
+                      [&] { putElement(d, sums[(r * perThread + g) * neighbours + e]); });
           }
         });
       }

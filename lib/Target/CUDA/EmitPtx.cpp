@@ -98,6 +98,17 @@ static void useInstructions(ModuleOp module) {
   });
 }
 
+/// sm_80 rounds to bf16 by an instruction, where `kernel-math` would take ten.
+static void roundByInstructions(ModuleOp module) {
+  module.walk([](arith::TruncFOp op) {
+    if (!op.getType().isBF16() || !op.getIn().getType().isF32())
+      return;
+    OpBuilder b(op);
+    op.getResult().replaceAllUsesWith(b.create<LLVM::FPTruncOp>(op.getLoc(), op.getType(), op.getIn()).getResult());
+    op.erase();
+  });
+}
+
 /// The kernels alone, in the dialects of LLVM and NVVM.
 static OwningOpRef<ModuleOp> lowerKernels(gpu::GPUModuleOp device) {
   MLIRContext *context = device.getContext();
@@ -108,6 +119,7 @@ static OwningOpRef<ModuleOp> lowerKernels(gpu::GPUModuleOp device) {
   // Of the characters in kernels' names PTX knows letters, digits and the underscore.
   for (auto kernel : llvm::make_early_inc_range(kernels.getOps<gpu::GPUFuncOp>()))
     kernel.setName(imageName(kernel.getName()));
+  roundByInstructions(*module);
   PassManager pm(context);
   pm.addPass(createKernelMath());
   pm.addPass(createCanonicalizerPass());

@@ -13,6 +13,7 @@
 
 #include "KernelRunner.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -33,7 +34,9 @@ struct AttentionCase {
 };
 } // namespace
 
-static std::string textOf(const AttentionCase &test, const char *element) {
+/// In 16 bits log-sum-exps are of f32 and so is delta, which is then an input: another kernel makes it.
+static std::string textOf(const AttentionCase &test, const char *element, bool isNarrow = false) {
+  const char *wide = isNarrow ? "f32" : element;
   auto tensor = [&](std::initializer_list<int64_t> sizes, StringRef of) {
     std::string text = "tensor<";
     for (int64_t size : sizes)
@@ -42,8 +45,8 @@ static std::string textOf(const AttentionCase &test, const char *element) {
   };
   std::string query = tensor({test.samples, test.rows, test.heads, test.size}, element);
   std::string key = tensor({test.samples, test.keys, test.keyHeads, test.size}, element);
-  std::string perRow = tensor({test.samples, test.rows, test.heads}, element);
-  std::string statistics = tensor({test.samples, test.heads, test.rows}, element);
+  std::string perRow = tensor({test.samples, test.rows, test.heads}, wide);
+  std::string statistics = tensor({test.samples, test.heads, test.rows}, wide);
   std::string mask = tensor({test.samples, test.keys}, "i1");
   auto whole = [](int64_t size) { return llvm::formatv("{{global = {0}, padded = {0}, axes = []}", size).str(); };
   std::string rows = *test.rowPositions ? test.rowPositions : whole(test.rows);
@@ -51,19 +54,22 @@ static std::string textOf(const AttentionCase &test, const char *element) {
   std::string attributes = llvm::formatv(
       "{{scale = 3.0e-1 : f64, dropout = {0:f3} : f64, id = 7 : i64, positions = [{1}, {2}, {3}, {4}]{5}}",
       test.dropout, whole(test.samples), whole(test.heads), rows, keys, test.causal ? ", causal" : "");
+  const char *makeDelta = R"(  %t = colo.mul %d, %o : {0}
+  %r = colo.reduce %t {{kind = 0 : i32, dims = array<i64: 3>} : {0} -> {1}
+  %delta = colo.transpose %r {{permutation = array<i64: 0, 2, 1>} : {1} -> {2}
+)";
+  std::string delta = isNarrow ? "" : llvm::formatv(makeDelta, query, perRow, statistics).str();
   const char *form = R"(dist.mesh @mesh <["tp"=2]>
 func.func @f(%q: {0}, %k: {1}, %v: {1}, %d: {0}{6}) -> ({0}, {0}, {1}, {1}{8}) {{
   %o, %lse = colo.attention %q, %k, %v{7} {5} : {0}, {1}, {1} -> {0}, {3}
-  %t = colo.mul %d, %o : {0}
-  %r = colo.reduce %t {{kind = 0 : i32, dims = array<i64: 3>} : {0} -> {2}
-  %delta = colo.transpose %r {{permutation = array<i64: 0, 2, 1>} : {2} -> {3}
-  %dq, %dk, %dv = colo.attention_grad %q, %k, %v, %lse, %d delta %delta{9} {5} : ({0}, {1}, {1}, {3}, {0}, {3}{10}) -> ({0}, {1}, {1})
+{2}  %dq, %dk, %dv = colo.attention_grad %q, %k, %v, %lse, %d delta %delta{9} {5} : ({0}, {1}, {1}, {3}, {0}, {3}{10}) -> ({0}, {1}, {1})
   return %o, %dq, %dk, %dv{11} : {0}, {0}, {1}, {1}{8}
 })";
   // A row without keys has another lse here than there.
-  return llvm::formatv(form, query, key, perRow, statistics, "", attributes, test.mask ? ", %m: " + mask : "",
-                       test.mask ? " mask %m : " + mask : "", test.emptyRows ? "" : ", " + statistics,
-                       test.mask ? " mask %m" : "", test.mask ? ", " + mask : "", test.emptyRows ? "" : ", %lse")
+  std::string more = (test.mask ? ", %m: " + mask : "") + (isNarrow ? ", %delta: " + statistics : "");
+  return llvm::formatv(form, query, key, delta, statistics, "", attributes, more, test.mask ? " mask %m : " + mask : "",
+                       test.emptyRows ? "" : ", " + statistics, test.mask ? " mask %m" : "",
+                       test.mask ? ", " + mask : "", test.emptyRows ? "" : ", %lse")
       .str();
 }
 
@@ -86,14 +92,19 @@ static std::vector<Tensor> inputsOf(const AttentionCase &test) {
   return inputs;
 }
 
-static void check(const AttentionCase &test, const char *element, double tolerance, bool everyWay) {
-  std::string text = textOf(test, element);
-  std::vector<Tensor> inputs = inputsOf(test);
+static Machine machineOf() {
   Machine machine;
   machine.seed = 0x123456789abcdefull;
   machine.step = 3;
   machine.firstRow = 5;
   machine.axes["tp"] = {1, 2};
+  return machine;
+}
+
+static void check(const AttentionCase &test, const char *element, double tolerance, bool everyWay) {
+  std::string text = textOf(test, element);
+  std::vector<Tensor> inputs = inputsOf(test);
+  Machine machine = machineOf();
   RunOptions plain, parts, adding;
   plain.gpu = parts.gpu = adding.gpu = true;
   KernelRunner whole(text, plain);
@@ -115,10 +126,105 @@ static void check(const AttentionCase &test, const char *element, double toleran
   expectNear(sums.run(inputs, machine), expected, 4 * tolerance);
 }
 
+//===----------------------------------------------------------------------===//
+// In 16 bits
+//===----------------------------------------------------------------------===//
+
+/// The largest product of a row of the output's gradient and a value.
+static double largestProduct(const AttentionCase &test, const Tensor &value, const Tensor &gradient) {
+  double largest = 0;
+  for (int64_t row = 0; row < test.samples * test.rows * test.heads; ++row) {
+    int64_t sample = row / test.heads / test.rows, head = row % test.heads / (test.heads / test.keyHeads);
+    for (int64_t key = 0; key < test.keys; ++key) {
+      double sum = 0;
+      for (int64_t d = 0; d < test.size; ++d)
+        sum +=
+            gradient[row * test.size + d] * value[((sample * test.keys + key) * test.keyHeads + head) * test.size + d];
+      largest = std::max(largest, std::fabs(sum));
+    }
+  }
+  return largest;
+}
+
+/// Sums over the last dim of gradient * output, [b,a,s].
+static Tensor deltaOf(const AttentionCase &test, const Tensor &output, const Tensor &gradient) {
+  Tensor delta(Shape{test.samples, test.heads, test.rows});
+  for (int64_t i = 0; i < output.size(); ++i) {
+    int64_t row = i / test.size, head = row % test.heads, at = row / test.heads;
+    delta[(at / test.rows * test.heads + head) * test.rows + at % test.rows] += output[i] * gradient[i];
+  }
+  return delta;
+}
+
+/// Numbers are sums of products of exact inputs with p or ds, which are rounded to `unit` of themselves, and are
+/// rounded to it at the end; all else is f32. With |q|, |k|, |v|, |do| <= 1, sums of p' of a row of at most 1 / (1 -
+/// rate), those of p of a column of at most `most`, and |dp| <= M, so that |ds| <= 2 scale p M / (1 - rate).
+static std::vector<double> boundsOf(const AttentionCase &test, double unit, double most, double product) {
+  double kept = test.dropout < 1 ? 1 / (1 - test.dropout) : 0, slope = 2 * 0.3 * product * kept;
+  // Of f16 numbers below 2^-14 are rounded to 2^-25, of f32 more than these are lost.
+  double lost = 1e-5 + 0x1p-25 * (test.keys + test.rows * test.heads / test.keyHeads);
+  std::vector<double> bounds;
+  for (double ofFactor : {kept, slope, slope * most, kept * most})
+    bounds.push_back(unit * (1 + ofFactor) + lost);
+  if (!test.emptyRows)
+    bounds.push_back(1e-5);
+  return bounds;
+}
+
+static void checkNarrow(const AttentionCase &test, const char *element, double unit, bool everyWay) {
+  std::string text = textOf(test, element, /*isNarrow=*/true);
+  Machine machine = machineOf();
+  std::vector<Tensor> inputs = inputsOf(test);
+  for (size_t i = 0; i < 4; ++i)
+    for (double &x : inputs[i].data)
+      x = std::nearbyint(x / unit) * unit;
+  RunOptions interpreted;
+  interpreted.onlyInterpret = true;
+  KernelRunner wide(textOf(test, "f64"), interpreted);
+  std::vector<Tensor> expected = wide.interpret(inputs, machine);
+  // Columns' sums of p are the values' gradient for a gradient of ones.
+  AttentionCase all = test;
+  all.dropout = 0;
+  std::vector<Tensor> ones = inputs;
+  std::fill(ones[3].data.begin(), ones[3].data.end(), 1.0);
+  KernelRunner columns(textOf(all, "f64"), interpreted);
+  std::vector<Tensor> sums = columns.interpret(ones, machine);
+  double most = *std::max_element(sums[3].data.begin(), sums[3].data.end());
+  std::vector<double> bounds = boundsOf(test, unit, most, largestProduct(test, inputs[2], inputs[3]));
+  inputs.push_back(deltaOf(test, expected[0], inputs[3]));
+  auto compare = [&](const std::vector<Tensor> &found, double factor) {
+    ASSERT_EQ(found.size(), bounds.size());
+    for (size_t r = 0; r < found.size(); ++r)
+      expectNear({found[r]}, {expected[r]}, factor * bounds[r]);
+  };
+  RunOptions plain, parts, adding;
+  plain.gpu = parts.gpu = adding.gpu = true;
+  KernelRunner whole(text, plain);
+  std::vector<Tensor> found = whole.run(inputs, machine);
+  compare(found, 1);
+  if (!everyWay)
+    return;
+  parts.rowByRow = true;
+  for (int64_t pad : {0, 3}) {
+    parts.pad = pad;
+    KernelRunner blocks(text, parts);
+    std::vector<Tensor> backwards = blocks.run(inputs, machine);
+    compare(backwards, 1);
+    for (size_t r = 0; pad == 0 && r < found.size(); ++r)
+      EXPECT_EQ(backwards[r].data, found[r].data) << "the order of blocks changes bits";
+  }
+  // To 1 what is added is rounded to units of the sum.
+  adding.accumulate = true;
+  KernelRunner added(text, adding);
+  compare(added.run(inputs, machine), 2);
+}
+
 class Attention : public testing::TestWithParam<AttentionCase> {};
 
 TEST_P(Attention, OfGpusEqualsTheInterpreterInF64) { check(GetParam(), "f64", 1e-12, /*everyWay=*/true); }
 TEST_P(Attention, OfGpusEqualsTheInterpreterInF32) { check(GetParam(), "f32", 4e-6, /*everyWay=*/false); }
+TEST_P(Attention, OfGpusInBFloat16IsWithinItsUnits) { checkNarrow(GetParam(), "bf16", 0x1p-8, /*everyWay=*/true); }
+TEST_P(Attention, OfGpusInFloat16IsWithinItsUnits) { checkNarrow(GetParam(), "f16", 0x1p-11, /*everyWay=*/false); }
 
 static const AttentionCase kCases[] = {
     {"OneRowAndKey", 1, 1, 1, 1, 1, 8},

@@ -67,6 +67,8 @@ KernelRunner::KernelRunner(const std::string &text, RunOptions options) : option
     ADD_FAILURE() << "does not parse: " << text;
     return;
   }
+  if (options.onlyInterpret)
+    return;
   formed = original->clone();
   PassManager form(&context);
   form.addPass(createFormKernels());
@@ -108,7 +110,9 @@ void KernelRunner::compile() {
   };
   llvm::orc::SymbolMap runtime{{jit->mangleAndIntern("colo_emulate"), symbol(colo_emulate)},
                                {jit->mangleAndIntern("colo_emulate_barrier"), symbol(colo_emulate_barrier)},
-                               {jit->mangleAndIntern("colo_emulate_shuffle"), symbol(colo_emulate_shuffle)}};
+                               {jit->mangleAndIntern("colo_emulate_shuffle"), symbol(colo_emulate_shuffle)},
+                               {jit->mangleAndIntern("colo_emulate_load_matrices"), symbol(colo_emulate_load_matrices)},
+                               {jit->mangleAndIntern("colo_emulate_multiply"), symbol(colo_emulate_multiply)}};
   llvm::cantFail(jit->getMainJITDylib().define(llvm::orc::absoluteSymbols(runtime)));
   llvm::cantFail(jit->addObjectFile(std::move(*object)));
 }
@@ -126,8 +130,18 @@ int64_t KernelRunner::kernelCount() { return llvm::range_size(lowered->getOps<fu
 // Memory
 //===----------------------------------------------------------------------===//
 
+/// The nearest number of a type of floats.
+static APFloat rounded(FloatType type, double value) {
+  APFloat number(value);
+  bool losesInfo;
+  number.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven, &losesInfo);
+  return number;
+}
+
 static void put(char *memory, Type type, int64_t at, double value) {
-  if (type.isF32())
+  if (type.isBF16() || type.isF16())
+    reinterpret_cast<uint16_t *>(memory)[at] = rounded(cast<FloatType>(type), value).bitcastToAPInt().getZExtValue();
+  else if (type.isF32())
     reinterpret_cast<float *>(memory)[at] = static_cast<float>(value);
   else if (type.isF64())
     reinterpret_cast<double *>(memory)[at] = value;
@@ -138,6 +152,11 @@ static void put(char *memory, Type type, int64_t at, double value) {
 }
 
 static double get(const char *memory, Type type, int64_t at) {
+  if (type.isBF16() || type.isF16()) {
+    APFloat number(cast<FloatType>(type).getFloatSemantics(),
+                   APInt(16, reinterpret_cast<const uint16_t *>(memory)[at]));
+    return number.convertToDouble();
+  }
   if (type.isF32())
     return reinterpret_cast<const float *>(memory)[at];
   if (type.isF64())

@@ -25,6 +25,7 @@ struct RunOptions {
   bool accumulate = false; ///< destinations hold 1.0 before
   bool rowByRow = false;   ///< one call for each row, last row first
   bool gpu = false;        ///< gpu.func bodies in the emulator; rows are blocks
+  bool onlyInterpret = false;
 };
 
 class KernelRunner {

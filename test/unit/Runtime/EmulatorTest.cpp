@@ -6,10 +6,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Emulator.h"
+#include "../../../lib/Runtime/Half.h"
 
 #include <cmath>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <type_traits>
 #include <vector>
+
+using namespace colo::runtime;
 
 namespace {
 
@@ -55,6 +60,64 @@ TEST(Emulator, EveryLaneHasItsPartnersValueOfTheSameShuffle) {
     EXPECT_EQ(out[thread], (thread ^ 1) * 1000 + 100 + (thread ^ 2));
 }
 
+/// 16 x 16 numbers, small integers, which both types hold.
+template <typename Half> struct Matrices {
+  alignas(16) Half left[16][16], right[16][16], turned[16][16]; ///< turned: right's columns
+  float sums[16][16];
+
+  Matrices() {
+    for (int i = 0; i < 16; ++i)
+      for (int j = 0; j < 16; ++j) {
+        left[i][j] = Half(static_cast<float>((7 * i + 3 * j) % 17 - 8));
+        turned[j][i] = right[i][j] = Half(static_cast<float>((5 * i + 11 * j) % 13 - 6));
+        sums[i][j] = static_cast<float>(i - 2 * j);
+      }
+  }
+};
+
+/// The product of 16 x 16 matrices and a warp: `Transposes` right's columns out of its rows.
+template <typename Half, bool Transposes> void multiplyMatrices(void **arguments, int64_t, int64_t lane) {
+  auto *all = static_cast<Matrices<Half> *>(arguments[0]);
+  auto address = [](Half *row) { return reinterpret_cast<uint64_t>(row); };
+  int64_t row = lane % 16, column = lane / 16 * 8;
+  uint32_t words[10], right[4];
+  colo_emulate_load_matrices(words, address(&all->left[row][column]), 1, false);
+  if (Transposes)
+    colo_emulate_load_matrices(right, address(&all->right[row][column]), 2, true);
+  else
+    colo_emulate_load_matrices(right, address(&all->turned[lane % 8 + column][lane / 8 % 2 * 8]), 2, false);
+  for (int64_t half = 0; half < 2; ++half) {
+    auto sum = [&](int64_t i) { return &all->sums[lane / 4 + i / 2 * 8][8 * half + lane % 4 * 2 + i % 2]; };
+    for (int64_t i = 0; i < 2; ++i)
+      words[4 + i] = right[2 * half + i];
+    for (int64_t i = 0; i < 4; ++i)
+      std::memcpy(&words[6 + i], sum(i), sizeof(float));
+    colo_emulate_multiply(words, 3 + half, std::is_same_v<Half, BFloat16>);
+    for (int64_t i = 0; i < 4; ++i)
+      std::memcpy(sum(i), &words[6 + i], sizeof(float));
+  }
+}
+
+template <typename Half, bool Transposes> void expectPlainProduct() {
+  Matrices<Half> all, before;
+  void *arguments[] = {&all};
+  colo_emulate(multiplyMatrices<Half, Transposes>, arguments, 1, 0, 0, 1, 32, "product");
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 16; ++j) {
+      float expected = before.sums[i][j];
+      for (int k = 0; k < 16; ++k)
+        expected += static_cast<float>(before.left[i][k]) * static_cast<float>(before.right[k][j]);
+      EXPECT_EQ(all.sums[i][j], expected) << i << ", " << j;
+    }
+}
+
+TEST(Emulator, AWarpMultipliesMatricesAsAPlainLoopDoes) {
+  expectPlainProduct<BFloat16, false>();
+  expectPlainProduct<BFloat16, true>();
+  expectPlainProduct<Float16, false>();
+  expectPlainProduct<Float16, true>();
+}
+
 void readUnwritten(void **arguments, int64_t, int64_t thread) {
   auto *shared = static_cast<float *>(arguments[1]);
   static_cast<float *>(arguments[0])[thread] = shared[thread];
@@ -82,6 +145,23 @@ void shuffleInHalfAWarp(void **, int64_t, int64_t thread) {
     colo_emulate_shuffle(1, 1);
 }
 
+void multiplyInHalfAWarp(void **, int64_t, int64_t thread) {
+  uint32_t words[10] = {};
+  if (thread % 32 < 16)
+    colo_emulate_multiply(words, 5, 1);
+}
+
+void multiplyTwoProducts(void **, int64_t, int64_t thread) {
+  uint32_t words[10] = {};
+  colo_emulate_multiply(words, thread < 8 ? 6 : 7, 1);
+}
+
+void loadFromOddRows(void **, int64_t, int64_t thread) {
+  alignas(16) uint16_t rows[32] = {};
+  uint32_t words[4];
+  colo_emulate_load_matrices(words, reinterpret_cast<uint64_t>(rows + (thread == 9)), 8, 0);
+}
+
 void run(ColoKernel kernel, const char *name) { colo_emulate(kernel, nullptr, 0, 0, 0, 2, 64, name); }
 
 TEST(EmulatorDeathTest, ABarrierThatNotAllThreadsReachIsReported) {
@@ -93,6 +173,18 @@ TEST(EmulatorDeathTest, ABarrierThatNotAllThreadsReachIsReported) {
 TEST(EmulatorDeathTest, AShuffleThatNotAllThreadsOfAWarpReachIsReported) {
   EXPECT_EXIT(run(shuffleInHalfAWarp, "k"), ::testing::ExitedWithCode(70),
               "block 0: thread 15 waits at shuffle 0, which thread 31 does not reach");
+}
+
+TEST(EmulatorDeathTest, AProductThatNotAllThreadsOfAWarpReachIsReported) {
+  EXPECT_EXIT(run(multiplyInHalfAWarp, "k"), ::testing::ExitedWithCode(70),
+              "block 0: thread 15 waits at mma 5, which thread 31 does not reach");
+  EXPECT_EXIT(run(multiplyTwoProducts, "k"), ::testing::ExitedWithCode(70),
+              "block 0: thread 31 waits at mma 7, which thread 7 does not reach");
+}
+
+TEST(EmulatorDeathTest, ARowOfAMatrixStartsAtAMultipleOf16) {
+  EXPECT_EXIT(run(loadFromOddRows, "k"), ::testing::ExitedWithCode(70),
+              "thread 9 has a row at an address that 16 does not divide at ldmatrix 8");
 }
 
 } // namespace
