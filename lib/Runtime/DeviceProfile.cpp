@@ -84,7 +84,7 @@ Status Profile::measureProducts(int32_t dtype, char *memory, int64_t bytes) {
     device.write(memory, numbers.data(), 2 * matrix);
     for (int repetition = 0; repetition < 4; ++repetition) {
       device.mark(0, COLO_STREAM_COMPUTE);
-      products->run(0, memory, memory + matrix, memory + 2 * matrix);
+      products->run(0, {memory, memory + matrix, memory + 2 * matrix});
       device.mark(1, COLO_STREAM_COMPUTE);
       device.synchronize();
       double seconds = device.secondsBetween(0, 1);

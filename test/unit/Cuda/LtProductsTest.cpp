@@ -135,7 +135,7 @@ TEST(LtProducts, biasesAndAddendsBeforeTheResultIsRounded) {
       void *bias = placed.put(product.bias), *addend = placed.put(product.addend);
       void *aux = placed.putEven(product.aux);
       void *sums = product.sums.empty() ? nullptr : placed.put(product.sums);
-      products.setScratch(placed.scratch());
+      products.useScratch(placed.scratch());
       products.run(0, {a, b, c, bias, addend, sums, aux});
       gpu().read(product.c.data(), reinterpret_cast<Address>(c), product.c.size() * sizeof(product.c[0]));
       if (sums)
