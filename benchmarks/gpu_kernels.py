@@ -118,8 +118,8 @@ class Walk:
             self.define(result, self.use(names[0]))
         elif dialect == "arith" and name in FLOPS or dialect == "math":
             self.write(f"count['flops'] += n * {2 if name == 'fma' else FLOPS.get(name, 1)}")
-        elif "mma" in name:
-            m, n, k = (int(size) for size in re.search(r"shape<m = (\d+), n = (\d+), k = (\d+)>", rest).groups())
+        elif "mma.m" in rest:
+            m, n, k = (int(size) for size in re.search(r"mma\.m(\d+)n(\d+)k(\d+)", rest).groups())
             self.write(f"count['flops'] += n * {2 * m * n * k} / 32")
 
     def compile(self):
