@@ -399,7 +399,7 @@ std::optional<Traffic> AxesTotal::most() const {
 }
 
 int64_t Plan::totalOf(const PlannedStage &stage) const {
-  return stage.parameters * (2 + stateBuffers) + stage.copies + stage.workspace + inputs;
+  return stage.parameters * (2 + stateBuffers) + stage.copies + stage.workspace + inputs + staging;
 }
 
 Traffic Plan::mostSent() const {

@@ -48,6 +48,8 @@ void colo::printPlanText(const Plan &plan, llvm::raw_ostream &os) {
   row("workspace", plan.workspace);
   row("  of it saved", plan.activations);
   row("inputs", plan.inputs);
+  if (plan.staging)
+    row("inputs to come", plan.staging);
   row("total", plan.total());
   if (isPipeline)
     printStages(plan, os);
@@ -127,6 +129,8 @@ void colo::printMemoryJSON(const Plan &plan, llvm::json::OStream &json) {
     json.attribute("workspace", plan.workspace);
     json.attribute("saved", plan.activations);
     json.attribute("inputs", plan.inputs);
+    if (plan.staging)
+      json.attribute("staging", plan.staging);
     json.attribute("total", plan.total());
   });
 }

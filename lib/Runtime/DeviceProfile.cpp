@@ -27,7 +27,7 @@ static constexpr int64_t kSpans = 4096;
 static constexpr int64_t kLargeProduct = 4096, kSmallProduct = 16;
 
 int64_t Profile::streamOf(Kind kind, uintptr_t key) const {
-  if (kind != Collective || static_cast<int64_t>(key) >= program.siteCount)
+  if (kind != Collective || key >= static_cast<uintptr_t>(program.siteCount))
     return COLO_STREAM_COMPUTE;
   return program.comms[program.sites[key].comm].stream;
 }
@@ -60,7 +60,8 @@ static std::vector<char> someNumbers(int32_t dtype, int64_t count) {
     state = state * 1664525 + 1013904223;
     double value = 0.5 + (state >> 9) * 0x1p-24;
     auto narrow = static_cast<float>(value);
-    uint16_t half = 0x3800 + (state >> 22);
+    // From 1/2 on: the upper bits of the fraction.
+    uint16_t half = dtype == COLO_BF16 ? 0x3F00 + (state >> 25) : 0x3800 + (state >> 22);
     const void *from = dtype == COLO_F64 ? static_cast<const void *>(&value) : dtype == COLO_F32 ? &narrow : nullptr;
     std::memcpy(numbers.data() + i * typeSize(dtype), from ? from : &half, typeSize(dtype));
   }
@@ -119,10 +120,16 @@ void Profile::collect() {
   spans.clear();
 }
 
-/// Of the operands and the result, each once.
+/// Of the operands and the result, each once, and of what an epilogue reads or writes beside them.
 static int64_t bytesOf(const ColoGemm &g) {
-  int64_t operands = (g.m * g.k + g.k * g.n) * typeSize(g.dtype);
-  return batchSize(g) * (operands + g.m * g.n * typeSize(g.resultDtype) * (g.beta != 0 ? 2 : 1));
+  int64_t operands = (g.m * g.k + g.k * g.n) * typeSize(g.dtype), results = 1 + (g.beta != 0), vector = 0;
+  results += (g.epilogue & COLO_EPILOGUE_ADDEND) != 0;
+  results += (g.epilogue & COLO_EPILOGUE_GELU_GRAD) != 0;
+  if (g.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_SUM_B))
+    vector += g.n;
+  if (g.epilogue & COLO_EPILOGUE_SUM_A)
+    vector += g.m;
+  return batchSize(g) * operands + (batchSize(g) * g.m * g.n * results + vector) * typeSize(g.resultDtype);
 }
 
 double Profile::floorOf(const Entry &entry) const {

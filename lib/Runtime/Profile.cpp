@@ -123,7 +123,7 @@ std::vector<Profile::Entry> Profile::sortedEntries() const {
 }
 
 std::string Profile::describeCollective(uintptr_t key) const {
-  if (static_cast<int64_t>(key) < program.siteCount)
+  if (key < static_cast<uintptr_t>(program.siteCount))
     return formatString("%s, %s", program.sites[key].kind, program.sites[key].source);
   return "a collective without a site";
 }

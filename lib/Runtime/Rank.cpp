@@ -33,6 +33,7 @@ Rank::Rank(Run &run, int64_t rank)
 Rank::~Rank() {
   setCommCaller(nullptr);
   if (owned) {
+    owned->releaseGraphs();
     for (ncclComm_t comm : comms)
       owned->comms().destroy(comm);
     if (deviceWorld && deviceWorld != world)

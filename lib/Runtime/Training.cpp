@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Allocates nothing: the loop only uses what set-up made.
+// Allocates nothing: the loop only uses what set-up made, and a device's graphs are
+// made at the second step.
 //
 //===----------------------------------------------------------------------===//
 

@@ -85,6 +85,8 @@ int Compilation::compareModes() {
 int Compilation::printPlan() {
   int64_t ranks = config.pipeline * config.tensorSize * config.sequenceSize;
   Plan plan = computePlan(*module, config.worldSize / ranks);
+  if (request.target == Target::Cuda)
+    plan.staging = plan.inputs;
   return writeText([&](llvm::raw_ostream &os) {
     if (request.plan == CompileRequest::PlanFormat::JSON)
       printPlanJSON(plan, os);

@@ -123,7 +123,8 @@ struct CUgraph_st {
   std::thread::id owner;
   std::set<CUstream_st *> streams;
   std::vector<Node> nodes;
-  Kind next = Other; ///< of the node that comes next, where it is a kernel
+  std::vector<const void *> communicators; ///< of collectives
+  Kind next = Other;                       ///< of the node that comes next, where it is a kernel
   int64_t counts[4] = {};
 };
 
@@ -144,6 +145,8 @@ bool mustFail(const char *call);
 /// Notes a launch, product or collective that is put on a stream, which in a capture is none yet. `what` it is of: it
 /// is captured only after it ran plainly on this device.
 void note(CUgraph_st::Kind kind, CUstream_st *stream, const void *what, const std::string &name);
+/// Whether a graph that can be launched holds an operation of a communicator.
+bool isInGraph(const void *communicator);
 /// Fails on a thread, or for a device, of which something is captured.
 void refuseInCapture(const char *call);
 /// Notes that something is made, which must not be after the first launch.

@@ -97,6 +97,8 @@ void note(CUgraph_st::Kind kind, CUstream_st *stream, const void *what, const st
     if (!known.count({here.number, what}))
       fail(name + " is captured before it ran plainly");
     graph->counts[kind] += 1;
+    if (kind == CUgraph_st::Collective)
+      graph->communicators.push_back(what);
     graph->next = kind == CUgraph_st::Kernel ? kind : CUgraph_st::Other;
     return;
   }

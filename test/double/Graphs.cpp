@@ -28,6 +28,8 @@ struct Launch {
   Completion begin;
   std::vector<Completion> done;
 };
+std::mutex liveMutex;
+std::set<CUgraphExec_st *> live;
 constexpr size_t kDeviceBytes = size_t(1) << 40, kNodeBytes = 512;
 } // namespace
 
@@ -122,8 +124,19 @@ DOUBLE_EXPORT int cuGraphInstantiateWithFlags(CUgraphExec_st **made, CUgraph_st 
   std::lock_guard<std::mutex> lock(graph->device->mutex);
   graph->device->graphs += 1;
   graph->device->graphNodes += static_cast<int64_t>(graph->nodes.size());
+  std::lock_guard<std::mutex> adding(liveMutex);
+  live.insert(exec);
   *made = exec;
   return 0;
+}
+
+bool colo_double::isInGraph(const void *communicator) {
+  std::lock_guard<std::mutex> lock(liveMutex);
+  for (const CUgraphExec_st *exec : live)
+    for (const void *held : exec->graph.communicators)
+      if (held == communicator)
+        return true;
+  return false;
 }
 
 DOUBLE_EXPORT int cuGraphUpload(CUgraphExec_st *, CUstream_st *) {
@@ -169,6 +182,10 @@ DOUBLE_EXPORT int cuGraphLaunch(CUgraphExec_st *exec, CUstream_st *stream) {
 }
 
 DOUBLE_EXPORT int cuGraphExecDestroy(CUgraphExec_st *exec) {
+  {
+    std::lock_guard<std::mutex> lock(liveMutex);
+    live.erase(exec);
+  }
   delete exec;
   return 0;
 }

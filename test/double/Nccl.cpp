@@ -200,6 +200,9 @@ DEFINE doubleCommSplit(ncclComm_t comm, int color, int key, ncclComm_t *child, n
 }
 DEFINE doubleCommFinalize(ncclComm_t comm) { return own().finalize(comm); }
 DEFINE doubleCommDestroy(ncclComm_t comm) {
+  // The real one waits for the graph, for ever.
+  if (isInGraph(comm))
+    fail("ncclCommDestroy of a communicator that a graph holds");
   std::lock_guard<std::mutex> lock(placesMutex);
   places.erase(comm);
   return own().destroy(comm);

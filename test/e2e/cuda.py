@@ -190,6 +190,7 @@ CHECKS = {
     **{f"graph-{mode}": (check_graph, "gpt2", mode, "adamw") for mode in PIPELINES},
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
+    "memory-vit": (check_memory, "vit", "dp.cfg", 1, ["-D", "layers=1"]),
 }
 
 

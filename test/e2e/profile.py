@@ -18,7 +18,7 @@ def check_streams(stats):
     memory, flops, *over = map(float, re.search(f"^times over their floors, at {NUMBER} GB/s, {NUMBER} GFLOP/s in f32: products {NUMBER}, kernels {NUMBER}$", text, re.MULTILINE).groups())
     assert memory == 16 and flops > 0 and min(over) > 0, (memory, flops, over)
     rows = re.findall(rf"^ +{NUMBER} +{NUMBER} +{NUMBER} +(\S+) +(\S+)  (product|kernel (\S+), (\d+) bytes|waiting|[a-z_]+)(.*)$", text, re.MULTILINE)
-    sums, floors, updated = dict(product=0, kernel=0, waiting=0, collective=0, beside=0), 0, 0
+    sums, floors, updated, timed = dict(product=0, kernel=0, waiting=0, collective=0, beside=0), 0, 0, 0
     for ms, _, calls, rate, floor, what, kernel, moved, rest in rows:
         ms, calls = float(ms), float(calls)
         kind = what.split()[0] if what.split()[0] in sums else "beside" if rest.endswith(", beside") else "collective"
@@ -28,6 +28,7 @@ def check_streams(stats):
             floors += bytes / (memory * 1e6)
             updated += bytes if kernel == "optimizer$update" else 0
             if ms > 0.05:
+                timed += 1
                 assert abs(float(rate) - bytes / ms / 1e6) <= 0.6 + 0.1 * float(rate), (ms, bytes, rate)
                 assert abs(float(floor) - ms * memory * 1e6 / bytes) <= 0.1 * float(floor), (ms, bytes, floor)
         if kind == "product":
@@ -35,6 +36,7 @@ def check_streams(stats):
     for found, printed in zip(sums.values(), (*parts[:2], parts[3], parts[2], beside)):
         assert abs(found - printed) < 0.001 * len(rows), (sums, parts, beside)
     assert abs(parts[1] / floors - over[1]) < 0.02 * over[1], (parts, floors, over)
+    assert timed, rows
     # Adam reads a gradient, and reads and writes a parameter and two numbers of its own.
     with open(stats) as file:
         parameters = json.load(file)["per_rank"][0]["arena_bytes"]["params"]

@@ -23,8 +23,8 @@ BF16, FP16 = "bf16 = True\n", "fp16 = dict(mode='NAIVE')\n"
 RING = "parallel = dict(tensor=dict(size=2, mode='sequence'))\n"
 ATTENTION = [(size, seq, 0.1, "f32", "") for size in (16, 64, 128, 256) for seq in (256, 333)]
 ATTENTION += [(size, seq, 0.1, "f64", "") for size in (16, 64, 128, 192, 256) for seq in (256, 333)]
-ATTENTION += [(size, seq, drop, "f32", BF16) for size in (16, 64, 128, 256) for seq, drop in ((256, 0.0), (333, 0.1))]
-ATTENTION += [(64, 333, 0.0, "f32", FP16), (128, 256, 0.1, "f32", FP16)]
+ATTENTION += [(size, seq, drop, "f32", BF16) for size in (16, 36, 64, 112, 128, 256) for seq, drop in ((256, 0.0), (333, 0.1))]
+ATTENTION += [(64, 333, 0.0, "f32", FP16), (128, 256, 0.1, "f32", FP16), (112, 256, 0.0, "f32", FP16), (127, 256, 0.0, "f32", "")]
 ATTENTION += [(size, seq, 0.1, "f32", RING) for size in (16, 64) for seq in (256, 4 * 83, 8 * 43)]
 ATTENTION += [(128, 256, 0.1, "f64", RING), (64, 256, 0.0, "f32", RING + BF16), (64, 8 * 43, 0.1, "f32", RING + BF16)]
 PTXAS = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"

@@ -84,6 +84,7 @@ struct Plan {
   int64_t workspace = 0;                                     ///< activations and temporaries
   int64_t activations = 0;                                   ///< of the workspace, what is saved for backward
   int64_t inputs = 0;                                        ///< of one step
+  int64_t staging = 0;                                       ///< inputs of the next step, on GPUs
   int64_t flops = 0;                                         ///< of one step's products
   int64_t microBatches = 1;                                  ///< per step and replica
   std::vector<PlannedStage> pipeline;                        ///< one a pipeline rank
@@ -91,7 +92,7 @@ struct Plan {
   std::vector<PlannedCollective> collectives;                ///< in the order of collectivesOf
   std::vector<AxesTotal> totals;                             ///< in the order of first use in a step
 
-  int64_t total() const { return parameters + copies + gradients + optimizerState + workspace + inputs; }
+  int64_t total() const { return parameters + copies + gradients + optimizerState + workspace + inputs + staging; }
   /// Of one replica.
   int64_t ranks() const { return tensorRanks * stages(); }
   int64_t stages() const { return std::max<int64_t>(1, static_cast<int64_t>(pipeline.size())); }

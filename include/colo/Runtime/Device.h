@@ -107,6 +107,8 @@ public:
   virtual DeviceGraph endCapture() = 0;
   /// Puts a graph on stream 0. Nothing of the one before is under way.
   virtual void launchGraph(int64_t number) = 0;
+  /// Ends all graphs. A communicator whose operations one holds must outlive it.
+  virtual void releaseGraphs() {}
 
   virtual void launch(int64_t kernel, void **arguments, int64_t blocks) = 0;
   virtual Products &products() = 0;

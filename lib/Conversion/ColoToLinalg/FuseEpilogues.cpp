@@ -151,11 +151,12 @@ private:
 
   bool fuse(AddOp sum, Value made, Value added) {
     auto product = made.getDefiningOp<EinsumOp>();
-    if (!product || !made.hasOneUse() || product.getInto() || product.getAux() || made.getType() != sum.getType())
+    if (!product || product->getBlock() != sum->getBlock() || !made.hasOneUse() || product.getInto() ||
+        product.getAux() || made.getType() != sum.getType())
       return false;
     // Of two products the later one adds the other: that is in memory by then.
     auto other = added.getDefiningOp<EinsumOp>();
-    if (other && product->isBeforeInBlock(other))
+    if (other && other->getBlock() == product->getBlock() && product->isBeforeInBlock(other))
       return false;
     if (Value bias = has("bias") ? biasOf(product, added) : Value()) {
       moveBehind(product, bias, sum);

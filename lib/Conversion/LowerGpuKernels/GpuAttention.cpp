@@ -23,7 +23,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "GpuTiles.h"
+#include "GpuMmaTiles.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -33,9 +33,9 @@ using namespace colo;
 /// Below any score, and far from overflow in f32; lse of a row without keys.
 static constexpr double kLowest = -1e30;
 
-/// A thread's registers, without or with what random numbers, 8-byte sums or more sums than these take: three blocks of
-/// 128 threads have room, or two.
-static constexpr int64_t kNarrowRegisters = 168, kWideRegisters = 255, kMostNarrowSums = 100;
+/// A thread's registers, without or with what random numbers, 8-byte sums, more sums than these, or on tensor cores
+/// larger heads take: three blocks of 128 threads have room, or two.
+static constexpr int64_t kNarrowRegisters = 168, kWideRegisters = 255, kMostNarrowSums = 100, kMostNarrowSize = 80;
 /// Registers of a thread's scores beside which there are some for two calls of Philox a row.
 static constexpr int64_t kMostScoreRegisters = 8;
 
@@ -57,8 +57,15 @@ public:
 
   void emit();
   int64_t threads() const { return tiles.getShape().threads(); }
-  /// What a thread sums of the results.
-  int64_t sums() { return (ownIsRows ? 1 : 2) * static_cast<int64_t>(tiles.zeroSums().size()); }
+  /// Whether a thread takes more than kNarrowRegisters.
+  bool isWide() {
+    if (getElementTypeOrSelf(op.getQuery()).isF64() || !op.getRandom().empty())
+      return true;
+    int64_t sums = (ownIsRows ? 1 : 2) * static_cast<int64_t>(tiles.zeroSums().size());
+    bool isUneven = query[3] * getElementTypeOrSelf(op.getQuery()).getIntOrFloatBitWidth() % (8 * kAccessBytes) != 0;
+    return tiles.sharesScores() ? sums > kMostNarrowSums || isUneven
+                                : query[3] > kMostNarrowSize || MmaTiles::isPartial(need(), tiles.getShape());
+  }
   int64_t blocks() const { return query[0] * ownHeads() * ownTileCount(); }
 
 private:
@@ -80,8 +87,14 @@ private:
   }
   TileNeed need() {
     int64_t ownTiles = isForward ? 1 : 2;
-    return {
-        getElementTypeOrSelf(op.getQuery()), query[3], ownLength, otherLength, ownTiles, ownIsRows ? 1 : 2, ownTiles};
+    return {getElementTypeOrSelf(op.getQuery()),
+            query[3],
+            ownLength,
+            otherLength,
+            ownTiles,
+            ownIsRows ? 1 : 2,
+            ownTiles,
+            !op.getRandom().empty()};
   }
   int64_t ownHeads() const { return ownIsRows ? query[2] : key[2]; }
   int64_t ownTileCount() const { return llvm::divideCeil(ownLength, tiles.getShape().own()); }
@@ -574,7 +587,5 @@ void GpuKernelEmitter::emitAttention() {
   emitter.emit();
   threads = emitter.threads();
   blocks = emitter.blocks();
-  bool isWide = getElementTypeOrSelf(attention.getQuery()).isF64() || !attention.getRandom().empty() ||
-                emitter.sums() > kMostNarrowSums;
-  gpu->useRegisters(isWide ? kWideRegisters : kNarrowRegisters, threads);
+  gpu->useRegisters(emitter.isWide() ? kWideRegisters : kNarrowRegisters, threads);
 }

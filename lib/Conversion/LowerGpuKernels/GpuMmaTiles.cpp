@@ -35,13 +35,18 @@ struct WarpShape {
 /// From much work a byte of shared memory that is read to little.
 static constexpr WarpShape kShapes[] = {{4, 1, 64}, {4, 1, 32}, {4, 1, 16}, {2, 1, 32}, {2, 1, 16}, {1, 1, 16}};
 
+bool MmaTiles::isPartial(const TileNeed &need, const TileShape &shape) {
+  return need.size != paddedSize(need.size) || need.ownLength % shape.own() || need.otherLength % shape.other();
+}
+
 std::optional<TileShape> MmaTiles::choose(const TileNeed &need) {
   if (need.stored.getIntOrFloatBitWidth() != 16 || (need.scores > 1 && need.size > kMostGradientSize))
     return std::nullopt;
   auto fits = [&](const TileShape &shape) {
     int64_t others = shape.oneBuffer ? shape.other() : 2 * shape.other();
     return need.sums * shape.ownPer * paddedSize(need.size) / 4 <= kMostSums &&
-           need.scores * shape.ownPer * shape.otherPer <= kMostScores &&
+           need.scores * shape.ownPer * shape.otherPer <=
+               (need.draws && isPartial(need, shape) ? kMostScores / 2 : kMostScores) &&
            2 * (need.ownTiles * shape.own() + others) * strideOf(need.size) <= kSharedBytes;
   };
   // A tile of which half lies behind the end is no use.

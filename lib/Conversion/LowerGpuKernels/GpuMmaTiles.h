@@ -40,6 +40,8 @@ public:
   MmaTiles(mlir::OpBuilder &builder, GpuFunction &gpu, mlir::Location loc, mlir::Type stored, int64_t size,
            TileShape shape);
 
+  /// Whether a block finds rows or elements of rows that are not there.
+  static bool isPartial(const TileNeed &need, const TileShape &shape);
   /// None for elements of more than 16 bits, and for what neither shared memory nor registers hold.
   static std::optional<TileShape> choose(const TileNeed &need);
 

@@ -10,8 +10,12 @@
 using namespace mlir;
 using namespace colo;
 
-/// The loads that a thread has in flight at once: all, or some in turns.
-static constexpr int64_t kMostLoads = 8, kLoadsOfTurn = 4;
+/// The 16-byte loads that a thread has in flight at once: all, or some in turns. What is tested takes more registers,
+/// and groups that are loaded by elements the most.
+struct LoadsInFlight {
+  int64_t most, ofTurn;
+};
+static constexpr LoadsInFlight kPlainLoads{8, 4}, kTestedLoads{4, 2}, kElementLoads{1, 1};
 
 static int64_t bytesOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -165,11 +169,17 @@ llvm::SmallVector<Value> TileEmitter::read(const TileSource &source, Value base,
     isThere = gpu.isLess(at, source.length);
     at = select(isThere, at, constant(0));
   }
+  bool endsInGroup = size % width != 0;
+  if (size != groups * width && !endsInGroup) {
+    Value inRow = gpu.isLess(group, size / width);
+    group = select(inRow, group, constant(0));
+    isThere = isThere ? builder.create<arith::AndIOp>(loc, isThere, inRow).getResult() : inRow;
+  }
   Value address = sum(base, times(at, strides[1])), start = times(group, width);
   llvm::SmallVector<Value> values;
   for (int64_t e = 0; e < width; ++e) {
     Value d = e == 0 ? start : sum(start, constant(e)), isInside = isThere;
-    if (size != groups * width) {
+    if (endsInGroup) {
       Value inRow = gpu.isLess(d, size);
       d = select(inRow, d, constant(0));
       isInside = isInside ? builder.create<arith::AndIOp>(loc, isInside, inRow).getResult() : inRow;
@@ -191,8 +201,13 @@ Value TileEmitter::placeOfRow(Value row, bool isOwn) {
 void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, bool isOwn) {
   int64_t rows = isOwn ? shape.own() : shape.other();
   int64_t total = rows * groups, count = ceilDiv(total, shape.threads());
-  int64_t atOnce = count <= kMostLoads ? count : kLoadsOfTurn, turns = ceilDiv(count, atOnce);
-  bool isEven = turns * atOnce * shape.threads() == total, isWhole = source.length % rows == 0 && isEven;
+  bool isWhole = source.length % rows == 0 && total % shape.threads() == 0;
+  LoadsInFlight loads = size % width != 0                   ? kElementLoads
+                        : isWhole && size == groups * width ? kPlainLoads
+                                                            : kTestedLoads;
+  int64_t atOnce = count <= loads.most ? count : loads.ofTurn, turns = ceilDiv(count, atOnce);
+  bool isEven = turns * atOnce * shape.threads() == total;
+  isWhole &= isEven;
   llvm::ArrayRef<int64_t> strides = source.storage->strides;
   Value base = sum(times(source.batch, strides[0]), times(source.head, strides[2]));
   auto fillTurn = [&](Value turn) {

@@ -53,6 +53,7 @@ struct TileNeed {
   mlir::Type stored;
   int64_t size, ownLength, otherLength;
   int64_t ownTiles, sums, scores;
+  bool draws; ///< random numbers
 };
 
 class TileEmitter {

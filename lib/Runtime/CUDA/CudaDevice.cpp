@@ -7,7 +7,8 @@
 //
 // A rank has a GPU. It uses the primary context, which the libraries use too. The
 // image of the kernels is loaded once, memory is allocated once, in open and
-// allocate; afterwards calls only enqueue.
+// allocate; afterwards calls only enqueue, but for the graphs that are made at the
+// second step and what --profile needs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -115,6 +116,7 @@ public:
   void beginCapture() override;
   DeviceGraph endCapture() override;
   void launchGraph(int64_t number) override;
+  void releaseGraphs() override;
 
   void launch(int64_t kernel, void **arguments, int64_t blocks) override;
   Products &products() override { return *gemms; }
@@ -235,7 +237,7 @@ CudaDevice::~CudaDevice() {
   if (copies)
     cu.cuStreamSynchronize(copies);
   watchdog.reset(); // reads twins
-  graphs.reset();   // need the context
+  releaseGraphs();  // need the context
   gemms.reset();
   for (const std::vector<CudaEvent> &all : {events, marks, {staged, unstaged}})
     for (CudaEvent event : all)
@@ -391,6 +393,12 @@ void CudaDevice::launchGraph(int64_t number) {
   if (watchdog)
     watchdog->replay(calls[number]);
   graphs->launch(number);
+}
+
+/// ncclCommDestroy waits until no graph holds an operation of the communicator.
+void CudaDevice::releaseGraphs() {
+  synchronize();
+  graphs.reset();
 }
 
 void CudaDevice::launch(int64_t number, void **arguments, int64_t blocks) {

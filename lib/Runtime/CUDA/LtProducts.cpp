@@ -255,7 +255,7 @@ void LtProducts::execute(int64_t gemm, const ProductData &data) {
   int64_t size = typeSize(g.dtype), resultSize = typeSize(g.resultDtype);
   const void *vector = g.epilogue & COLO_EPILOGUE_BIAS ? data.bias : data.sums;
   const void *start = g.epilogue & COLO_EPILOGUE_ADDEND ? data.addend : data.c;
-  const void *beta = g.beta != 0 || start != data.c ? alpha : zero;
+  const void *beta = g.beta != 0 || g.epilogue & COLO_EPILOGUE_ADDEND ? alpha : zero;
   if (int result = vector ? setVector(plan.product, vector) : 0)
     failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
   if (g.epilogue & COLO_EPILOGUE_GELU_GRAD) {

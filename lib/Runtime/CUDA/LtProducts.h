@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// cuBLASLt's matrix products in f32 and f64, without tensor cores' shorter
-// numbers. A batch that is not evenly spaced is a loop over one that is. A bias is
+// cuBLASLt's matrix products, f32 and f64 without tensor cores' shorter numbers,
+// bf16 and f16 with f32 sums. A batch that is not evenly spaced is a loop over one that is. A bias is
 // the library's epilogue of that name: our rows are its columns. An addend is the
 // matrix that it calls C, while the result is D. Sums of an operand are its gradient
 // of a bias.

@@ -14,11 +14,13 @@
 namespace colo {
 
 /// Whether kernels that hold whole heads of so many elements hold those of a query: elements that one computes with
-/// in 8 bytes count twice.
+/// in 8 bytes count twice, and where 16 bytes do not divide a head, which is then read by elements, those of 4 bytes
+/// twice and those of 2 bytes four times.
 inline bool holdsHeads(int64_t wholeHeadSize, mlir::Value query) {
   auto type = mlir::cast<mlir::RankedTensorType>(query.getType());
-  int64_t bits = arithmeticType(type.getElementType()).getIntOrFloatBitWidth();
-  return type.getShape().back() * std::max<int64_t>(bits / 32, 1) <= wholeHeadSize;
+  int64_t size = type.getShape().back(), bits = arithmeticType(type.getElementType()).getIntOrFloatBitWidth();
+  int64_t stored = type.getElementTypeBitWidth(), byElements = size * stored % 128 != 0 ? 64 / stored : 1;
+  return size * std::max<int64_t>(bits / 32, 1) * byElements <= wholeHeadSize;
 }
 
 } // namespace colo

@@ -60,13 +60,13 @@ inline constexpr llvm::StringLiteral kAccumulateAttr = "rt.accumulate";
 inline constexpr llvm::StringLiteral kInPlaceAttr = "rt.in_place";
 /// Number of leading loops that all loop nests of a kernel share, its rows (i64, set by form-kernels).
 inline constexpr llvm::StringLiteral kRowsAttr = "rt.rows";
-/// Rows of a lowered kernel's parallel extent, and the least rows worth a thread (i64).
 /// Floating-point operations of a launch of a kernel that does products, as CostOpInterface counts them.
 inline constexpr llvm::StringLiteral kFlopsAttr = "rt.flops";
+/// Rows of a lowered kernel's parallel extent, on GPUs blocks, and the least of them worth a thread of the host (i64).
 inline constexpr llvm::StringLiteral kExtentAttr = "rt.extent";
+inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 /// Of a launch: bytes of memory that it reads and writes, where these are not all of its operands and results.
 inline constexpr llvm::StringLiteral kBytesAttr = "rt.bytes";
-inline constexpr llvm::StringLiteral kGrainAttr = "rt.grain";
 
 /// Byte of the buffer `step_values` at which a scalar lies that changes from step to step; none: it does not change.
 std::optional<int64_t> stepValueOffset(llvm::StringRef scalar);
