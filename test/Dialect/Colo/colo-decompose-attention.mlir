@@ -1,8 +1,8 @@
 // RUN: colo-opt %s --colo-decompose-attention | FileCheck %s
-// RUN: colo-opt %s --colo-decompose-attention=whole-head-size=4 | FileCheck %s
-// RUN: colo-opt %s --colo-decompose-attention=whole-head-size=5 | FileCheck %s --check-prefix=WHOLE
+// RUN: colo-opt %s --colo-decompose-attention=whole-head-size=9 | FileCheck %s
+// RUN: colo-opt %s --colo-decompose-attention=whole-head-size=10 | FileCheck %s --check-prefix=WHOLE
 
-// Heads of which the target has kernels stay whole.
+// Heads of which the target has kernels stay whole: of 5 elements, which 16 bytes do not divide, each counts twice.
 // WHOLE-LABEL: func.func @full_attention_needs_no_positions
 // WHOLE-NEXT:    colo.attention
 // WHOLE-NEXT:    return
