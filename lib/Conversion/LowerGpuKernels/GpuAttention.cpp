@@ -62,8 +62,10 @@ public:
     if (getElementTypeOrSelf(op.getQuery()).isF64() || !op.getRandom().empty())
       return true;
     int64_t sums = (ownIsRows ? 1 : 2) * static_cast<int64_t>(tiles.zeroSums().size());
+    const TileShape &shape = tiles.getShape();
     bool isUneven = query[3] * getElementTypeOrSelf(op.getQuery()).getIntOrFloatBitWidth() % (8 * kAccessBytes) != 0;
-    return tiles.sharesScores() ? sums > kMostNarrowSums || isUneven
+    bool isPartial = isUneven || ownLength % shape.own() || otherLength % shape.other();
+    return tiles.sharesScores() ? sums > kMostNarrowSums || isPartial
                                 : query[3] > kMostNarrowSize || MmaTiles::isPartial(need(), tiles.getShape());
   }
   int64_t blocks() const { return query[0] * ownHeads() * ownTileCount(); }

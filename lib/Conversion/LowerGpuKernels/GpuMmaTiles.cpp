@@ -46,7 +46,7 @@ std::optional<TileShape> MmaTiles::choose(const TileNeed &need) {
     int64_t others = shape.oneBuffer ? shape.other() : 2 * shape.other();
     return need.sums * shape.ownPer * paddedSize(need.size) / 4 <= kMostSums &&
            need.scores * shape.ownPer * shape.otherPer <=
-               (need.draws && isPartial(need, shape) ? kMostScores / 2 : kMostScores) &&
+               ((need.draws || need.scores > 1) && isPartial(need, shape) ? kMostScores / 2 : kMostScores) &&
            2 * (need.ownTiles * shape.own() + others) * strideOf(need.size) <= kSharedBytes;
   };
   // A tile of which half lies behind the end is no use.

@@ -15,7 +15,7 @@ using namespace colo;
 struct LoadsInFlight {
   int64_t most, ofTurn;
 };
-static constexpr LoadsInFlight kPlainLoads{8, 4}, kTestedLoads{4, 2}, kElementLoads{1, 1};
+static constexpr LoadsInFlight kGroupLoads{8, 4}, kElementLoads{1, 1};
 
 static int64_t bytesOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -201,13 +201,9 @@ Value TileEmitter::placeOfRow(Value row, bool isOwn) {
 void TileEmitter::fill(const Tile &tile, const TileSource &source, Value first, bool isOwn) {
   int64_t rows = isOwn ? shape.own() : shape.other();
   int64_t total = rows * groups, count = ceilDiv(total, shape.threads());
-  bool isWhole = source.length % rows == 0 && total % shape.threads() == 0;
-  LoadsInFlight loads = size % width != 0                   ? kElementLoads
-                        : isWhole && size == groups * width ? kPlainLoads
-                                                            : kTestedLoads;
+  LoadsInFlight loads = size % width != 0 ? kElementLoads : kGroupLoads;
   int64_t atOnce = count <= loads.most ? count : loads.ofTurn, turns = ceilDiv(count, atOnce);
-  bool isEven = turns * atOnce * shape.threads() == total;
-  isWhole &= isEven;
+  bool isEven = turns * atOnce * shape.threads() == total, isWhole = source.length % rows == 0 && isEven;
   llvm::ArrayRef<int64_t> strides = source.storage->strides;
   Value base = sum(times(source.batch, strides[0]), times(source.head, strides[2]));
   auto fillTurn = [&](Value turn) {
