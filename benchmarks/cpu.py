@@ -26,8 +26,8 @@ GPT2 = os.path.join(ROOT, "examples", "gpt2", "gpt2.colo")
 MINI = dict(vocab=256, seq=128, hidden=128, heads=4, layers=4)
 ROWS, STEPS = 16, 60
 ADAMW = "optimizer = dict(type='AdamW', lr=1e-3)\n"
-# The models that every mode and pipeline trains, with their steps, 8 rows each: the aims are for the first. The second has half its
-# features and rows of half the length, so that what does not grow with them weighs more.
+# The models that every mode and pipeline trains, with their steps, 8 rows each. The aims are for both: in the second, of half the features and
+# rows of half the length, what does not grow with them weighs more.
 FIXED_ROWS = 8
 FIXED = {
     "512 features": (dict(vocab=512, seq=512, hidden=512, heads=8, layers=4), 7),

@@ -42,6 +42,9 @@ static Flag numberFlag(const char *name, int64_t Options::*field, int64_t least,
   flag.least = least;
   return flag;
 }
+/// Clocks count nanoseconds in 64 bits.
+static constexpr double kMostSeconds = 1e9;
+
 static Flag switchFlag(const char *name, bool Options::*field, const char *help) {
   Flag flag{name, nullptr, help};
   flag.toggle = field;
@@ -132,8 +135,9 @@ static Status setFlag(const Flag &flag, const std::string &value, Options &optio
   errno = 0;
   if (flag.real) {
     double real = std::strtod(value.c_str(), &end);
-    if (value.empty() || *end || !std::isfinite(real) || real <= 0)
-      return Status::usage("--%s=%s is not a number greater than 0", flag.name, value.c_str());
+    if (value.empty() || *end || !(real > 0 && real <= kMostSeconds))
+      return Status::usage("--%s=%s is not a number greater than 0 and at most %.0f", flag.name, value.c_str(),
+                           kMostSeconds);
     options.*flag.real = real;
     return Status::ok();
   }

@@ -16,7 +16,7 @@
 include "mlir/Pass/PassBase.td"
 
 def FuseEpilogues : Pass<"fuse-epilogues", "::mlir::ModuleOp"> {
-  let summary = "Let products add biases and residuals before they write their results.";
+  let summary = "Let products add biases and residuals, sum an operand and apply a gradient of gelu beside what they multiply.";
   let description = [{
     In: phase `spmd`, local shapes. Out: sums of a product, which nothing else reads, and a broadcast vector or a tensor in memory are part of
     the product, as far as `epilogues` names them. A vector must be of the last dims of the result, and of all that one operand alone brings to it.

@@ -77,12 +77,7 @@ static std::vector<Tensor> inputsOf(const AttentionCase &test) {
   std::mt19937 engine(7);
   std::uniform_real_distribution<double> real(-1.0, 1.0);
   Shape query{test.samples, test.rows, test.heads, test.size}, key{test.samples, test.keys, test.keyHeads, test.size};
-  std::vector<Tensor> inputs;
-  for (const Shape &shape : {query, key, key, query}) {
-    inputs.emplace_back(shape);
-    for (double &x : inputs.back().data)
-      x = static_cast<float>(real(engine));
-  }
+  std::vector<Tensor> inputs = randomTensors({query, key, key, query}, engine, 1.0);
   if (test.mask) {
     // Of the last sample no key may be read.
     inputs.emplace_back(Shape{test.samples, test.keys});
@@ -92,19 +87,10 @@ static std::vector<Tensor> inputsOf(const AttentionCase &test) {
   return inputs;
 }
 
-static Machine machineOf() {
-  Machine machine;
-  machine.seed = 0x123456789abcdefull;
-  machine.step = 3;
-  machine.firstRow = 5;
-  machine.axes["tp"] = {1, 2};
-  return machine;
-}
-
 static void check(const AttentionCase &test, const char *element, double tolerance, bool everyWay) {
   std::string text = textOf(test, element);
   std::vector<Tensor> inputs = inputsOf(test);
-  Machine machine = machineOf();
+  Machine machine = testMachine();
   RunOptions plain, parts, adding;
   plain.gpu = parts.gpu = adding.gpu = true;
   KernelRunner whole(text, plain);
@@ -173,7 +159,7 @@ static std::vector<double> boundsOf(const AttentionCase &test, double unit, doub
 
 static void checkNarrow(const AttentionCase &test, const char *element, double unit, bool everyWay) {
   std::string text = textOf(test, element, /*isNarrow=*/true);
-  Machine machine = machineOf();
+  Machine machine = testMachine();
   std::vector<Tensor> inputs = inputsOf(test);
   for (size_t i = 0; i < 4; ++i)
     for (double &x : inputs[i].data)

@@ -186,12 +186,7 @@ static void check(const TurnsCase &test, const char *element, double tolerance, 
   std::uniform_real_distribution<double> real(-1.0, 1.0);
   Shape query{test.samples, test.length, test.heads, test.size},
       key{test.samples, test.length, test.keyHeads, test.size};
-  std::vector<Tensor> inputs;
-  for (const Shape &shape : {query, key, key, query}) {
-    inputs.emplace_back(shape);
-    for (double &x : inputs.back().data)
-      x = static_cast<float>(real(engine));
-  }
+  std::vector<Tensor> inputs = randomTensors({query, key, key, query}, engine, 1.0);
   if (test.mask) {
     // Of the first part no key may be read but the first: rows of it have one key, or in the other turns none.
     inputs.emplace_back(Shape{test.samples, test.length});
@@ -200,11 +195,7 @@ static void check(const TurnsCase &test, const char *element, double tolerance, 
       inputs.back()[i] = at == 0 || (at >= test.length / kKeyParts && real(engine) > -0.5);
     }
   }
-  Machine machine;
-  machine.seed = 0x123456789abcdefull;
-  machine.step = 3;
-  machine.firstRow = 5;
-  machine.axes["tp"] = {1, 2};
+  Machine machine = testMachine();
   machine.axes["sp"] = {2, 4};
   Text text{test, element};
   RunOptions options;

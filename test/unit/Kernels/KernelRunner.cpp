@@ -299,6 +299,27 @@ std::vector<Tensor> KernelRunner::run(llvm::ArrayRef<Tensor> inputs, const Machi
   return walk(*formed, inputs, machine);
 }
 
+Machine colo::test::testMachine() {
+  Machine machine;
+  machine.seed = 0x123456789abcdefull;
+  machine.step = 3;
+  machine.firstRow = 5;
+  machine.inverseCounts[0] = 0.0625;
+  machine.axes["tp"] = {1, 2};
+  return machine;
+}
+
+std::vector<Tensor> colo::test::randomTensors(ArrayRef<Shape> shapes, std::mt19937 &engine, double bound) {
+  std::uniform_real_distribution<double> real(-bound, bound);
+  std::vector<Tensor> tensors;
+  for (const Shape &shape : shapes) {
+    tensors.emplace_back(shape);
+    for (double &x : tensors.back().data)
+      x = static_cast<float>(real(engine));
+  }
+  return tensors;
+}
+
 void colo::test::expectNear(ArrayRef<Tensor> found, ArrayRef<Tensor> expected, double tolerance) {
   ASSERT_EQ(found.size(), expected.size());
   for (size_t r = 0; r < expected.size(); ++r) {

@@ -17,6 +17,7 @@
 #include "ColoInterpreter/ColoInterpreter.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include <random>
 
 namespace colo::test {
 
@@ -48,6 +49,12 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> original, formed, lowered;
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
+
+/// Rank 1 of two along "tp", in step 3.
+Machine testMachine();
+
+/// Tensors of f32's numbers between -bound and bound.
+std::vector<Tensor> randomTensors(llvm::ArrayRef<Shape> shapes, std::mt19937 &engine, double bound);
 
 /// Fails the test where an element differs by more than `tolerance` times the largest of its tensor, at least 1.
 void expectNear(llvm::ArrayRef<Tensor> found, llvm::ArrayRef<Tensor> expected, double tolerance);

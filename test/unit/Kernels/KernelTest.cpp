@@ -38,30 +38,14 @@ static std::string replaced(std::string text, const std::string &from, const std
 
 static std::vector<Tensor> randomInputs(const KernelCase &test) {
   std::mt19937 engine(7);
-  std::uniform_real_distribution<double> real(-2.0, 2.0);
   std::uniform_int_distribution<int> id(-2, test.mostId);
-  std::vector<Tensor> inputs;
-  for (const Shape &shape : test.floats) {
-    inputs.emplace_back(shape);
-    for (double &x : inputs.back().data)
-      x = static_cast<float>(real(engine));
-  }
+  std::vector<Tensor> inputs = randomTensors(test.floats, engine, 2.0);
   for (const Shape &shape : test.ids) {
     inputs.emplace_back(shape);
     for (double &x : inputs.back().data)
       x = id(engine);
   }
   return inputs;
-}
-
-static Machine testMachine() {
-  Machine machine;
-  machine.seed = 0x123456789abcdefull;
-  machine.step = 3;
-  machine.firstRow = 5;
-  machine.inverseCounts[0] = 0.0625;
-  machine.axes["tp"] = {1, 2};
-  return machine;
 }
 
 static void check(const KernelCase &test, const char *elementType, double tolerance, bool gpu) {

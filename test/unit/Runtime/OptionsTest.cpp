@@ -55,7 +55,10 @@ TEST(Options, wrongFlagsAreExplained) {
   EXPECT_EQ(usageError({"--steps"}), "--steps= is not an integer of at least 0");
   EXPECT_EQ(usageError({"--data="}), "--data needs a value: --data=SPEC");
   EXPECT_EQ(usageError({"--info=1"}), "--info takes no value");
-  EXPECT_EQ(usageError({"--comm-timeout=-1"}), "--comm-timeout=-1 is not a number greater than 0");
+  EXPECT_EQ(usageError({"--comm-timeout=-1"}),
+            "--comm-timeout=-1 is not a number greater than 0 and at most 1000000000");
+  EXPECT_EQ(usageError({"--comm-timeout=1e10"}),
+            "--comm-timeout=1e10 is not a number greater than 0 and at most 1000000000");
 }
 
 TEST(Options, helpNamesEveryFlag) {
