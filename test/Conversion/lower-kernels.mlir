@@ -36,13 +36,18 @@ func.func private @normalise(%x: tensor<8x40xf32>) -> tensor<8x40xf32> attribute
   return %r : tensor<8x40xf32>
 }
 
-// Columns: the reduction outside, neighbouring columns inside, and the result added to what the destination holds.
+// Columns: the reduction outside, all columns of a thread's units inside, so that rows are read from end to end, and the
+// result added to what the destination holds.
 
 // CHECK-LABEL: func.func private @column_sum(
 // CHECK-SAME:    rt.extent = 4 : i64
-// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<64xf32>
-// CHECK:         scf.for
-// CHECK:           scf.for
+// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<256xf32>
+// CHECK:         scf.for %[[UNIT:.*]] = %arg2 to %arg3 step %c4
+// CHECK:           %[[LOWER:.*]] = arith.muli %[[UNIT]], %c64
+// CHECK:           arith.minui %{{.*}}, %arg3
+// CHECK:           %[[UPPER:.*]] = arith.minui %{{.*}}, %c200
+// CHECK:           %[[WIDTH:.*]] = arith.subi %[[UPPER]], %[[LOWER]]
+// CHECK:           scf.for %{{.*}} to %[[WIDTH]]
 // CHECK:             memref.store %{{.*}}, %[[SUMS]]
 // CHECK:           scf.for %{{.*}} = %{{.*}} to %c8
 // CHECK:             scf.for

@@ -64,13 +64,14 @@ module {
 
 // -----
 
-// A run of layers is one loop; saved values are slices of one stack; what backward has completed is announced.
+// A run of layers is one loop; saved values are slices of one stack, in which a saved input is carried: layer i writes
+// slice i + 1 and nothing is copied. What backward has completed is announced.
 module {
   colo.param @"h.#.w" : tensor<8x8xf32> {layers = 3 : i64, logical_shape = array<i64: 8, 8>, file_shape = array<i64: 8, 8>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
   // CHECK-LABEL: func.func private @F.fwd
   func.func private @F.fwd(%x: tensor<4x8xf32>, %w: tensor<8x8xf32> {colo.param = "w"}) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
     %y = colo.einsum "bi,oi->bo", %x, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
-    // CHECK: rt.launch @copy.0
+    // CHECK-NOT: rt.launch
     return %y, %x : tensor<4x8xf32>, tensor<4x8xf32>
   }
   // CHECK-LABEL: func.func private @F.bwd
@@ -84,15 +85,67 @@ module {
   }
   // CHECK-LABEL: func.func @run
   func.func @run(%x: tensor<4x8xf32>) attributes {colo.role = "entry"} {
-    // CHECK: scf.for
-    // CHECK: rt.slot {{.*}}rt.stack_bytes = 384 : i64
-    // CHECK: func.call @F.fwd
+    // CHECK: %[[FIRST:.*]] = rt.slot %arg0 at [[STACK:[0-9]+]] {{.*}} to memref<32xf32>
+    // CHECK: rt.launch @copy.0(%{{.*}}) outs(%[[FIRST]])
+    // CHECK: scf.for %[[I:[^ ]*]] =
+    // CHECK: %[[Y:.*]] = rt.slot {{.*}} to memref<4x8xf32>
+    // CHECK: %[[IN:.*]] = rt.slot %arg0 at [[STACK]] plus {{.*}}rt.stack_bytes = 384 : i64
+    // CHECK: %[[NEXT:.*]] = arith.minsi %{{.*}}, %[[LAST:.*]] : index
+    // CHECK: %[[IS_LAST:.*]] = arith.cmpi eq, %[[I]], %[[LAST]]
+    // CHECK: %[[AT:.*]] = arith.muli %[[NEXT]]
+    // CHECK: %[[OUT:.*]] = rt.slot %arg0 at [[STACK]] plus
+    // CHECK: %[[TO:.*]] = arith.select %[[IS_LAST]], %[[Y]], %[[OUT]]
+    // CHECK: func.call @F.fwd(%{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}}, %[[IN]], %{{[^,]*}}, %[[TO]])
     // CHECK-NOT: rt.gradients_ready
     %y, %s = colo.layers @F.fwd(%x) invariants() stacked() params [@"h.#.w"] {count = 3 : i64} : (tensor<4x8xf32>) () () -> (tensor<4x8xf32>) () (tensor<3x4x8xf32>)
     // CHECK: scf.for
     // CHECK: func.call @F.bwd
     // CHECK: rt.gradients_ready %{{.*}} over [] : memref<64xf32>
     %dx = colo.layers @F.bwd(%y) invariants() stacked(%s) params [@"h.#.w"] {count = 3 : i64, reverse} : (tensor<4x8xf32>) () (tensor<3x4x8xf32>) -> (tensor<4x8xf32>) () ()
+    return
+  }
+}
+
+// -----
+
+// What only a run of layers reads is made in slice 0 of the stack; of what others read too slice 0 is a copy.
+module {
+  func.func private @F.fwd(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+    %y = colo.einsum "bi,ci->bc", %x, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+    %z = colo.einsum "bc,ci->bi", %y, %x : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    return %z, %x : tensor<4x8xf32>, tensor<4x8xf32>
+  }
+  // CHECK-LABEL: func.func @run
+  func.func @run(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>) attributes {colo.role = "entry"} {
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %[[MADE:[0-9]+]] {
+    // CHECK-NOT: rt.launch
+    // CHECK: scf.for
+    %a = colo.einsum "bi,oi->bo", %x, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+    %y, %s = colo.layers @F.fwd(%a) invariants() stacked() params [] {count = 2 : i64} : (tensor<4x8xf32>) () () -> (tensor<4x8xf32>) () (tensor<2x4x8xf32>)
+    // CHECK: rt.launch @copy
+    // CHECK-NEXT: scf.for
+    %z, %t = colo.layers @F.fwd(%y) invariants() stacked() params [] {count = 2 : i64} : (tensor<4x8xf32>) () () -> (tensor<4x8xf32>) () (tensor<2x4x8xf32>)
+    %u = colo.einsum "bi,oi->bo", %z, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+    %v = colo.einsum "bi,bi->bi", %u, %y : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    return
+  }
+}
+
+// -----
+
+// A function that is called alone too writes all its results.
+module {
+  // CHECK-LABEL: func.func private @F.fwd
+  func.func private @F.fwd(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+    %y = colo.einsum "bi,ci->bc", %x, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+    %z = colo.einsum "bc,ci->bi", %y, %x : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    // CHECK: rt.launch @copy.0
+    // CHECK-NEXT: return
+    return %z, %x : tensor<4x8xf32>, tensor<4x8xf32>
+  }
+  func.func @run(%x: tensor<4x8xf32>) attributes {colo.role = "entry"} {
+    %y, %s = colo.layers @F.fwd(%x) invariants() stacked() params [] {count = 2 : i64} : (tensor<4x8xf32>) () () -> (tensor<4x8xf32>) () (tensor<2x4x8xf32>)
+    %z, %t = colo.call @F.fwd(%y) params [] {layer = 2 : i64} : (tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
     return
   }
 }

@@ -143,8 +143,8 @@ Point KernelBase::rowPoint(linalg::GenericOp op, llvm::ArrayRef<Value> position,
 
 Value KernelBase::constant(int64_t value) { return builder.create<arith::ConstantIndexOp>(kernel.getLoc(), value); }
 
-void KernelBase::forLoop(Value lower, Value upper, llvm::function_ref<void(Value)> body) {
-  auto loop = builder.create<scf::ForOp>(kernel.getLoc(), lower, upper, constant(1));
+void KernelBase::forLoop(Value lower, Value upper, llvm::function_ref<void(Value)> body, int64_t step) {
+  auto loop = builder.create<scf::ForOp>(kernel.getLoc(), lower, upper, constant(step));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(loop.getBody()->getTerminator());
   body(loop.getInductionVar());

@@ -53,7 +53,7 @@ protected:
   mlir::Value initOf(mlir::linalg::GenericOp op, unsigned result);
 
   /// for %i = lower to upper: body(%i). Restores the insertion point.
-  void forLoop(mlir::Value lower, mlir::Value upper, llvm::function_ref<void(mlir::Value)> body);
+  void forLoop(mlir::Value lower, mlir::Value upper, llvm::function_ref<void(mlir::Value)> body, int64_t step = 1);
   /// Splits `number` into digits of the given sizes, major to minor.
   llvm::SmallVector<mlir::Value> digits(mlir::Value number, llvm::ArrayRef<int64_t> sizes);
   /// Indices of the loops of a nest in one row: `position` for the rows, of which one of size 1 needs no index.

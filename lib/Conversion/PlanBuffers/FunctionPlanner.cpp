@@ -25,6 +25,7 @@ LogicalResult FunctionPlanner::run() {
   createTarget();
   bindArguments();
   claimResults();
+  claimStacks();
   for (Operation &op : source.getBody().front()) {
     ++now;
     loc = op.getLoc();
@@ -64,8 +65,9 @@ void FunctionPlanner::createTarget() {
     bool isParam = source.getArgAttr(argument.getArgNumber(), kParamArgAttr) != nullptr;
     ++(isParam ? result.params : result.inputs);
   }
-  for (Type type : source.getResultTypes())
-    add(memrefType(cast<RankedTensorType>(type)), loc);
+  for (auto [i, type] : llvm::enumerate(source.getResultTypes()))
+    if (!result.kept[i])
+      add(memrefType(cast<RankedTensorType>(type)), loc);
   result.results = source.getNumResults();
   source.walk([&](GradOp grad) {
     if (auto argument = dyn_cast<BlockArgument>(grad.getParam()))
@@ -100,8 +102,11 @@ void FunctionPlanner::bindArguments() {
   unsigned next = 3;
   for (BlockArgument argument : source.getArguments())
     places[argument] = fixed(target.getArgument(next++), tensorType(argument));
-  for (Type type : source.getResultTypes())
-    destinations.push_back(fixed(target.getArgument(next++), cast<RankedTensorType>(type)));
+  for (auto [i, type] : llvm::enumerate(source.getResultTypes())) {
+    auto tensor = cast<RankedTensorType>(type);
+    destinations.push_back(result.kept[i] ? *reshape(places[source.getArgument(*result.kept[i])], tensor.getShape())
+                                          : fixed(target.getArgument(next++), tensor));
+  }
   for (unsigned param : result.gradients) {
     BlockArgument argument = source.getArgument(result.inputs + param);
     gradients[argument] = fixed(target.getArgument(next++), gradientType(argument));
@@ -112,8 +117,7 @@ void FunctionPlanner::bindArguments() {
   }
 }
 
-/// Whether the op that makes a value writes it into a place of its caller's choice.
-static bool isFreshResult(Value value) {
+bool FunctionPlanner::isFreshResult(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto loop = dyn_cast_or_null<dist::LoopOp>(op))
     return llvm::is_contained(loop.assembledResults(), value);
@@ -199,6 +203,7 @@ Value FunctionPlanner::use(const Place &place) {
     return builder.create<arith::SelectOp>(loc, place.isOther, use(odd), use(even));
   }
   Root *root = place.root;
+  root->first = std::min(root->first, now);
   root->last = std::max(root->last, now);
   MemRefType type = place.type();
   if (!root->temporary && !root->dynamic && !place.dynamic && root->offset + place.offset == 0 &&

@@ -25,6 +25,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
 #include <functional>
 #include <map>
 
@@ -53,6 +54,8 @@ struct PlannedFunction {
   int64_t workspaceBytes = 0;
   unsigned inputs = 0, params = 0, results = 0; ///< of the tensor function; inputs without parameters
   llvm::SmallVector<unsigned> gradients;        ///< which parameters have a gradient buffer, rising
+  /// For each result the input that it is, if callers keep that where they want the result: it has no destination then.
+  llvm::SmallVector<std::optional<unsigned>> kept;
 };
 
 /// Kernels by layout, parameters by name: what the functions of a module share.
@@ -67,6 +70,8 @@ public:
                                     llvm::ArrayRef<bool> accumulate);
   /// A kernel that copies a tensor, from one layout to another, or adds it.
   mlir::FlatSymbolRefAttr copyKernel(mlir::MemRefType from, mlir::MemRefType to, bool accumulate);
+  /// What a function returns of its inputs and every caller is a run of layers that carries it and stacks it.
+  llvm::SmallVector<std::optional<unsigned>> keptInputs(mlir::func::FuncOp func) const;
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
@@ -75,6 +80,7 @@ public:
 private:
   std::map<std::string, std::unique_ptr<PlannedFunction>> functions;
   std::map<std::string, std::string> kernels, copies;
+  llvm::StringMap<llvm::SmallVector<mlir::Operation *, 2>> calls; ///< by function
   int64_t copyCount = 0;
 };
 
@@ -105,7 +111,10 @@ private:
   // Function and values.
   void createTarget();
   void bindArguments();
+  /// Whether the op that makes a value writes it into a place of the planner's choice.
+  static bool isFreshResult(mlir::Value value);
   void claimResults();
+  void claimStacks();
   mlir::LogicalResult planOp(mlir::Operation *op);
   mlir::LogicalResult planView(mlir::Operation *op);
   mlir::LogicalResult planLaunch(rt::LaunchOp op);
@@ -193,6 +202,7 @@ private:
 
   // Layers.
   struct LayerCall;
+  std::optional<unsigned> keptStack(LayersOp op, unsigned carried);
   mlir::LogicalResult buildLayerCall(LayerCall &call, mlir::Value iteration);
   void announceGradients(LayersOp op, const PlannedFunction &callee, mlir::Value layer);
   mlir::Value constant(int64_t value);

@@ -19,16 +19,49 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-ModulePlan::ModulePlan(ModuleOp module) : module(module), symbols(module), layout(layOutParameters(module)) {}
+ModulePlan::ModulePlan(ModuleOp module) : module(module), symbols(module), layout(layOutParameters(module)) {
+  module.walk([&](CallOp call) { calls[call.getCallee()].push_back(call); });
+  module.walk([&](LayersOp layers) { calls[layers.getCallee()].push_back(layers); });
+}
 
 PlannedFunction *ModulePlan::plan(func::FuncOp func) {
   auto [it, fresh] = functions.try_emplace(func.getName().str());
   if (!fresh)
     return it->second.get();
   auto planned = std::make_unique<PlannedFunction>();
+  planned->kept = keptInputs(func);
   if (failed(FunctionPlanner(*this, func, *planned).run()))
     return nullptr;
   return (it->second = std::move(planned)).get();
+}
+
+/// The input of a function that a result is under whatever shape.
+static std::optional<unsigned> inputBehind(func::FuncOp func, Value result) {
+  while (auto view = result.getDefiningOp<ReshapeOp>())
+    result = view.getInput();
+  auto argument = dyn_cast<BlockArgument>(result);
+  if (!argument || func.getArgAttr(argument.getArgNumber(), kParamArgAttr))
+    return std::nullopt;
+  return argument.getArgNumber();
+}
+
+SmallVector<std::optional<unsigned>> ModulePlan::keptInputs(func::FuncOp func) const {
+  SmallVector<std::optional<unsigned>> kept(func.getNumResults());
+  auto callers = calls.find(func.getName());
+  if (callers == calls.end() || func->hasAttr(kRoleAttr))
+    return kept;
+  ValueRange returned = func.getBody().front().getTerminator()->getOperands();
+  for (unsigned i = 0; i < kept.size(); ++i) {
+    std::optional<unsigned> input = inputBehind(func, returned[i]);
+    bool keeps = input && !llvm::is_contained(kept, input) && llvm::all_of(callers->second, [&](Operation *op) {
+      auto layers = dyn_cast<LayersOp>(op);
+      return layers && !layers.getReverse() && *input < layers.getCarried().size() &&
+             i >= kept.size() - layers.getStackedOut().size();
+    });
+    if (keeps)
+      kept[i] = input;
+  }
+  return kept;
 }
 
 static std::string keyOf(StringRef name, ArrayRef<Attribute> layouts, ArrayRef<bool> accumulate) {

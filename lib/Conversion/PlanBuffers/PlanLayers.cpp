@@ -9,7 +9,8 @@
 // that advance by a fixed stride, so neither code nor compile time grows with
 // the number of layers. A carried value goes back and forth between the place
 // of the final result and one temporary, such that the last layer writes the
-// former.
+// former. One that is stacked too, as what backward needs, is carried in the
+// stack: layer i reads slice i and writes slice i + 1, and nothing is copied.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +26,7 @@ struct FunctionPlanner::LayerCall {
   const PlannedFunction *callee;
   SmallVector<Place> carried, invariants, stacked;                 ///< operands, packed where needed
   SmallVector<Place> carriedOut, scratch, sums, terms, stackedOut; ///< results; `terms` are one layer's part of `sums`
+  SmallVector<std::optional<unsigned>> stacks; ///< of carried values: which of `stackedOut` they are carried in
 };
 
 static SmallVector<ParamOp> lookUp(const SymbolTable &symbols, ArrayAttr names) {
@@ -59,14 +61,45 @@ LogicalResult FunctionPlanner::planCall(CallOp op) {
   return success();
 }
 
+static Place firstSlice(Place stack) {
+  stack.shape.erase(stack.shape.begin());
+  stack.strides.erase(stack.strides.begin());
+  return stack;
+}
+
 /// Slice `index` of the leading dim.
 static Place sliceOf(OpBuilder &builder, Location loc, const Place &stack, Value index) {
-  Place place = stack;
+  Place place = firstSlice(stack);
   Value stride = builder.create<arith::ConstantIndexOp>(loc, stack.strides.front());
   place.dynamic = builder.create<arith::MulIOp>(loc, index, stride);
-  place.shape.erase(place.shape.begin());
-  place.strides.erase(place.strides.begin());
   return place;
+}
+
+std::optional<unsigned> FunctionPlanner::keptStack(LayersOp op, unsigned carried) {
+  const PlannedFunction *callee = plan.plan(lookUpFunction(plan.symbols, op.getCallee()));
+  if (!callee)
+    return std::nullopt;
+  unsigned first = callee->kept.size() - op.getStackedOut().size();
+  for (unsigned i = 0; i < op.getStackedOut().size(); ++i)
+    if (callee->kept[first + i] == carried)
+      return i;
+  return std::nullopt;
+}
+
+/// A value that only a run of layers reads is made where the run carries it, slice 0 of a stack.
+void FunctionPlanner::claimStacks() {
+  for (auto op : source.getBody().front().getOps<LayersOp>())
+    for (auto [i, carried] : llvm::enumerate(op.getCarried())) {
+      std::optional<unsigned> stack = keptStack(op, i);
+      if (!stack || !isFreshResult(carried) || !carried.hasOneUse() || claimed.count(carried))
+        continue;
+      Value stacked = op.getStackedOut()[*stack];
+      Place whole = places[stacked] = allocate(stacked);
+      // Its life starts with its first use.
+      if (whole.root->temporary)
+        whole.root->first = std::numeric_limits<unsigned>::max();
+      claimed[carried] = *reshape(firstSlice(whole), cast<RankedTensorType>(carried.getType()).getShape());
+    }
 }
 
 LogicalResult FunctionPlanner::planLayers(LayersOp op) {
@@ -83,14 +116,24 @@ LogicalResult FunctionPlanner::planLayers(LayersOp op) {
   packAll(op.getInvariants(), call.invariants);
   packAll(op.getStacked(), call.stacked);
   auto allocateAll = [&](ValueRange values, SmallVectorImpl<Place> &into) {
-    for (Value value : values)
-      into.push_back(places[value] = allocate(value));
+    for (Value value : values) {
+      if (!places.count(value))
+        places[value] = allocate(value);
+      into.push_back(places[value]);
+    }
   };
   allocateAll(op.getCarriedOut(), call.carriedOut);
   allocateAll(op.getAccumulated(), call.sums);
   allocateAll(op.getStackedOut(), call.stackedOut);
-  for (const Place &place : call.carriedOut)
-    call.scratch.push_back(temporary(place.shape, place.element));
+  for (auto [i, from] : llvm::enumerate(call.carried)) {
+    call.stacks.push_back(keptStack(op, i));
+    call.scratch.push_back(call.stacks[i] ? Place() : temporary(from.shape, from.element));
+    if (!call.stacks[i])
+      continue;
+    Place first = *reshape(firstSlice(call.stackedOut[*call.stacks[i]]), from.shape);
+    if (first.root != from.root || first.offset != from.offset)
+      copy(from, first, /*accumulate=*/false, loc);
+  }
   for (const Place &place : call.sums) {
     call.terms.push_back(temporary(place.shape, place.element));
     builder.create<rt::FillOp>(loc, use(place));
@@ -114,11 +157,28 @@ LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) 
 
   SmallVector<Value> arguments{use(temporary({call.callee->workspaceBytes}, builder.getI8Type())), number64, firstRow};
   SmallVector<Value> destinations;
+  auto bytesOf = [&](const Place &place) {
+    return builder.getI64IntegerAttr(place.elements() * elementBytes(place.element));
+  };
   auto select = [&](Value condition, Value yes, Value no) -> Value {
     return builder.create<arith::SelectOp>(loc, condition, yes, no);
   };
-  for (auto [from, to, scratch] : llvm::zip(call.carried, call.carriedOut, call.scratch)) {
-    Value result = use(to), other = use(scratch);
+  auto inStack = [&](const Place &stack, const Place &like, Value at) {
+    return use(*reshape(sliceOf(builder, loc, stack, at), like.shape));
+  };
+  for (auto [from, to, scratch, stack] : llvm::zip(call.carried, call.carriedOut, call.scratch, call.stacks)) {
+    Value result = use(to);
+    if (stack) {
+      const Place &whole = call.stackedOut[*stack];
+      arguments.push_back(inStack(whole, from, index));
+      arguments.back().getDefiningOp<rt::SlotOp>()->setAttr(rt::kStackAttr, bytesOf(whole));
+      Value next = builder.create<arith::MinSIOp>(
+          loc, builder.create<arith::AddIOp>(loc, index, constant(1)).getResult(), last);
+      Value isLast = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, iteration, last);
+      destinations.push_back(select(isLast, result, inStack(whole, from, next)));
+      continue;
+    }
+    Value other = use(scratch);
     arguments.push_back(select(isFirst, use(from), select(odd, result, other)));
     destinations.push_back(select(odd, other, result));
   }
@@ -131,10 +191,12 @@ LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) 
     arguments.push_back(use(parameterPlace(params, param, index)));
   for (const Place &place : call.terms)
     destinations.push_back(use(place));
-  for (const Place &place : call.stackedOut) {
+  for (auto [i, place] : llvm::enumerate(call.stackedOut)) {
+    if (llvm::is_contained(call.stacks, std::optional<unsigned>(i)))
+      continue;
     destinations.push_back(use(sliceOf(builder, loc, place, index)));
     if (auto slot = destinations.back().getDefiningOp<rt::SlotOp>())
-      slot->setAttr(rt::kStackAttr, builder.getI64IntegerAttr(place.elements() * elementBytes(place.element)));
+      slot->setAttr(rt::kStackAttr, bytesOf(place));
   }
   llvm::append_range(arguments, destinations);
   for (unsigned param : call.callee->gradients)
