@@ -289,3 +289,27 @@ module {
     return %dv, %sums : tensor<2x3x4xf32>, tensor<2x3xf32>
   }
 }
+
+// -----
+
+// A sum over ranks takes the place of its terms; where something else reads these it has a place of its own.
+module {
+  dist.mesh @mesh <["tp"=2]>
+  // CHECK-LABEL: func.func @sums
+  func.func @sums(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>) attributes {colo.role = "entry"} {
+    // CHECK: rt.gemm %{{.*}}, %{{.*}}, %[[A:[0-9]+]] {
+    // CHECK: rt.all_reduce %[[A]], %[[A]] over ["tp"]
+    %a = colo.einsum "bi,oi->bo", %x, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+    %b = dist.all_reduce sum %a over @mesh ["tp"] : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // CHECK: rt.gemm %[[A]], %{{.*}}, %[[C:[0-9]+]] {
+    // CHECK: rt.all_reduce %[[C]], %[[D:[0-9]+]] over ["tp"]
+    // CHECK: rt.gemm %[[C]], %[[D]]
+    %c = colo.einsum "bi,oi->bo", %b, %w : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+    %d = dist.all_reduce sum %c over @mesh ["tp"] : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %e = colo.einsum "bi,ci->bc", %c, %d : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+    // An argument is its caller's.
+    // CHECK: rt.all_reduce %arg{{[0-9]+}}, %{{[0-9]+}} over ["tp"]
+    %f = dist.all_reduce sum %x over @mesh ["tp"] : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return
+  }
+}

@@ -115,8 +115,11 @@ void FunctionPlanner::lower(dist::AllReduceOp op) {
                                     kind);
   };
   if (op.getInputs().size() == 1) {
-    Place from = contiguous(placeOf(op.getInputs().front()), loc), to = allocateContiguous(op.getOutputs().front());
-    places[op.getOutputs().front()] = to;
+    Value input = op.getInputs().front(), output = op.getOutputs().front();
+    Place from = contiguous(placeOf(input), loc);
+    // A sum takes the place of its terms where nothing else reads them.
+    bool inPlace = input.hasOneUse() && isFreshResult(input) && from.root->temporary && !claimed.count(output);
+    Place to = places[output] = inPlace ? from : allocateContiguous(output);
     return communicate(op, from, to, reduce);
   }
   // Several operands travel as one message.
