@@ -118,6 +118,16 @@ func.func @activations(%dy: tensor<8x6xbf16>, %w: tensor<6x16xbf16>, %z: tensor<
   return %dz, %derf, %dwide : tensor<8x16xbf16>, tensor<8x16xbf16>, tensor<8x16xf32>
 }
 
+// Of a single row libraries are not told how far apart rows of what the activation reads are.
+// CHECK-LABEL: func.func @activationOfARow(
+// CHECK-NEXT:  colo.einsum "bo,oi->bi", %arg0, %arg1 :
+// CHECK-NEXT:  colo.gelu_grad
+func.func @activationOfARow(%dy: tensor<1x6xbf16>, %w: tensor<6x16xbf16>, %z: tensor<1x16xbf16>) -> tensor<1x16xbf16> {
+  %dh = colo.einsum "bo,oi->bi", %dy, %w : tensor<1x6xbf16>, tensor<6x16xbf16> -> tensor<1x16xbf16>
+  %dz = colo.gelu_grad %z, %dh {tanh} : tensor<1x16xbf16>
+  return %dz : tensor<1x16xbf16>
+}
+
 // A sum over other dims, a maximum, a sum that is needed before the product, and f64 stay kernels.
 // CHECK-LABEL: func.func @otherSums(
 // CHECK-COUNT-4: colo.reduce

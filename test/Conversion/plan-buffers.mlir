@@ -269,6 +269,57 @@ module {
 
 // -----
 
+// What an activation reads starts at a multiple of 16 bytes: a part that may start elsewhere is copied, by callers too, whose
+// stacks are copied before the loop.
+module {
+  // CHECK-LABEL: func.func private @product(
+  // CHECK-SAME: %[[DY:[^:]*]]: memref<2x4xbf16>, %[[W:[^:]*]]: memref<4x8xbf16>, %[[Z:[^:]*]]: memref<2x8xbf16>,
+  func.func private @product(%dy: tensor<2x4xbf16>, %w: tensor<4x8xbf16>, %z: tensor<2x8xbf16>) -> tensor<2x8xbf16> {
+    // CHECK-NEXT: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[Z]] {
+    %dz = colo.einsum "bo,oi->bi", %dy, %w aux %z {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    return %dz : tensor<2x8xbf16>
+  }
+  // CHECK-LABEL: func.func private @layer(
+  func.func private @layer(%dy: tensor<2x4xbf16>, %w: tensor<4x8xbf16>, %z: tensor<2x8xbf16>) -> (tensor<2x4xbf16>, tensor<2x8xbf16>) {
+    %dz = colo.einsum "bo,oi->bi", %dy, %w aux %z {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    return %dy, %dz : tensor<2x4xbf16>, tensor<2x8xbf16>
+  }
+  // CHECK-LABEL: func.func @starts(
+  // CHECK-SAME: %[[DY:[^:]*]]: memref<2x4xbf16>, %[[W:[^:]*]]: memref<4x8xbf16>, %[[H:[^:]*]]: memref<64xbf16>,
+  func.func @starts(%dy: tensor<2x4xbf16>, %w: tensor<4x8xbf16>, %h: tensor<64xbf16>) attributes {colo.role = "entry"} {
+    %0 = colo.slice %h {offsets = array<i64: 1>, strides = array<i64: 1>} : tensor<64xbf16> -> tensor<16xbf16>
+    %odd = colo.reshape %0 : tensor<16xbf16> -> tensor<2x8xbf16>
+    %1 = colo.slice %h {offsets = array<i64: 8>, strides = array<i64: 1>} : tensor<64xbf16> -> tensor<16xbf16>
+    %even = colo.reshape %1 : tensor<16xbf16> -> tensor<2x8xbf16>
+    %2 = colo.slice %h {offsets = array<i64: 3>, strides = array<i64: 1>} : tensor<64xbf16> -> tensor<48xbf16>
+    %stack = colo.reshape %2 : tensor<48xbf16> -> tensor<3x2x8xbf16>
+    // CHECK: %[[ODD:.*]] = rt.slot %[[H]] at 1 : memref<64xbf16> to memref<16xbf16>
+    // CHECK: %[[COPY:.*]] = rt.slot %{{.*}} at [[AT:[0-9]+]] {{.*}} to memref<16xbf16>
+    // CHECK: rt.launch @copy.0(%[[ODD]]) outs(%[[COPY]])
+    // CHECK: %[[AUX:.*]] = rt.slot %{{.*}} at [[AT]] {{.*}} to memref<2x8xbf16>
+    // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[AUX]] {
+    %a = colo.einsum "bo,oi->bi", %dy, %w aux %odd {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    // CHECK: %[[EVEN:.*]] = rt.slot %[[H]] at 8 : memref<64xbf16> to memref<2x8xbf16>
+    // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[EVEN]] {
+    %b = colo.einsum "bo,oi->bi", %dy, %w aux %even {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    // CHECK: rt.launch @copy.0(%[[ODD]]) outs(
+    // CHECK: call @product(
+    %c = colo.call @product(%dy, %w, %odd) params [] : (tensor<2x4xbf16>, tensor<4x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
+    // CHECK-NOT: rt.launch
+    // CHECK: call @product({{.*}}%[[DY]], %[[W]], %[[EVEN]],
+    %d = colo.call @product(%dy, %w, %even) params [] : (tensor<2x4xbf16>, tensor<4x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
+    // CHECK: %[[STACK:.*]] = rt.slot %[[H]] at 3 : memref<64xbf16> to memref<48xbf16>
+    // CHECK: rt.launch @copy.{{[0-9]+}}(%[[STACK]]) outs(
+    // CHECK: scf.for
+    // CHECK-NOT: rt.launch
+    // CHECK: call @layer(
+    %e, %f = colo.layers @layer(%dy) invariants(%w) stacked(%stack) params [] {count = 3 : i64} : (tensor<2x4xbf16>) (tensor<4x8xbf16>) (tensor<3x2x8xbf16>) -> (tensor<2x4xbf16>) () (tensor<3x2x8xbf16>)
+    return
+  }
+}
+
+// -----
+
 // Sums of an operand are m or n of the product and are added to their gradient; an operand of which they are no dim is packed.
 module {
   colo.param @w : tensor<6x4xf32> {logical_shape = array<i64: 6, 4>, file_shape = array<i64: 6, 4>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}

@@ -169,6 +169,27 @@ def check_memory(arguments, name, model, config, ranks, flags):
                 raise options.Failure(f"allocated {allocated}, measured {measured}, planned {plan['total']}")
 
 
+def check_activation(arguments, name):
+    """What the epilogue of gelu's gradient reads lies at no multiple of 16 bytes. One rounding to 16 bits is 2^-9."""
+    base = os.path.join(arguments.work, name)
+    with open(base + ".cfg", "w") as file:
+        file.write(f"{emulate.OPTIMIZERS['sgd']}\nBATCH_SIZE = 4\nNUM_MICRO_BATCHES = 4\nbf16 = True\n")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs", "shifted.colo")
+    command = ["colo-compile", source, "--config", base + ".cfg"]
+    emulate.run([*command, "-o", base + ".cpu"])
+    compile_cuda(command, base, arguments.double)
+    program = subprocess.run([*command, "--target=cuda", "--emit=rt"], check=True, capture_output=True, text=True).stdout
+    options.require(program.count("gelu_grad") == 2, "the products do not differentiate gelu")
+    losses = {}
+    for target in ("cuda", "cpu"):
+        out = f"{base}.{target}"
+        run_on_double([out, "--data=synthetic:64", "--steps=3", "--quiet", "--seed=3", f"--log={out}.jsonl"], arguments.double)
+        with open(out + ".jsonl") as file:
+            losses[target] = [json.loads(line)["loss"] for line in file]
+    for ours, theirs in zip(losses["cuda"], losses["cpu"], strict=True):
+        options.require(abs(ours - theirs) <= 4 * 2**-9 * theirs, f"losses {losses}")
+
+
 CHECKS = {
     "mlp": (check_training, "mlp", "none", "adamw", {}),
     "gpt2": (check_training, "gpt2", "none", "sgd", LATE),
@@ -188,6 +209,7 @@ CHECKS = {
     "graph-2d": (check_graph, "gpt2", "2d", "adamw"),
     "graph-sequence": (check_graph, "llama", "sequence", "sgd"),
     **{f"graph-{mode}": (check_graph, "gpt2", mode, "adamw") for mode in PIPELINES},
+    "activation": (check_activation,),
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
     "memory-vit": (check_memory, "vit", "dp.cfg", 1, ["-D", "layers=1"]),

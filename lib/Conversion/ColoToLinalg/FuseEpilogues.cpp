@@ -97,20 +97,19 @@ static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
   return sum.getKind() == ReduceKind::Sum && getElementTypeOrSelf(sum.getResult()) == element && !element.isF64();
 }
 
-/// Of 16 bits, without a batch; what is contiguous in the result are whole groups of the eight elements that libraries
-/// read.
+/// Of 16 bits, of several rows, without a batch; what is contiguous in the result are whole groups of the eight
+/// elements that libraries read.
 static bool takesActivations(EinsumOp product) {
   RankedTensorType type = product.getType();
   EinsumSpec spec = parseEinsumSpec(product.getSpec());
   bool isNarrow = type.getElementType().isBF16() || type.getElementType().isF16();
-  int64_t last = 1; // of a packed result
+  int64_t rows = 1, last = 1; // of a packed result
   for (auto [letter, size] : llvm::zip(spec.result, type.getShape())) {
     if (spec.lhs.contains(letter) && spec.rhs.contains(letter))
       return false;
-    if (spec.rhs.contains(letter))
-      last *= size;
+    (spec.rhs.contains(letter) ? last : rows) *= size;
   }
-  return isNarrow && type.getRank() > 0 && type.getShape().back() % 8 == 0 && last % 8 == 0;
+  return isNarrow && rows > 1 && type.getShape().back() % 8 == 0 && last % 8 == 0;
 }
 
 /// Whether all that reads `sum` may stand behind `product`: it does, or is where a gradient leaves.

@@ -12,6 +12,9 @@
 using namespace mlir;
 using namespace colo;
 
+/// Arguments of a planned function before its tensors.
+static constexpr unsigned kFirstTensor = 3;
+
 static RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 static MemRefType memrefType(RankedTensorType type) { return MemRefType::get(type.getShape(), type.getElementType()); }
@@ -89,7 +92,7 @@ void FunctionPlanner::createTarget() {
     target->setAttr(attr.getName(), attr.getValue());
   for (unsigned i = 0; i < source.getNumArguments(); ++i)
     if (DictionaryAttr attrs = source.getArgAttrDict(i))
-      target.setArgAttrs(i + 3, attrs);
+      target.setArgAttrs(i + kFirstTensor, attrs);
   Block *entry = builder.createBlock(&target.getBody(), {}, types, locs);
   builder.setInsertionPointToStart(entry);
   result.func = target;
@@ -99,7 +102,7 @@ void FunctionPlanner::bindArguments() {
   workspace = target.getArgument(0);
   layer = target.getArgument(1);
   firstRow = target.getArgument(2);
-  unsigned next = 3;
+  unsigned next = kFirstTensor;
   for (BlockArgument argument : source.getArguments())
     places[argument] = fixed(target.getArgument(next++), tensorType(argument));
   for (auto [i, type] : llvm::enumerate(source.getResultTypes())) {
@@ -237,6 +240,35 @@ Place FunctionPlanner::contiguous(const Place &place, Location where) {
     return place;
   Place packed = temporary(place.shape, place.element);
   copy(place, packed, /*accumulate=*/false, where);
+  return packed;
+}
+
+bool FunctionPlanner::startsAligned(const Place &place) {
+  auto isMultiple = [](int64_t bytes) { return bytes % kLibraryAlignment == 0; };
+  if (place.other || place.dynamic || !isMultiple(place.offset * elementBytes(place.element)))
+    return false;
+  if (place.root->temporary)
+    return true;
+  auto argument = dyn_cast<BlockArgument>(place.root->base);
+  if (!argument || argument.getArgNumber() < kFirstTensor)
+    return false;
+  unsigned number = argument.getArgNumber() - kFirstTensor;
+  bool isInput = number < result.inputs;
+  bool isDestination = llvm::any_of(destinations, [&](const Place &to) { return to.root == place.root; });
+  auto type = cast<MemRefType>(argument.getType());
+  if (!(isInput || isDestination) || !isMultiple(type.getNumElements() * elementBytes(type.getElementType())))
+    return false;
+  if (isInput)
+    result.aligned.insert(number);
+  return true;
+}
+
+Place FunctionPlanner::argumentFor(const PlannedFunction &callee, unsigned input, Value value) {
+  Place place = contiguous(placeOf(value), loc);
+  if (!callee.aligned.contains(input) || startsAligned(place))
+    return place;
+  Place packed = temporary(place.shape, place.element);
+  copy(place, packed, /*accumulate=*/false, loc);
   return packed;
 }
 

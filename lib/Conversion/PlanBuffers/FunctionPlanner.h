@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 #include <functional>
@@ -56,6 +57,7 @@ struct PlannedFunction {
   llvm::SmallVector<unsigned> gradients;        ///< which parameters have a gradient buffer, rising
   /// For each result the input that it is, if callers keep that where they want the result: it has no destination then.
   llvm::SmallVector<std::optional<unsigned>> kept;
+  llvm::DenseSet<unsigned> aligned; ///< which inputs are read as lying at multiples of kLibraryAlignment
 };
 
 /// Kernels by layout, parameters by name: what the functions of a module share.
@@ -141,6 +143,11 @@ private:
   void copy(const Place &from, const Place &to, bool accumulate, mlir::Location loc);
   /// The place itself or a packed copy of it.
   Place contiguous(const Place &place, mlir::Location loc);
+  /// Whether it starts at a multiple of kLibraryAlignment, which callers are asked for where it is an input of this
+  /// function. Destinations that are a multiple in size lie at one: they are buffers, temporaries and slices of such.
+  bool startsAligned(const Place &place);
+  /// A value as the callee reads its input number `input`.
+  Place argumentFor(const PlannedFunction &callee, unsigned input, mlir::Value value);
   /// A fresh place for what a collective receives: contiguous even where the claimed destination is not.
   Place allocateContiguous(mlir::Value result);
   mlir::RankedTensorType gradientType(mlir::Value param) const;

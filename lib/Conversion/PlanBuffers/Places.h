@@ -25,6 +25,8 @@
 namespace colo {
 
 inline constexpr int64_t kAlignment = 64; // bytes
+/// Bytes of which the start of what an activation of a product reads is a multiple.
+inline constexpr int64_t kLibraryAlignment = 16;
 
 /// Bytes of one element in memory; masks take a byte.
 int64_t elementBytes(mlir::Type type);

@@ -46,8 +46,8 @@ LogicalResult FunctionPlanner::planCall(CallOp op) {
     return failure();
   Value number = builder.create<arith::ConstantIntOp>(loc, op.getLayer(), 64);
   SmallVector<Value> arguments{use(temporary({callee->workspaceBytes}, builder.getI8Type())), number, firstRow};
-  for (Value input : op.getInputs())
-    arguments.push_back(use(contiguous(placeOf(input), loc)));
+  for (auto [i, input] : llvm::enumerate(op.getInputs()))
+    arguments.push_back(use(argumentFor(*callee, i, input)));
   SmallVector<ParamOp> names = lookUp(plan.symbols, op.getParams());
   for (ParamOp param : names)
     arguments.push_back(use(parameterPlace(params, param, nullptr)));
@@ -108,9 +108,10 @@ LogicalResult FunctionPlanner::planLayers(LayersOp op) {
   call.callee = plan.plan(lookUpFunction(plan.symbols, op.getCallee()));
   if (!call.callee)
     return failure();
+  unsigned input = 0;
   auto packAll = [&](ValueRange values, SmallVectorImpl<Place> &into) {
     for (Value value : values)
-      into.push_back(contiguous(placeOf(value), loc));
+      into.push_back(argumentFor(*call.callee, input++, value));
   };
   packAll(op.getCarried(), call.carried);
   packAll(op.getInvariants(), call.invariants);

@@ -11,7 +11,8 @@
 //
 // What a product adds before it writes its result is read as a library takes it: a
 // bias along the result's contiguous dim, another value with the result's strides.
-// Where they lie otherwise a copy is made, or they are added by a kernel. Sums of an
+// Where they lie otherwise a copy is made, or they are added by a kernel; so is a copy
+// of what an activation reads where it may not start as libraries want it. Sums of an
 // operand are one of the product's dims; operands are packed where they are not.
 //
 //===----------------------------------------------------------------------===//
@@ -181,7 +182,7 @@ ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shap
   }
   if (op.getAux()) {
     Place aux = placeOf(op.getAux());
-    if (!liesAs(aux, target.strides)) {
+    if (!liesAs(aux, target.strides) || !startsAligned(aux)) {
       Place packed = temporary(target.shape, target.element);
       packed.strides = target.strides;
       copy(aux, packed, /*accumulate=*/false, op.getLoc());
