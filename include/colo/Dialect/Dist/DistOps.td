@@ -321,7 +321,8 @@ def Dist_HalfOp : Dist_Op<"half", [Pure]> {
 def Dist_UpdatedOp : Dist_Op<"updated", [Pure, AllTypesMatch<["whole", "result"]>]> {
   let summary = "A value whose parts were all made anew in place: the value, after that.";
   let description = [{
-    Each part is made in place of a slice of the value (InPlaceOpInterface), and together these are all of it. Nothing moves.
+    Each part is made in place of a slice of the value (InPlaceOpInterface), no two of one element, and together these are all of it.
+    Nothing moves.
 
     ```mlir
     %0 = colo.slice %sum ... : tensor<2x4x8xf32> -> tensor<1x4x8xf32>

@@ -147,15 +147,50 @@ bool LoopOp::isInPlace(unsigned index) {
   return argument.hasOneUse();
 }
 
+/// The view of `whole` all of whose elements a value is, maybe under another shape: `whole` itself or a slice of it.
+/// Null if there is none.
+static Value viewOf(Value value, Value whole) {
+  int64_t elements = cast<RankedTensorType>(value.getType()).getNumElements();
+  while (value && value != whole) {
+    auto view = value.getDefiningOp<ViewOpInterface>();
+    if (!view || cast<RankedTensorType>(value.getType()).getNumElements() != elements)
+      return {};
+    if (view->getOperand(0) == whole && isa<SliceOp>(view.getOperation()))
+      return value;
+    value = view->getOperand(0);
+  }
+  return value;
+}
+
+/// Whether two slices of a value have no element in common: in some dim one ends before the other begins, or steps over
+/// it.
+static bool areDisjoint(SliceOp a, SliceOp b) {
+  for (auto [dim, sizes] : llvm::enumerate(llvm::zip(a.getType().getShape(), b.getType().getShape()))) {
+    auto [sizeA, sizeB] = sizes;
+    int64_t startA = a.getOffsets()[dim], startB = b.getOffsets()[dim];
+    int64_t strideA = a.getStrides()[dim], strideB = b.getStrides()[dim];
+    if (startA + (sizeA - 1) * strideA < startB || startB + (sizeB - 1) * strideB < startA ||
+        (strideA == strideB && (startA - startB) % strideA != 0))
+      return true;
+  }
+  return false;
+}
+
 LogicalResult UpdatedOp::verify() {
   int64_t elements = 0;
+  SmallVector<SliceOp> slices;
   for (Value part : getParts()) {
-    Value place = placeOf(part);
-    while (place && place != getWhole())
-      place = isa_and_nonnull<ViewOpInterface>(place.getDefiningOp()) ? place.getDefiningOp()->getOperand(0) : Value();
-    if (!place)
+    Value place = placeOf(part), view = place ? viewOf(place, getWhole()) : Value();
+    if (!view)
       return emitOpError("has a part that is not made in place of one of its value");
     elements += cast<RankedTensorType>(part.getType()).getNumElements();
+    auto slice = view == getWhole() ? SliceOp() : view.getDefiningOp<SliceOp>();
+    for (SliceOp other : slices)
+      if (slice && !areDisjoint(slice, other))
+        return emitOpError("has parts in place of slices that overlap: those at ")
+               << other.getOffsetsAttr() << " and at " << slice.getOffsetsAttr();
+    if (slice)
+      slices.push_back(slice);
   }
   if (elements != getWhole().getType().getNumElements())
     return emitOpError("has parts that are not all of its value");
