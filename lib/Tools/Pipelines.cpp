@@ -12,6 +12,7 @@
 #include "colo/Tools/Pipelines.h"
 #include "colo/Conversion/Passes.h"
 #include "colo/Conversion/Training.h"
+#include "colo/Dialect/Colo/ColoDialect.h"
 #include "colo/Dialect/Colo/Passes.h"
 #include "colo/Dialect/Dist/Passes.h"
 #include "colo/Dialect/Pipe/Passes.h"
@@ -138,9 +139,11 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   const KernelPipelines kernels = kernelPipelines(target);
   sharding.scoresOfRound = kernels.scoresOfRound;
   sharding.wholeHeadSize = kernels.wholeHeadSize;
-  FuseEpiloguesOptions fused;
+  bool addsBiases = epilogues && llvm::is_contained(kernels.epilogues, Epilogue::Bias);
+  SmallVector<std::string> fused;
   if (epilogues)
-    fused.epilogues = kernels.epilogues;
+    for (Epilogue epilogue : kernels.epilogues)
+      fused.push_back(stringifyEpilogue(epilogue).str());
   switch (phase) {
   case Phase::Staged:
     pm.addPass(createVerifyBatchPass());
@@ -150,7 +153,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     pm.addPass(pipe::createVerifySchedulePass({remarks}));
     break;
   case Phase::Autodiff:
-    pm.addPass(createAutodiffPass({llvm::is_contained(fused.epilogues, "bias")}));
+    pm.addPass(createAutodiffPass({addsBiases}));
     break;
   case Phase::Sharded:
     dist::buildShardPipeline(pm, sharding);
@@ -164,7 +167,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     break;
   case Phase::Linalg:
     pm.addPass(pipe::createCutPass());
-    pm.addPass(createFuseEpilogues(fused));
+    pm.addPass(createFuseEpilogues({fused}));
     pm.addPass(createFormKernels());
     pm.addPass(createOverlapCollectives());
     break;

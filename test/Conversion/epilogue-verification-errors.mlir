@@ -109,9 +109,9 @@ func.func @sumsOfAnotherLength(%x: memref<8x4xf32>, %y: memref<8x8xf32>, %b: mem
 
 // -----
 
-func.func @activationOfNoName(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z: tensor<8x8xbf16>) -> tensor<8x8xbf16> {
-  // expected-error @+1 {{needs an activation, which can be "gelu_grad", and `aux` of 'tensor<8x8xbf16>' together}}
-  %y = colo.einsum "bi,oi->bo", %x, %w aux %z {activation = "relu"} : tensor<8x4xbf16>, tensor<8x4xbf16> aux tensor<8x8xbf16> -> tensor<8x8xbf16>
+func.func @activationThatIsNone(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z: tensor<8x8xbf16>) -> tensor<8x8xbf16> {
+  // expected-error @+1 {{needs an activation, which can be gelu_grad, and `aux` of 'tensor<8x8xbf16>' together}}
+  %y = colo.einsum "bi,oi->bo", %x, %w aux %z as bias : tensor<8x4xbf16>, tensor<8x4xbf16> aux tensor<8x8xbf16> -> tensor<8x8xbf16>
   return %y : tensor<8x8xbf16>
 }
 
@@ -119,15 +119,24 @@ func.func @activationOfNoName(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z: te
 
 func.func @activationBesidesABias(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z: tensor<8x8xbf16>, %b: tensor<8xbf16>) -> tensor<8x8xbf16> {
   // expected-error @+1 {{has an activation beside another epilogue}}
-  %y = colo.einsum "bi,oi->bo", %x, %w bias %b aux %z {activation = "gelu_grad"} : tensor<8x4xbf16>, tensor<8x4xbf16> bias tensor<8xbf16> aux tensor<8x8xbf16> -> tensor<8x8xbf16>
+  %y = colo.einsum "bi,oi->bo", %x, %w bias %b aux %z as gelu_grad : tensor<8x4xbf16>, tensor<8x4xbf16> bias tensor<8xbf16> aux tensor<8x8xbf16> -> tensor<8x8xbf16>
   return %y : tensor<8x8xbf16>
+}
+
+// -----
+
+func.func @activationOfWhatLiesOtherwise(%x: memref<8x4xbf16>, %y: memref<8x8xbf16>, %z: memref<8x8xbf16, strided<[1, 8]>>) {
+  // expected-error @+1 {{needs an activation and `aux` that lies as the result together}}
+  rt.gemm %x, %x, %y aux %z as gelu_grad {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 8, 1>}
+    : memref<8x4xbf16>, memref<8x4xbf16>, memref<8x8xbf16> aux memref<8x8xbf16, strided<[1, 8]>>
+  return
 }
 
 // -----
 
 func.func @activationInOddRows(%x: memref<8x4xbf16>, %y: memref<8x12xbf16>, %z: memref<8x12xbf16>) {
   // expected-error @+1 {{needs rows a multiple of 8 elements apart, without a batch, for an activation}}
-  rt.gemm %x, %x, %y aux %z {activation = "gelu_grad", sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 12, 1>}
+  rt.gemm %x, %x, %y aux %z as gelu_grad {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 12, 1>}
     : memref<8x4xbf16>, memref<8x4xbf16>, memref<8x12xbf16> aux memref<8x12xbf16>
   return
 }

@@ -102,7 +102,7 @@ func.func @gradients(%dy: tensor<2x8x6xbf16>, %w: tensor<6x4xbf16>, %x: tensor<2
 
 // The tanh form's gradient, in 16 bits, in rows of eight elements, is done by the product of what it reads.
 // CHECK-LABEL: func.func @activations(
-// CHECK-NEXT:  colo.einsum "bo,oi->bi", %arg0, %arg1 aux %arg2 {activation = "gelu_grad"} : tensor<8x6xbf16>, tensor<6x16xbf16> aux tensor<8x16xbf16> -> tensor<8x16xbf16>
+// CHECK-NEXT:  colo.einsum "bo,oi->bi", %arg0, %arg1 aux %arg2 as gelu_grad : tensor<8x6xbf16>, tensor<6x16xbf16> aux tensor<8x16xbf16> -> tensor<8x16xbf16>
 // CHECK-NEXT:  colo.einsum "bo,oi->bi", %arg0, %arg1 :
 // CHECK-NEXT:  colo.gelu_grad
 // CHECK:       colo.einsum "bo,oi->bi", %arg3, %arg4 :

@@ -275,13 +275,13 @@ module {
   // CHECK-LABEL: func.func private @product(
   // CHECK-SAME: %[[DY:[^:]*]]: memref<2x4xbf16>, %[[W:[^:]*]]: memref<4x8xbf16>, %[[Z:[^:]*]]: memref<2x8xbf16>,
   func.func private @product(%dy: tensor<2x4xbf16>, %w: tensor<4x8xbf16>, %z: tensor<2x8xbf16>) -> tensor<2x8xbf16> {
-    // CHECK-NEXT: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[Z]] {
-    %dz = colo.einsum "bo,oi->bi", %dy, %w aux %z {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    // CHECK-NEXT: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[Z]] as gelu_grad {
+    %dz = colo.einsum "bo,oi->bi", %dy, %w aux %z as gelu_grad : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
     return %dz : tensor<2x8xbf16>
   }
   // CHECK-LABEL: func.func private @layer(
   func.func private @layer(%dy: tensor<2x4xbf16>, %w: tensor<4x8xbf16>, %z: tensor<2x8xbf16>) -> (tensor<2x4xbf16>, tensor<2x8xbf16>) {
-    %dz = colo.einsum "bo,oi->bi", %dy, %w aux %z {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    %dz = colo.einsum "bo,oi->bi", %dy, %w aux %z as gelu_grad : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
     return %dy, %dz : tensor<2x4xbf16>, tensor<2x8xbf16>
   }
   // CHECK-LABEL: func.func @starts(
@@ -297,11 +297,11 @@ module {
     // CHECK: %[[COPY:.*]] = rt.slot %{{.*}} at [[AT:[0-9]+]] {{.*}} to memref<16xbf16>
     // CHECK: rt.launch @copy.0(%[[ODD]]) outs(%[[COPY]])
     // CHECK: %[[AUX:.*]] = rt.slot %{{.*}} at [[AT]] {{.*}} to memref<2x8xbf16>
-    // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[AUX]] {
-    %a = colo.einsum "bo,oi->bi", %dy, %w aux %odd {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[AUX]] as gelu_grad {
+    %a = colo.einsum "bo,oi->bi", %dy, %w aux %odd as gelu_grad : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
     // CHECK: %[[EVEN:.*]] = rt.slot %[[H]] at 8 : memref<64xbf16> to memref<2x8xbf16>
-    // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[EVEN]] {
-    %b = colo.einsum "bo,oi->bi", %dy, %w aux %even {activation = "gelu_grad"} : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[EVEN]] as gelu_grad {
+    %b = colo.einsum "bo,oi->bi", %dy, %w aux %even as gelu_grad : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
     // CHECK: rt.launch @copy.0(%[[ODD]]) outs(
     // CHECK: call @product(
     %c = colo.call @product(%dy, %w, %odd) params [] : (tensor<2x4xbf16>, tensor<4x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>

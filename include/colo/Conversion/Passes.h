@@ -16,6 +16,8 @@
 
 namespace colo {
 
+enum class Epilogue : uint32_t;
+
 #define GEN_PASS_DECL
 #include "colo/Conversion/Passes.h.inc"
 
@@ -41,8 +43,8 @@ struct KernelPipelines {
   /// The largest heads of which the target has kernels of attention, which write no scores; 0: none. Such attention is
   /// neither cut into blocks nor decomposed.
   int64_t wholeHeadSize = 0;
-  /// What its products do before they write a result: names of `fuse-epilogues`.
-  llvm::SmallVector<std::string> epilogues;
+  /// What its products do before they write a result (`fuse-epilogues`).
+  llvm::SmallVector<Epilogue> epilogues;
 };
 /// Row loops on the cores of a rank.
 KernelPipelines cpuKernelPipelines();

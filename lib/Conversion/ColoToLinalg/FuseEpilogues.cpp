@@ -119,16 +119,26 @@ static bool canWait(ReduceOp sum, EinsumOp product) {
   });
 }
 
+static SmallVector<StringRef> epilogueNames() {
+  SmallVector<StringRef> names;
+  for (uint32_t number = 0; number <= getMaxEnumValForEpilogue(); ++number)
+    names.push_back(stringifyEpilogue(static_cast<Epilogue>(number)));
+  return names;
+}
+
 namespace {
 struct FuseEpiloguesPass : public colo::impl::FuseEpiloguesBase<FuseEpiloguesPass> {
   using FuseEpiloguesBase::FuseEpiloguesBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    static const SmallVector<StringRef> names = {"bias", "plus", "sums", "gelu_grad"};
-    for (StringRef name : epilogues)
-      if (!llvm::is_contained(names, name))
+    fused.clear();
+    for (StringRef name : epilogues) {
+      std::optional<Epilogue> epilogue = symbolizeEpilogue(name);
+      if (!epilogue)
         return emitError(UnknownLoc::get(context))
-               << "unknown epilogue '" << name << "'; legal are " << llvm::join(names, ", ");
+               << "unknown epilogue '" << name << "'; legal are " << llvm::join(epilogueNames(), ", ");
+      fused.push_back(*epilogue);
+    }
     return success();
   }
 
@@ -139,14 +149,15 @@ struct FuseEpiloguesPass : public colo::impl::FuseEpiloguesBase<FuseEpiloguesPas
           eraseUnread(sum);
       for (auto activation : llvm::make_early_inc_range(block->getOps<EpilogueOpInterface>()))
         fuse(activation);
-      if (has("sums"))
+      if (has(Epilogue::Sums))
         for (auto sum : llvm::make_early_inc_range(block->getOps<ReduceOp>()))
           fuse(sum);
     });
   }
 
 private:
-  bool has(StringRef epilogue) { return llvm::is_contained(epilogues, epilogue); }
+  SmallVector<Epilogue> fused;
+  bool has(Epilogue epilogue) { return llvm::is_contained(fused, epilogue); }
 
   bool fuse(AddOp sum, Value made, Value added) {
     auto product = made.getDefiningOp<EinsumOp>();
@@ -157,10 +168,10 @@ private:
     auto other = added.getDefiningOp<EinsumOp>();
     if (other && other->getBlock() == product->getBlock() && product->isBeforeInBlock(other))
       return false;
-    if (Value bias = has("bias") ? biasOf(product, added) : Value()) {
+    if (Value bias = has(Epilogue::Bias) ? biasOf(product, added) : Value()) {
       moveBehind(product, bias, sum);
       product.getBiasMutable().assign(bias);
-    } else if (has("plus") && !product.getAddend() && added != made && isInMemory(added)) {
+    } else if (has(Epilogue::Plus) && !product.getAddend() && added != made && isInMemory(added)) {
       moveBehind(product, added, sum);
       product.getAddendMutable().assign(added);
     } else {
@@ -173,7 +184,8 @@ private:
   void fuse(EpilogueOpInterface activation) {
     auto product = activation.getProductOperand().get().getDefiningOp<EinsumOp>();
     Value aux = activation.getOtherOperand();
-    if (!has(activation.getEpilogue()) || !product || !product.getResult().hasOneUse() ||
+    std::optional<Epilogue> epilogue = activation.getEpilogue();
+    if (!epilogue || !has(*epilogue) || !product || !product.getResult().hasOneUse() ||
         product->getNumOperands() != 2 || product.getSums() || product->getBlock() != activation->getBlock() ||
         !isInMemory(aux) || !takesActivations(product) || aux.getType() != product.getType())
       return;
@@ -181,7 +193,7 @@ private:
     if (maker && product->isBeforeInBlock(maker))
       product->moveBefore(activation);
     product.getAuxMutable().assign(aux);
-    product.setActivation(activation.getEpilogue());
+    product.setActivation(*epilogue);
     activation->getResult(0).replaceAllUsesWith(product.getResult());
     activation->erase();
   }
@@ -196,7 +208,7 @@ private:
       OpBuilder builder(product);
       auto both = builder.create<EinsumOp>(product.getLoc(), product.getType(), sum.getType(), product.getLhs(),
                                            product.getRhs(), product.getInto(), Value(), product.getAddend(), Value(),
-                                           product.getSpecAttr(), builder.getI64IntegerAttr(operand), StringAttr());
+                                           product.getSpecAttr(), builder.getI64IntegerAttr(operand), EpilogueAttr());
       for (Operation *user : llvm::make_early_inc_range(sum->getUsers()))
         if (user->isBeforeInBlock(both))
           user->moveAfter(both);

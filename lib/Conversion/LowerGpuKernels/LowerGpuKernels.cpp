@@ -13,6 +13,7 @@
 #include "Alignment.h"
 #include "GpuKernelEmitter.h"
 #include "colo/Conversion/Passes.h"
+#include "colo/Dialect/Colo/ColoDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -186,5 +187,5 @@ KernelPipelines colo::cudaKernelPipelines() {
           /*scoresOfRound=*/0,
           "cuda",
           kWholeHeadSize,
-          {"bias", "plus", "sums", "gelu_grad"}};
+          {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad}};
 }

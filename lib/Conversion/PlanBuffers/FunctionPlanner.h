@@ -98,7 +98,7 @@ std::string reorderLetters(llvm::StringRef letters, llvm::StringRef order);
 /// Memory of what a product does beside its sums; null where there is none.
 struct ProductEpilogue {
   mlir::Value bias, addend, sums, aux;
-  mlir::StringAttr activation;
+  rt::ActivationAttr activation;
   bool summed = false;       ///< sums are of the right operand
   bool accumulate = false;   ///< the product is added to what is there
   std::optional<Place> late; ///< a bias that is not along the result's contiguous dim: a kernel adds it

@@ -157,6 +157,19 @@ bool epilogueFits(EinsumOp op, const Contraction &c, const Match &match) {
   return !op.getAux() || (match.shape.batch.empty() && match.shape.cm % 8 == 0);
 }
 
+/// What is done to the product with `aux`.
+rt::Activation activationOf(Epilogue epilogue) {
+  switch (epilogue) {
+  case Epilogue::GeluGrad:
+    return rt::Activation::GeluGrad;
+  case Epilogue::Bias:
+  case Epilogue::Plus:
+  case Epilogue::Sums:
+    break;
+  }
+  llvm_unreachable("the verifier lets no other epilogue be an activation");
+}
+
 } // namespace
 
 ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shape, const Place &target,
@@ -189,7 +202,7 @@ ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shap
       aux = packed;
     }
     epilogue.aux = alike(aux);
-    epilogue.activation = op.getActivationAttr();
+    epilogue.activation = rt::ActivationAttr::get(op.getContext(), activationOf(*op.getActivation()));
   }
   if (Value sums = op.getSums()) {
     auto type = cast<RankedTensorType>(sums.getType());

@@ -178,6 +178,14 @@ void TableCollector::collectInputs() {
   }
 }
 
+static int32_t codeOf(rt::Activation activation) {
+  switch (activation) {
+  case rt::Activation::GeluGrad:
+    return COLO_EPILOGUE_GELU_GRAD;
+  }
+  llvm_unreachable("unknown activation");
+}
+
 void TableCollector::number(rt::GemmOp gemm) {
   ColoGemm g{};
   g.dtype = typeCode(cast<MemRefType>(gemm.getLhs().getType()).getElementType());
@@ -193,8 +201,8 @@ void TableCollector::number(rt::GemmOp gemm) {
   g.cm = gemm.getC()[0], g.cn = gemm.getC()[1];
   g.beta = gemm.getAccumulate() ? 1 : 0;
   g.epilogue = (gemm.getBias() ? COLO_EPILOGUE_BIAS : 0) | (gemm.getAddend() ? COLO_EPILOGUE_ADDEND : 0);
-  if (gemm.getAux())
-    g.epilogue = COLO_EPILOGUE_GELU_GRAD;
+  if (gemm.getActivation())
+    g.epilogue |= codeOf(*gemm.getActivation());
   if (gemm.getSums())
     g.epilogue |= *gemm.getSummed() ? COLO_EPILOGUE_SUM_B : COLO_EPILOGUE_SUM_A;
   gemm.setIndexAttr(builder.getI64IntegerAttr(tables.gemms.size()));

@@ -15,6 +15,7 @@
 
 namespace colo {
 class KernelSignature;
+enum class Epilogue : uint32_t;
 } // namespace colo
 
 #include "colo/Dialect/Colo/ColoInterfaces.h.inc"

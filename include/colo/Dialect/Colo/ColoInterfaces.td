@@ -97,8 +97,8 @@ def EpilogueOpInterface : OpInterface<"EpilogueOpInterface"> {
     where the target has it.
   }];
   let methods = [
-    InterfaceMethod<"Its name among epilogues; empty where libraries have no such form of it.", "::llvm::StringRef",
-      "getEpilogue">,
+    InterfaceMethod<"Which epilogue; none where libraries have no such form of it.",
+      "::std::optional<::colo::Epilogue>", "getEpilogue">,
     InterfaceMethod<"The operand that a product may make; the other is in memory.", "::mlir::OpOperand &",
       "getProductOperand">,
     InterfaceMethod<"The other operand.", "::mlir::Value", "getOtherOperand">,

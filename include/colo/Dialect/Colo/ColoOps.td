@@ -53,6 +53,12 @@ def Colo_ReduceKind : I32EnumAttr<"ReduceKind", "reduction", [
   let cppNamespace = "::colo";
 }
 
+def Colo_Epilogue : I32EnumAttr<"Epilogue", "what a product does beside multiplying (colo.einsum)", [
+  I32EnumAttrCase<"Bias", 0, "bias">, I32EnumAttrCase<"Plus", 1, "plus">, I32EnumAttrCase<"Sums", 2, "sums">,
+  I32EnumAttrCase<"GeluGrad", 3, "gelu_grad">]> {
+  let cppNamespace = "::colo";
+}
+
 def Colo_Predicate : I32EnumAttr<"Predicate", "comparison", [
   I32EnumAttrCase<"EQ", 0, "eq">, I32EnumAttrCase<"NE", 1, "ne">, I32EnumAttrCase<"LT", 2, "lt">,
   I32EnumAttrCase<"LE", 3, "le">, I32EnumAttrCase<"GT", 4, "gt">, I32EnumAttrCase<"GE", 5, "ge">]> {
@@ -224,7 +230,9 @@ def Colo_GeluGradOp : Colo_BinaryOp<"gelu_grad", "rhs * gelu'(lhs)", 10, [Epilog
   let extraClassDeclaration = [{
     int64_t getWeight() { return 10; }
     /// Libraries know gelu in its tanh form.
-    ::llvm::StringRef getEpilogue() { return getTanh() ? "gelu_grad" : ""; }
+    ::std::optional<::colo::Epilogue> getEpilogue() {
+      return getTanh() ? ::std::optional(::colo::Epilogue::GeluGrad) : ::std::nullopt;
+    }
     ::mlir::OpOperand &getProductOperand() { return getRhsMutable(); }
     ::mlir::Value getOtherOperand() { return getLhs(); }
   }];
@@ -354,23 +362,25 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, Precision
     What a target's products add before they write the result (`fuse-epilogues`): `bias`, of the last letters of the result and
     the same for all others, and `plus`, a value that stays as it is. The second result is what they add up beside it: operand
     number `summed` over all that is contracted, in the result's type. `activation` is done to the product with the element of `aux`,
-    which is of the result's type: "gelu_grad" multiplies it with the derivative of gelu's tanh form there.
+    which is of the result's type: `gelu_grad` multiplies it with the derivative of gelu's tanh form there.
 
     ```mlir
     %y1 = colo.einsum "mk,kn->mn", %x1, %w1 into %y0
       : tensor<4x2xf32>, tensor<2x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
     %y2 = colo.einsum "mk,kn->mn", %x, %w bias %b plus %r
       : tensor<4x2xf32>, tensor<2x8xf32> bias tensor<8xf32> plus tensor<4x8xf32> -> tensor<4x8xf32>
+    %dz = colo.einsum "mn,nk->mk", %dy, %w aux %z as gelu_grad
+      : tensor<4x8xbf16>, tensor<8x8xbf16> aux tensor<4x8xbf16> -> tensor<4x8xbf16>
     %dw, %db = colo.einsum "mn,mk->nk", %dy, %x {summed = 0}
       : tensor<4x8xf32>, tensor<4x2xf32> -> tensor<8x2xf32>, tensor<8xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, Optional<AnyRankedTensor>:$into,
     Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$addend, Optional<AnyRankedTensor>:$aux, StrAttr:$spec,
-    OptionalAttr<I64Attr>:$summed, OptionalAttr<StrAttr>:$activation);
+    OptionalAttr<I64Attr>:$summed, OptionalAttr<Colo_Epilogue>:$activation);
   let results = (outs AnyRankedTensor:$result, Optional<AnyRankedTensor>:$sums);
   let assemblyFormat = [{
-    $spec `,` $lhs `,` $rhs (`into` $into^)? (`bias` $bias^)? (`plus` $addend^)? (`aux` $aux^)? attr-dict `:`
+    $spec `,` $lhs `,` $rhs (`into` $into^)? (`bias` $bias^)? (`plus` $addend^)? (`aux` $aux^ `as` $activation)? attr-dict `:`
     type($lhs) `,` type($rhs) (`,` type($into)^)? (`bias` type($bias)^)? (`plus` type($addend)^)? (`aux` type($aux)^)? `->` type($result)
     (`,` type($sums)^)?
   }];
@@ -379,7 +389,7 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, Precision
     OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs, "::mlir::Value":$into,
     "::mlir::StringAttr":$spec), [{
       build($_builder, $_state, type, ::mlir::Type(), lhs, rhs, into, ::mlir::Value(), ::mlir::Value(),
-            ::mlir::Value(), spec, ::mlir::IntegerAttr(), ::mlir::StringAttr());
+            ::mlir::Value(), spec, ::mlir::IntegerAttr(), ::colo::EpilogueAttr());
     }]>];
   let extraClassDeclaration = [{
     bool sumsWide() { return true; }

@@ -123,6 +123,11 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceM
   let hasVerifier = 1;
 }
 
+def Rt_Activation : I32EnumAttr<"Activation", "what a product does to each element of its result", [
+  I32EnumAttrCase<"GeluGrad", 0, "gelu_grad">]> {
+  let cppNamespace = "::colo::rt";
+}
+
 def Rt_GemmOp : Rt_Op<"gemm", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<BufferOpInterface>]> {
   let summary = "C[batch, m, n] = A[batch, m, k] * B[batch, k, n], added to C where `accumulate` is set.";
   let description = [{
@@ -141,13 +146,13 @@ def Rt_GemmOp : Rt_Op<"gemm", [AttrSizedOperandSegments, DeclareOpInterfaceMetho
   }];
   let arguments = (ins AnyMemRef:$lhs, AnyMemRef:$rhs, AnyMemRef:$out, Optional<AnyMemRef>:$bias,
     Optional<AnyMemRef>:$addend, Optional<AnyMemRef>:$sums, Optional<AnyMemRef>:$aux,
-    OptionalAttr<I64Attr>:$summed, OptionalAttr<StrAttr>:$activation,
+    OptionalAttr<I64Attr>:$summed, OptionalAttr<Rt_Activation>:$activation,
     DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$a,
     DenseI64ArrayAttr:$b, DenseI64ArrayAttr:$c, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$batch,
     DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$a_batch, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$b_batch,
     DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$c_batch, UnitAttr:$accumulate, OptionalAttr<I64Attr>:$index);
   let assemblyFormat = [{
-    $lhs `,` $rhs `,` $out (`bias` $bias^)? (`plus` $addend^)? (`sums` $sums^)? (`aux` $aux^)? attr-dict `:`
+    $lhs `,` $rhs `,` $out (`bias` $bias^)? (`plus` $addend^)? (`sums` $sums^)? (`aux` $aux^ `as` $activation)? attr-dict `:`
     type($lhs) `,` type($rhs) `,` type($out) (`bias` type($bias)^)? (`plus` type($addend)^)? (`sums` type($sums)^)?
     (`aux` type($aux)^)?
   }];

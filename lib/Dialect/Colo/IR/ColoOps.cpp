@@ -311,6 +311,9 @@ static LogicalResult verifySums(EinsumOp op) {
   return success();
 }
 
+/// Whether an epilogue is done to each element of a product with one of `aux`.
+static bool isActivation(Epilogue epilogue) { return epilogue == Epilogue::GeluGrad; }
+
 static LogicalResult verifyEpilogue(EinsumOp op) {
   RankedTensorType result = op.getType();
   if (Value bias = op.getBias()) {
@@ -322,8 +325,8 @@ static LogicalResult verifyEpilogue(EinsumOp op) {
   if (failed(verifySums(op)))
     return failure();
   if (op.getAux() || op.getActivation()) {
-    if (!op.getAux() || op.getActivation() != "gelu_grad" || op.getAux().getType() != result)
-      return op.emitOpError("needs an activation, which can be \"gelu_grad\", and `aux` of ") << result << " together";
+    if (!op.getAux() || !op.getActivation() || !isActivation(*op.getActivation()) || op.getAux().getType() != result)
+      return op.emitOpError("needs an activation, which can be gelu_grad, and `aux` of ") << result << " together";
     if (op.getInto() || op.getBias() || op.getAddend() || op.getSums())
       return op.emitOpError("has an activation beside another epilogue");
   }

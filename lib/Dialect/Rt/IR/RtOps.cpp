@@ -155,8 +155,8 @@ LogicalResult GemmOp::verify() {
   if (getAddend() && getAccumulate())
     return emitOpError("adds both to the result's memory and another value");
   if (getAux() || getActivation()) {
-    if (!getAux() || getActivation() != "gelu_grad" || getAux().getType() != getOut().getType())
-      return emitOpError("needs an activation, which can be \"gelu_grad\", and `aux` that lies as the result together");
+    if (!getAux() || !getActivation() || getAux().getType() != getOut().getType())
+      return emitOpError("needs an activation and `aux` that lies as the result together");
     if (getBias() || getAddend() || getSums() || getAccumulate())
       return emitOpError("has an activation beside another epilogue");
     if (rank != 0 || getC()[0] % 8 != 0)
