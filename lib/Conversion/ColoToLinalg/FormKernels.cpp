@@ -39,7 +39,7 @@ static void isolateGradients(Block &block) {
     Value gradient = grad.getGradient();
     Operation *maker = gradient.getDefiningOp();
     bool direct = isKernelOp(maker) ? !isViewOp(maker) : isa_and_nonnull<EinsumOp, OwnKernelOpInterface>(maker);
-    bool inPlace = placeOf(gradient) && !isa<EinsumOp>(maker);
+    bool inPlace = placeOf(gradient) && !cast<InPlaceOpInterface>(maker).addsToGradients();
     if (direct && !inPlace && gradient.hasOneUse())
       continue;
     OpBuilder builder(grad);

@@ -150,6 +150,10 @@ def InPlaceOpInterface : OpInterface<"InPlaceOpInterface"> {
   let methods = [
     InterfaceMethod<"The operand in whose place a result is made; null if it has a place of its own.", "::mlir::Value",
       "getPlaceOf", (ins "unsigned":$result)>,
+    InterfaceMethod<[{
+      Whether a sum that such ops make, one after the other, may be a gradient's buffer: each adds to what is there, the first
+      to what the buffer holds before.
+    }], "bool", "addsToGradients", (ins), [{}], [{ return false; }]>,
   ];
 }
 

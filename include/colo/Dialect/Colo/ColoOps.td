@@ -395,6 +395,7 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, Precision
     bool sumsWide() { return true; }
     ::mlir::RankedTensorType getType() { return ::llvm::cast<::mlir::RankedTensorType>(getResult().getType()); }
     ::mlir::Value getPlaceOf(unsigned number) { return number == 0 ? getInto() : ::mlir::Value(); }
+    bool addsToGradients() { return true; }
   }];
   let hasVerifier = 1;
 }
