@@ -39,7 +39,7 @@ static void isolateGradients(Block &block) {
     Value gradient = grad.getGradient();
     Operation *maker = gradient.getDefiningOp();
     bool direct = isKernelOp(maker) ? !isViewOp(maker) : isa_and_nonnull<EinsumOp, OwnKernelOpInterface>(maker);
-    bool inPlace = placeOf(gradient) && !cast<InPlaceOpInterface>(maker).addsToGradients();
+    bool inPlace = madeInPlaceOf(gradient) && !cast<InPlaceOpInterface>(maker).addsToGradients();
     if (direct && !inPlace && gradient.hasOneUse())
       continue;
     OpBuilder builder(grad);
@@ -58,7 +58,7 @@ static void eraseDead(Block &block) {
 /// Whether a kernel adds to what a collective brings, which other kernels of the op need not wait for.
 static bool awaitsTransfer(llvm::ArrayRef<Value> outputs) {
   return llvm::any_of(outputs, [](Value output) {
-    Value place = placeOf(output);
+    Value place = madeInPlaceOf(output);
     while (place && isViewOp(place.getDefiningOp()))
       place = place.getDefiningOp()->getOperand(0);
     return place && isa_and_nonnull<dist::CollectiveOpInterface>(place.getDefiningOp());
@@ -227,7 +227,7 @@ private:
   DenseI64ArrayAttr placesAmong(llvm::ArrayRef<Value> inputs, llvm::ArrayRef<Value> outputs) {
     llvm::SmallVector<int64_t> numbers(outputs.size(), -1);
     for (auto [output, number] : llvm::zip(outputs, numbers))
-      if (Value place = placeOf(output))
+      if (Value place = madeInPlaceOf(output))
         number = llvm::find(inputs, place) - inputs.begin();
     bool isAny = llvm::any_of(numbers, [](int64_t number) { return number >= 0; });
     return isAny ? DenseI64ArrayAttr::get(&getContext(), numbers) : DenseI64ArrayAttr();

@@ -84,7 +84,7 @@ static void buildAttention(OpT op, rt::AttentionPart part, llvm::ArrayRef<Value>
     tensors.push_back(argument(value));
   llvm::SmallVector<Value> random, into;
   for (Value output : outputs)
-    if (Value place = placeOf(output))
+    if (Value place = madeInPlaceOf(output))
       into.push_back(argument(place));
   if (op.getDropout().convertToDouble() > 0) {
     HostScalars &scalars = signature.getScalars();

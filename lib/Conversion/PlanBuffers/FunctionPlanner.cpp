@@ -390,7 +390,7 @@ LogicalResult FunctionPlanner::planLaunch(rt::LaunchOp op) {
       inputs.push_back(memory);
   }
   for (Value output : op.getResults()) {
-    Value before = colo::placeOf(output);
+    Value before = madeInPlaceOf(output);
     std::optional<Place> gradient = before ? std::nullopt : gradientUse(output);
     if (auto end = claimed.find(endOfSum(output)); end != claimed.end() && !before)
       claimed.try_emplace(output, Place(end->second));

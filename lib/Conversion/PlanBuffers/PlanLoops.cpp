@@ -31,7 +31,7 @@ static Value originOf(Value value) {
   while (true) {
     value = beforeWait(value);
     auto updated = value.getDefiningOp<dist::UpdatedOp>();
-    Value place = updated ? Value(updated.getWhole()) : colo::placeOf(value);
+    Value place = updated ? Value(updated.getWhole()) : madeInPlaceOf(value);
     if (!place)
       return value;
     value = place;

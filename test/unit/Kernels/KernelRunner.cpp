@@ -208,7 +208,7 @@ std::vector<Tensor> KernelRunner::launch(Operation *op, llvm::ArrayRef<Tensor> t
     slots.push_back(reinterpret_cast<void *>(scalar));
   size_t first = slots.size();
   for (Value result : op->getResults())
-    if (Value place = placeOf(result))
+    if (Value place = madeInPlaceOf(result))
       allocateWith(tensors[llvm::find(op->getOperands(), place) - op->operand_begin()], result.getType());
     else
       allocate(layoutFor(cast<RankedTensorType>(result.getType()), options.pad), 1.0);
@@ -221,7 +221,7 @@ std::vector<Tensor> KernelRunner::launch(Operation *op, llvm::ArrayRef<Tensor> t
   std::vector<Tensor> results;
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     auto type = layoutFor(cast<RankedTensorType>(result.getType()), options.pad);
-    double before = options.accumulate && !placeOf(result) && isa<FloatType>(type.getElementType());
+    double before = options.accumulate && !madeInPlaceOf(result) && isa<FloatType>(type.getElementType());
     results.push_back(emptyLike(result));
     for (int64_t j = 0; j < type.getNumElements(); ++j)
       results.back()[j] =

@@ -25,7 +25,7 @@ namespace colo {
 /// What the op that reads a value makes in its place; null if it does not.
 mlir::Value madeInPlace(mlir::OpOperand &use);
 /// The operand in whose place the maker of a value makes it; null if the value has a place of its own.
-mlir::Value placeOf(mlir::Value result);
+mlir::Value madeInPlaceOf(mlir::Value result);
 
 } // namespace colo
 

@@ -257,14 +257,14 @@ LogicalResult ConcatOp::verify() {
 // Products, attention, embedding
 //===----------------------------------------------------------------------===//
 
-Value colo::placeOf(Value result) {
+Value colo::madeInPlaceOf(Value result) {
   auto op = result.getDefiningOp<InPlaceOpInterface>();
   return op ? op.getPlaceOf(cast<OpResult>(result).getResultNumber()) : Value();
 }
 
 Value colo::madeInPlace(OpOperand &use) {
   for (Value result : use.getOwner()->getResults())
-    if (placeOf(result) == use.get())
+    if (madeInPlaceOf(result) == use.get())
       return result;
   return {};
 }

@@ -140,7 +140,7 @@ bool LoopOp::isInPlace(unsigned index) {
     if (auto wait = dyn_cast_or_null<WaitOp>(maker))
       value = wait.getInputs()[cast<OpResult>(value).getResultNumber()];
     else
-      value = placeOf(value);
+      value = madeInPlaceOf(value);
     if (!value)
       return false;
   }
@@ -180,7 +180,7 @@ LogicalResult UpdatedOp::verify() {
   int64_t elements = 0;
   SmallVector<SliceOp> slices;
   for (Value part : getParts()) {
-    Value place = placeOf(part), view = place ? viewOf(place, getWhole()) : Value();
+    Value place = madeInPlaceOf(part), view = place ? viewOf(place, getWhole()) : Value();
     if (!view)
       return emitOpError("has a part that is not made in place of one of its value");
     elements += cast<RankedTensorType>(part.getType()).getNumElements();

@@ -272,7 +272,7 @@ private:
   SmallVector<Operation *> attentions() {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      bool isInPlace = llvm::any_of(op->getResults(), [](Value result) { return placeOf(result) != Value(); });
+      bool isInPlace = llvm::any_of(op->getResults(), [](Value result) { return madeInPlaceOf(result) != Value(); });
       if (isa<AttentionOp, AttentionGradOp>(op) && !isInPlace && !holdsHeads(wholeHeadSize, op->getOperand(0)))
         ops.push_back(op);
     });
