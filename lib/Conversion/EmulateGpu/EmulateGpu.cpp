@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../LowerGpuKernels/GpuMmaTiles.h"
+#include "colo/Conversion/GpuTarget.h"
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -16,14 +16,15 @@
 #define COLO_LIB_CONVERSION_LOWERGPUKERNELS_GPUKERNELEMITTER_H
 
 #include "../LowerKernels/KernelBase.h"
+#include "colo/Conversion/GpuTarget.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 namespace colo {
 
-/// Threads of a warp, and the bytes of shared memory that every device gives a block without being asked.
-inline constexpr int64_t kWarp = 32, kSharedBytes = 48 * 1024;
+/// The bytes of shared memory that every device gives a block without being asked.
+inline constexpr int64_t kSharedBytes = 48 * 1024;
 
 /// Bytes of the widest access to global memory.
 inline constexpr int64_t kAccessBytes = 16;

@@ -30,11 +30,6 @@
 
 namespace colo {
 
-/// The intrinsics. `nvvm.mma.sync` does not print that its elements are of bf16 and wants its operands as pairs of f16,
-/// which the intrinsic does not take.
-inline constexpr llvm::StringLiteral kMmaOfBf16 = "llvm.nvvm.mma.m16n8k16.row.col.bf16",
-                                     kMmaOfF16 = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32";
-
 class MmaTiles : public TileEmitter {
 public:
   MmaTiles(mlir::OpBuilder &builder, GpuFunction &gpu, mlir::Location loc, mlir::Type stored, int64_t size,
