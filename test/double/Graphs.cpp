@@ -106,6 +106,8 @@ DOUBLE_EXPORT int cuGraphGetNodes(CUgraph_st *graph, void *nodes, size_t *count)
 }
 
 DOUBLE_EXPORT int cuGraphDestroy(CUgraph_st *graph) {
+  if (mustFail("cuGraphDestroy"))
+    return 400;
   delete graph;
   return 0;
 }
@@ -182,6 +184,8 @@ DOUBLE_EXPORT int cuGraphLaunch(CUgraphExec_st *exec, CUstream_st *stream) {
 }
 
 DOUBLE_EXPORT int cuGraphExecDestroy(CUgraphExec_st *exec) {
+  if (mustFail("cuGraphExecDestroy"))
+    return 400;
   {
     std::lock_guard<std::mutex> lock(liveMutex);
     live.erase(exec);

@@ -14,8 +14,9 @@
 namespace colo::runtime::cuda {
 
 Graphs::~Graphs() {
+  // NCCL waits for the end of graphs that hold its operations.
   for (GraphExec graph : graphs)
-    cu.cuGraphExecDestroy(graph);
+    check(cu.cuGraphExecDestroy(graph), "cuGraphExecDestroy");
   for (CudaEvent event : events)
     cu.cuEventDestroy_v2(event);
 }
@@ -57,7 +58,7 @@ bool Graphs::join(GraphExec &exec, int64_t &nodes) {
            attempt(cu.cuGraphUpload(exec, streams[0]), "cuGraphUpload") &&
            attempt(cu.cuStreamSynchronize(streams[0]), "cuStreamSynchronize");
   if (graph)
-    cu.cuGraphDestroy(graph);
+    isFine &= attempt(cu.cuGraphDestroy(graph), "cuGraphDestroy");
   nodes = static_cast<int64_t>(count);
   return isFine;
 }
@@ -74,7 +75,7 @@ std::string Graphs::tryOut(Address byte, uint32_t *word) {
   if (isFine && __atomic_load_n(word, __ATOMIC_ACQUIRE) != 1)
     fault = "cuStreamWriteValue32 does nothing in a graph";
   if (exec)
-    cu.cuGraphExecDestroy(exec);
+    attempt(cu.cuGraphExecDestroy(exec), "cuGraphExecDestroy");
   return fault;
 }
 

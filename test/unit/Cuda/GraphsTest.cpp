@@ -13,6 +13,7 @@
 #include "CUDA/Graphs.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <gtest/gtest.h>
 
 using namespace colo::runtime;
@@ -41,6 +42,11 @@ protected:
     cuda::check(driver().cuMemAllocHost_v2(&locked, 64), "cuMemAllocHost");
     words = static_cast<uint32_t *>(locked);
     std::fill_n(words, 16, 0);
+    // Threads of streams read the environment when they start, which cases change.
+    for (CudaStream stream : {one, two}) {
+      write(stream, 15, 0);
+      cuda::check(driver().cuStreamSynchronize(stream), "cuStreamSynchronize");
+    }
   }
   ~GraphsTest() override {
     driver().cuMemFreeHost(words);
@@ -66,8 +72,14 @@ protected:
   uint32_t *words = nullptr;
 };
 
+/// While it lives, this call of the driver fails.
+struct Failing {
+  explicit Failing(const char *call) { setenv("COLO_DOUBLE_FAIL", call, 1); }
+  ~Failing() { unsetenv("COLO_DOUBLE_FAIL"); }
+};
+
 using Refused = GraphsTest;
-const ::testing::ExitedWithCode refused(86);
+const ::testing::ExitedWithCode refused(86), internalError(ExitInternal);
 
 TEST_F(GraphsTest, workIsDoneAtEachLaunchAndNotBefore) {
   Graphs graphs;
@@ -95,6 +107,39 @@ TEST_F(GraphsTest, theTrialFindsNothingWrong) {
   graphs.open({one, two});
   EXPECT_EQ(graphs.tryOut(memory, words), "");
   EXPECT_EQ(words[0], 1u);
+}
+
+TEST_F(GraphsTest, theTrialFindsThatGraphsAreNotFreed) {
+  for (const char *call : {"cuGraphDestroy", "cuGraphExecDestroy"}) {
+    Graphs graphs;
+    graphs.open({one, two});
+    Failing failing(call);
+    words[0] = 0;
+    EXPECT_EQ(graphs.tryOut(memory, words).find(std::string(call) + ": "), 0u);
+  }
+}
+
+TEST_F(GraphsTest, aGraphThatIsNotFreedEndsTheProcess) {
+  auto capture = [&](Graphs &graphs) {
+    graphs.open({one, two});
+    graphs.begin();
+    write(two, 0, 1);
+    graphs.end();
+  };
+  EXPECT_EXIT(
+      {
+        Failing failing("cuGraphDestroy");
+        Graphs graphs;
+        capture(graphs);
+      },
+      internalError, "cuGraphDestroy: .*while the step was captured as a CUDA graph; --graph=off does without");
+  EXPECT_EXIT(
+      {
+        Failing failing("cuGraphExecDestroy");
+        Graphs graphs;
+        capture(graphs);
+      },
+      internalError, "cuGraphExecDestroy: ");
 }
 
 TEST_F(Refused, anEventThatWasRecordedBeforeTheCapture) {
