@@ -22,10 +22,6 @@ static ArrayRef<int64_t> numbers(func::FuncOp func, StringRef attr) {
   return func->getAttrOfType<DenseI64ArrayAttr>(attr).asArrayRef();
 }
 
-static int64_t bytesOf(MemRefType type) {
-  return type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
-}
-
 //===----------------------------------------------------------------------===//
 // Values
 //===----------------------------------------------------------------------===//
@@ -57,7 +53,7 @@ PipelineValues::PipelineValues(const StageFunctions &functions) {
       members[{pool, stage}].push_back(number);
       if (other != std::make_pair(pool, stage))
         members[other].push_back(number);
-      offset += llvm::alignTo(bytesOf(type), kSlotAlignment);
+      offset += llvm::alignTo(rt::bytesOf(type), kSlotAlignment);
       bytes[other] = offset;
     }
     for (auto [i, number] : llvm::enumerate(numbers(func, pipe::kReadsAttr)))

@@ -36,11 +36,6 @@ static Value storeArguments(HostEmitter &e, rt::LaunchOp op, rt::LaunchOp::Adapt
   return slots;
 }
 
-static int64_t bytesOf(Value buffer) {
-  auto type = cast<MemRefType>(buffer.getType());
-  return type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
-}
-
 /// Bytes that a launch has to move: of its operands and results, or what whoever made it says.
 static int64_t bytesMoved(rt::LaunchOp op) {
   if (auto bytes = op->getAttrOfType<IntegerAttr>(rt::kBytesAttr))
@@ -48,7 +43,7 @@ static int64_t bytesMoved(rt::LaunchOp op) {
   int64_t bytes = 0;
   for (Value operand : op->getOperands())
     if (isa<MemRefType>(operand.getType()))
-      bytes += bytesOf(operand);
+      bytes += rt::bytesOf(operand);
   return bytes;
 }
 
@@ -63,7 +58,7 @@ struct MemsetLowering : HostPattern<rt::FillOp> {
   LogicalResult matchAndRewrite(rt::FillOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
     HostEmitter e(rewriter, op);
     Value zero = rewriter.create<LLVM::ConstantOp>(op.getLoc(), rewriter.getI8Type(), rewriter.getI8IntegerAttr(0));
-    rewriter.replaceOpWithNewOp<LLVM::MemsetOp>(op, adaptor.getBuffer(), zero, e.i64(bytesOf(op.getBuffer())),
+    rewriter.replaceOpWithNewOp<LLVM::MemsetOp>(op, adaptor.getBuffer(), zero, e.i64(rt::bytesOf(op.getBuffer())),
                                                 /*isVolatile=*/false);
     return success();
   }
@@ -125,10 +120,10 @@ void colo::populateDeviceMemoryPatterns(LLVMTypeConverter &types, RewritePattern
                                         const HostContext &host) {
   patterns.add<KernelLaunchLowering>(types, host);
   patterns.add<CallPattern<rt::FillOp>>(types, host, [](HostEmitter &e, rt::FillOp op, rt::FillOp::Adaptor adaptor) {
-    e.call("colo_clear", {e.frame, adaptor.getBuffer(), e.i64(bytesOf(op.getBuffer()))});
+    e.call("colo_clear", {e.frame, adaptor.getBuffer(), e.i64(rt::bytesOf(op.getBuffer()))});
   });
   patterns.add<CallPattern<rt::FetchOp>>(types, host, [](HostEmitter &e, rt::FetchOp op, rt::FetchOp::Adaptor adaptor) {
-    e.call("colo_fetch", {e.frame, adaptor.getHost(), adaptor.getDevice(), e.i64(bytesOf(op.getDevice())),
+    e.call("colo_fetch", {e.frame, adaptor.getHost(), adaptor.getDevice(), e.i64(rt::bytesOf(op.getDevice())),
                           e.i64(static_cast<int64_t>(op.getStream()))});
   });
 }

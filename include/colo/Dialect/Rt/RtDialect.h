@@ -106,6 +106,8 @@ mlir::Value buildLookup(mlir::OpBuilder &builder, mlir::Location loc, mlir::Valu
 int64_t roundsOf(CommunicationOpInterface op);
 /// What it sends in the first `rounds` of them, in a group of `ranks` members, replicas included.
 GroupTraffic trafficOf(CommunicationOpInterface op, int64_t ranks, int64_t rounds = 1);
+/// Of memory; masks take a byte an element.
+int64_t bytesOf(mlir::MemRefType type);
 int64_t bytesOf(mlir::Value buffer);
 
 } // namespace colo::rt

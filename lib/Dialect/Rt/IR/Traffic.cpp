@@ -86,11 +86,13 @@ GroupTraffic GroupTraffic::operator*(int64_t times) const {
 
 static int64_t elementsOf(Value buffer) { return cast<MemRefType>(buffer.getType()).getNumElements(); }
 
-static int64_t elementBytes(Value buffer) {
-  return std::max<int64_t>(1, cast<MemRefType>(buffer.getType()).getElementTypeBitWidth() / 8);
-}
+static int64_t elementBytes(MemRefType type) { return std::max<int64_t>(1, type.getElementTypeBitWidth() / 8); }
 
-int64_t rt::bytesOf(Value buffer) { return elementsOf(buffer) * elementBytes(buffer); }
+static int64_t elementBytes(Value buffer) { return elementBytes(cast<MemRefType>(buffer.getType())); }
+
+int64_t rt::bytesOf(MemRefType type) { return type.getNumElements() * elementBytes(type); }
+
+int64_t rt::bytesOf(Value buffer) { return bytesOf(cast<MemRefType>(buffer.getType())); }
 
 /// All members send alike.
 static GroupTraffic alike(int64_t members, Traffic each) {
