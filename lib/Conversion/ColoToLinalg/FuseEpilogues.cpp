@@ -46,36 +46,6 @@ static bool isInMemory(Value value) {
          llvm::any_of(value.getUsers(), [](Operation *user) { return !isKernelOp(user); });
 }
 
-/// The letters of the result, of dims longer than 1, that `operand` has and `other` has not.
-static std::string ownLetters(StringRef result, ArrayRef<int64_t> shape, StringRef operand, StringRef other) {
-  std::string own;
-  for (auto [letter, size] : llvm::zip(result, shape))
-    if (size != 1 && operand.contains(letter) && !other.contains(letter))
-      own += letter;
-  return own;
-}
-
-/// The vector that `sum` adds to all rows of `product`, or null: of the result's last dims, in their order, and of all
-/// that one operand alone brings to the result, since that is what is contiguous there.
-static Value biasOf(EinsumOp product, Value added) {
-  auto broadcast = added.getDefiningOp<BroadcastOp>();
-  if (!broadcast || product.getBias())
-    return {};
-  EinsumSpec spec = parseEinsumSpec(product.getSpec());
-  ArrayRef<int64_t> shape = product.getType().getShape(), dims = broadcast.getDims();
-  size_t outer = shape.size() - dims.size();
-  for (auto [i, dim] : llvm::enumerate(dims))
-    if (dim != static_cast<int64_t>(outer + i))
-      return {};
-  std::string letters;
-  for (size_t dim = outer; dim < shape.size(); ++dim)
-    if (shape[dim] != 1)
-      letters += spec.result[dim];
-  bool isOneSide = letters == ownLetters(spec.result, shape, spec.lhs, spec.rhs) ||
-                   letters == ownLetters(spec.result, shape, spec.rhs, spec.lhs);
-  return isOneSide && isInMemory(broadcast.getInput()) ? broadcast.getInput() : Value();
-}
-
 /// Whether `sum` is of operand number `operand` of `product`, over all that is contracted, with what is left in the
 /// order that it has in the result. Libraries have that in 32 bits and less.
 static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
@@ -168,7 +138,8 @@ private:
     auto other = added.getDefiningOp<EinsumOp>();
     if (other && other->getBlock() == product->getBlock() && product->isBeforeInBlock(other))
       return false;
-    if (Value bias = has(Epilogue::Bias) ? biasOf(product, added) : Value()) {
+    Value bias = has(Epilogue::Bias) && !product.getBias() ? biasOf(product, added) : Value();
+    if (bias && isInMemory(bias)) {
       moveBehind(product, bias, sum);
       product.getBiasMutable().assign(bias);
     } else if (has(Epilogue::Plus) && !product.getAddend() && added != made && isInMemory(added)) {

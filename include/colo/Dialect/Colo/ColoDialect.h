@@ -45,6 +45,11 @@ struct EinsumSpec {
 /// Splits a verified spec.
 EinsumSpec parseEinsumSpec(llvm::StringRef spec);
 
+/// The vector that `added`, of the type of a product, adds to all rows of it, or null: a broadcast one of the result's
+/// last dims, in their order, and of all that one operand alone brings to the result, since that is what is contiguous
+/// there.
+mlir::Value biasOf(EinsumOp product, mlir::Value added);
+
 /// A tensor type with another shape and the element type (and no encoding) of `like`.
 mlir::RankedTensorType withShape(mlir::Type like, llvm::ArrayRef<int64_t> shape);
 

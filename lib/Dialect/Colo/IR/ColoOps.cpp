@@ -281,6 +281,34 @@ static LogicalResult verifyInPlace(InPlaceOpInterface op) {
   return success();
 }
 
+/// The letters of the result, of dims longer than 1, that `operand` has and `other` has not.
+static std::string ownLetters(StringRef result, ArrayRef<int64_t> shape, StringRef operand, StringRef other) {
+  std::string own;
+  for (auto [letter, size] : llvm::zip(result, shape))
+    if (size != 1 && operand.contains(letter) && !other.contains(letter))
+      own += letter;
+  return own;
+}
+
+Value colo::biasOf(EinsumOp product, Value added) {
+  auto broadcast = added.getDefiningOp<BroadcastOp>();
+  if (!broadcast)
+    return {};
+  EinsumSpec spec = parseEinsumSpec(product.getSpec());
+  ArrayRef<int64_t> shape = product.getType().getShape(), dims = broadcast.getDims();
+  size_t outer = shape.size() - dims.size();
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (dim != static_cast<int64_t>(outer + i))
+      return {};
+  std::string letters;
+  for (size_t dim = outer; dim < shape.size(); ++dim)
+    if (shape[dim] != 1)
+      letters += spec.result[dim];
+  bool isOneSide = letters == ownLetters(spec.result, shape, spec.lhs, spec.rhs) ||
+                   letters == ownLetters(spec.result, shape, spec.rhs, spec.lhs);
+  return isOneSide ? broadcast.getInput() : Value();
+}
+
 static LogicalResult verifySums(EinsumOp op) {
   if (!op.getSums() && !op.getSummed())
     return success();

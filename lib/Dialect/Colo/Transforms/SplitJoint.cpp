@@ -34,15 +34,15 @@ static bool isReadByProduct(Value value, const llvm::SmallPtrSetImpl<Operation *
   });
 }
 
-/// A product and a broadcast vector, where nothing else reads the product: what a target whose products add biases
-/// writes.
+/// A product and its bias, where nothing else reads the product: what a target whose products add biases writes.
 static bool isBiasedProduct(Operation *op) {
   if (!isa<AddOp>(op) || op->hasAttr(kRecomputeAttr))
     return false;
-  for (auto [made, added] : {std::pair(0, 1), {1, 0}})
-    if (op->getOperand(made).getDefiningOp<EinsumOp>() && op->getOperand(made).hasOneUse() &&
-        op->getOperand(added).getDefiningOp<BroadcastOp>())
+  for (auto [made, added] : {std::pair(0, 1), {1, 0}}) {
+    auto product = op->getOperand(made).getDefiningOp<EinsumOp>();
+    if (product && product.getResult().hasOneUse() && biasOf(product, op->getOperand(added)))
       return true;
+  }
   return false;
 }
 
