@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <set>
 #include <vector>
 
 namespace colo::runtime {
@@ -150,6 +151,7 @@ static Status setFlag(const Flag &flag, const std::string &value, Options &optio
 }
 
 Status parseOptions(int argc, char **argv, Options &options) {
+  std::set<std::string> given;
   for (int i = 1; i < argc; ++i) {
     std::string argument = argv[i];
     if (argument == "-h")
@@ -161,6 +163,8 @@ Status parseOptions(int argc, char **argv, Options &options) {
     auto flag = std::find_if(flags().begin(), flags().end(), [&](const Flag &f) { return name == f.name; });
     if (flag == flags().end())
       return unknownFlag(name);
+    if (!given.insert(name).second)
+      return Status::usage("--%s is given twice", flag->name);
     if (flag->toggle) {
       if (equals != std::string::npos)
         return Status::usage("--%s takes no value", flag->name);

@@ -61,6 +61,11 @@ TEST(Options, wrongFlagsAreExplained) {
             "--comm-timeout=1e10 is not a number greater than 0 and at most 1000000000");
 }
 
+TEST(Options, aFlagIsGivenOnce) {
+  EXPECT_EQ(usageError({"--steps=3", "--quiet", "--steps", "5"}), "--steps is given twice");
+  EXPECT_EQ(usageError({"--quiet", "--quiet"}), "--quiet is given twice");
+}
+
 TEST(Options, helpNamesEveryFlag) {
   std::string text = helpText("gpt2", "GPT2");
   for (const char *flag : {"--data=SPEC", "--ranks=N", "--check-replicas", "--export=FILE", "--stats=FILE"})
