@@ -226,6 +226,8 @@ DOUBLE_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, C
   return Success;
 }
 DOUBLE_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, CUstream_st *stream) {
+  if (mustFail("cuMemsetD8Async"))
+    return 400;
   void *target = visible(to, bytes, "cuMemsetD8Async");
   live(stream, "cuMemsetD8Async").submit([=] { std::memset(target, value, bytes); });
   return Success;

@@ -58,6 +58,14 @@ protected:
   void write(CudaStream stream, int word, uint32_t value) {
     cuda::check(driver().cuStreamWriteValue32_v2(stream, addressOf(&words[word]), value, 0), "cuStreamWriteValue32");
   }
+  void upload(int word) {
+    cuda::check(driver().cuMemcpyHtoDAsync_v2(memory, &words[word], 4, one), "cuMemcpyHtoDAsync");
+  }
+  void fetch(int word) {
+    cuda::check(driver().cuMemcpyDtoHAsync_v2(&words[word], memory, 4, one), "cuMemcpyDtoHAsync");
+  }
+  void clear() { cuda::check(driver().cuMemsetD8Async(memory, 0, 4, one), "cuMemsetD8Async"); }
+  void finish() { cuda::check(driver().cuStreamSynchronize(one), "cuStreamSynchronize"); }
   void record(CudaStream stream) { cuda::check(driver().cuEventRecord(event, stream), "cuEventRecord"); }
   void await(CudaStream stream) { cuda::check(driver().cuStreamWaitEvent(stream, event, 0), "cuStreamWaitEvent"); }
   void begin() { cuda::check(driver().cuStreamBeginCapture_v2(one, kThreadLocalCapture), "cuStreamBeginCapture"); }
@@ -88,8 +96,8 @@ TEST_F(GraphsTest, workIsDoneAtEachLaunchAndNotBefore) {
   write(two, 0, 7);
   record(two);
   await(one);
-  cuda::check(driver().cuMemcpyHtoDAsync_v2(memory, &words[0], 4, one), "cuMemcpyHtoDAsync");
-  cuda::check(driver().cuMemcpyDtoHAsync_v2(&words[1], memory, 4, one), "cuMemcpyDtoHAsync");
+  upload(0);
+  fetch(1);
   DeviceGraph graph = graphs.end();
   EXPECT_EQ(graph.nodes, 3);
   EXPECT_GT(graph.bytes, 0);
@@ -97,8 +105,45 @@ TEST_F(GraphsTest, workIsDoneAtEachLaunchAndNotBefore) {
   for (int i = 0; i < 3; ++i) {
     words[0] = words[1] = 0;
     graphs.launch(graph.number);
-    cuda::check(driver().cuStreamSynchronize(one), "cuStreamSynchronize");
+    finish();
     EXPECT_EQ(words[1], 7u);
+  }
+}
+
+TEST_F(GraphsTest, twoGraphsOfOneRankAlternate) {
+  Graphs graphs;
+  graphs.open({one, two});
+  graphs.begin();
+  upload(0);
+  DeviceGraph training = graphs.end();
+  words[0] = 1;
+  graphs.launch(training.number);
+  // Captured between launches of the other, as an evaluation is.
+  graphs.begin();
+  fetch(1);
+  record(one);
+  await(two);
+  write(two, 2, 5);
+  DeviceGraph evaluation = graphs.end();
+  EXPECT_NE(training.number, evaluation.number);
+  EXPECT_EQ(training.nodes, 1);
+  EXPECT_EQ(evaluation.nodes, 2);
+  graphs.launch(evaluation.number);
+  finish();
+  EXPECT_EQ(words[1], 1u);
+  for (uint32_t step = 2; step < 5; ++step) {
+    words[0] = step, words[2] = 0;
+    graphs.launch(training.number);
+    finish();
+    EXPECT_EQ(words[1], step - 1);
+    EXPECT_EQ(words[2], 0u);
+    words[0] = 99;
+    for (int batch = 0; batch < 2; ++batch) {
+      graphs.launch(evaluation.number);
+      finish();
+      EXPECT_EQ(words[1], step);
+      EXPECT_EQ(words[2], 5u);
+    }
   }
 }
 
@@ -107,6 +152,36 @@ TEST_F(GraphsTest, theTrialFindsNothingWrong) {
   graphs.open({one, two});
   EXPECT_EQ(graphs.tryOut(memory, words), "");
   EXPECT_EQ(words[0], 1u);
+}
+
+TEST_F(GraphsTest, theTrialFindsACallThatFailsAndLeavesTheCapture) {
+  Graphs graphs;
+  graphs.open({one, two});
+  {
+    Failing failing("cuMemsetD8Async");
+    EXPECT_EQ(graphs.tryOut(memory, words).find("cuMemsetD8Async: "), 0u);
+  }
+  EXPECT_EQ(words[0], 0u);
+  write(two, 0, 3);
+  cuda::check(driver().cuStreamSynchronize(two), "cuStreamSynchronize");
+  EXPECT_EQ(words[0], 3u);
+  words[0] = 0;
+  EXPECT_EQ(graphs.tryOut(memory, words), "");
+}
+
+TEST_F(GraphsTest, aCallThatFailsInACaptureSaysWhatDoesWithout) {
+  Graphs graphs;
+  graphs.open({one, two});
+  graphs.begin();
+  EXPECT_EXIT(
+      {
+        Failing failing("cuMemsetD8Async");
+        clear();
+      },
+      internalError, "cuMemsetD8Async: .*, while the step was captured as a CUDA graph; --graph=off does without");
+  clear();
+  EXPECT_EQ(graphs.end().nodes, 1);
+  EXPECT_STREQ(checkHint(), "");
 }
 
 TEST_F(GraphsTest, theTrialFindsThatGraphsAreNotFreed) {
