@@ -54,10 +54,10 @@ SmallVector<std::optional<unsigned>> ModulePlan::keptInputs(func::FuncOp func) c
   for (unsigned i = 0; i < kept.size(); ++i) {
     std::optional<unsigned> input = inputBehind(func, returned[i]);
     bool keeps = input && !llvm::is_contained(kept, input) && llvm::all_of(callers->second, [&](Operation *op) {
-      auto layers = dyn_cast<LayersOp>(op);
-      return layers && !layers.getReverse() && *input < layers.getCarried().size() &&
-             i >= kept.size() - layers.getStackedOut().size();
-    });
+                   auto layers = dyn_cast<LayersOp>(op);
+                   return layers && !layers.getReverse() && *input < layers.getCarried().size() &&
+                          i >= kept.size() - layers.getStackedOut().size();
+                 });
     if (keeps)
       kept[i] = input;
   }

@@ -173,8 +173,8 @@ LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) 
       const Place &whole = call.stackedOut[*stack];
       arguments.push_back(inStack(whole, from, index));
       arguments.back().getDefiningOp<rt::SlotOp>()->setAttr(rt::kStackAttr, bytesOf(whole));
-      Value next = builder.create<arith::MinSIOp>(
-          loc, builder.create<arith::AddIOp>(loc, index, constant(1)).getResult(), last);
+      Value next =
+          builder.create<arith::MinSIOp>(loc, builder.create<arith::AddIOp>(loc, index, constant(1)).getResult(), last);
       Value isLast = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, iteration, last);
       destinations.push_back(select(isLast, result, inStack(whole, from, next)));
       continue;
