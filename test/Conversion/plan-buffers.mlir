@@ -295,14 +295,14 @@ module {
     %stack = colo.reshape %2 : tensor<48xbf16> -> tensor<3x2x8xbf16>
     // CHECK: %[[ODD:.*]] = rt.slot %[[H]] at 1 : memref<64xbf16> to memref<16xbf16>
     // CHECK: %[[COPY:.*]] = rt.slot %{{.*}} at [[AT:[0-9]+]] {{.*}} to memref<16xbf16>
-    // CHECK: rt.launch @copy.0(%[[ODD]]) outs(%[[COPY]])
+    // CHECK: rt.launch @[[PACK:copy.[0-9]+]](%[[ODD]]) outs(%[[COPY]])
     // CHECK: %[[AUX:.*]] = rt.slot %{{.*}} at [[AT]] {{.*}} to memref<2x8xbf16>
     // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[AUX]] as gelu_grad {
     %a = colo.einsum "bo,oi->bi", %dy, %w aux %odd as gelu_grad : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
     // CHECK: %[[EVEN:.*]] = rt.slot %[[H]] at 8 : memref<64xbf16> to memref<2x8xbf16>
     // CHECK: rt.gemm %[[DY]], %[[W]], %{{.*}} aux %[[EVEN]] as gelu_grad {
     %b = colo.einsum "bo,oi->bi", %dy, %w aux %even as gelu_grad : tensor<2x4xbf16>, tensor<4x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
-    // CHECK: rt.launch @copy.0(%[[ODD]]) outs(
+    // CHECK: rt.launch @[[PACK]](%[[ODD]]) outs(
     // CHECK: call @product(
     %c = colo.call @product(%dy, %w, %odd) params [] : (tensor<2x4xbf16>, tensor<4x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
     // CHECK-NOT: rt.launch
