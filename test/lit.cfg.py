@@ -34,6 +34,8 @@ config.substitutions.append(("%python", "/usr/bin/python3"))
 
 if lit_config.params.get("full"):
     config.available_features.add("full")
+if shutil.which("mpirun") and os.path.exists(os.path.join(config.colo_obj_root, "lib", "libcolo_comm_mpi.so")):
+    config.available_features.add("mpirun")
 if os.path.isdir("/usr/share/datasets/fashion-mnist"):
     config.available_features.add("fashion-mnist")
 if shutil.which("bible"):

@@ -7,7 +7,8 @@
 //
 // A piece of memory that all ranks of a host share, threads or processes, so that
 // one whose collective does not end can tell who has not come to it. A rank writes
-// its own row and reads all; rows of ranks on other hosts stay empty.
+// its own row and reads all; rows of ranks on other hosts stay empty but for what
+// BoardExchange learns of them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,9 +24,6 @@ namespace colo::runtime::cuda {
 /// Of one rank and communicator. Operations are numbered from 1 on in the order in which the rank calls them; all ranks
 /// of a communicator call its collectives in one order.
 struct CommProgress {
-  std::atomic<int32_t> joined;   ///< the rank has, or makes, this communicator
-  std::atomic<int32_t> group;    ///< ranks of a communicator have one group, its colour
-  std::atomic<int32_t> place;    ///< of the rank in it
   std::atomic<int32_t> lastSite; ///< of the last call; -1: making it
   /// Called by the host; come to on the stream; done on the stream.
   std::atomic<uint32_t> called, started, finished;

@@ -23,8 +23,10 @@
 #include "colo/Runtime/Device.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <random>
 
@@ -131,6 +133,7 @@ private:
   CudaStream stream(int64_t number) const { return static_cast<CudaStream>(handles[number]); }
   Status loadKernels();
   Status startWatchdog(uint64_t board, int rank, int ranks);
+  Status connectWatchdogs(ncclComm_t hosts, uint64_t token, int ranks);
 
   const Driver &cu = driver();
   const ColoProgram *program = nullptr;
@@ -265,22 +268,38 @@ Status CudaDevice::connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &wo
   struct {
     ncclUniqueId id;
     uint64_t board; ///< names the ranks' board
+    uint64_t token; ///< by which watchdogs know each other
   } shared{};
   if (rank == 0) {
     if (Status made = commStatus(comms(), comms().getUniqueId(&shared.id)); made.failed())
       return made;
     std::random_device random;
-    shared.board = uint64_t(random()) << 32 | random();
+    for (uint64_t *number : {&shared.board, &shared.token})
+      *number = uint64_t(random()) << 32 | random();
   }
   ncclResult_t sent = commProvider().broadcast(&shared, &shared, sizeof shared, ncclInt8, 0, hosts, nullptr);
   if (Status status = commStatus(commProvider(), sent); status.failed())
     return status;
   if (Status status = startWatchdog(shared.board, rank, ranks); status.failed())
     return status;
+  if (Status status = connectWatchdogs(hosts, shared.token, ranks); status.failed())
+    return status;
   return commStatus(comms(), makeNcclWorld(shared.id, rank, ranks, *watchdog, world));
 }
 
+/// The same for all ranks of a host that share a board. NCCL takes ranks with different ids for ranks on different
+/// hosts.
+static std::string boardName(uint64_t number) {
+  const char *host = std::getenv("NCCL_HOSTID");
+  return formatString("/colo-%016llx-%zx", static_cast<unsigned long long>(number),
+                      host ? std::hash<std::string>()(host) : 0);
+}
+
 Status CudaDevice::startWatchdog(uint64_t board, int rank, int ranks) {
+  World world;
+  world.launched = true; // the number of ranks has been accepted
+  if (Status status = planWorld(*program, ranks, world); status.failed())
+    return status;
   char *words = nullptr;
   if (Status status = makeTwin(nullptr, Watchdog::wordCount(*program) * 4, words); status.failed())
     return status;
@@ -289,11 +308,33 @@ Status CudaDevice::startWatchdog(uint64_t board, int rank, int ranks) {
   setup.rank = rank;
   setup.ranks = ranks;
   setup.seconds = commTimeout();
-  setup.board = formatString("/colo-%016llx", static_cast<unsigned long long>(board));
+  setup.board = boardName(board);
+  setup.split = [program = program, world](int64_t comm, int64_t other) {
+    return splitKey(*program, program->comms[comm], coordinatesOf(*program, world, other), world);
+  };
   setup.words = reinterpret_cast<uint32_t *>(words);
   setup.asyncError = describeAsyncError;
   setup.fail = [](const std::string &message) { failProcess(Status::internal("%s", message.c_str())); };
   watchdog = std::make_unique<Watchdog>(std::move(setup));
+  return Status::ok();
+}
+
+/// Where there are several hosts, ranks tell each other where their watchdogs can be asked.
+Status CudaDevice::connectWatchdogs(ncclComm_t hosts, uint64_t token, int ranks) {
+  if (&commProvider() == threadsProvider())
+    return Status::ok();
+  SocketAddress own;
+  std::vector<SocketAddress> all(ranks);
+  auto share = [&] {
+    return commStatus(commProvider(), commProvider().allGather(&own, all.data(), sizeof own, ncclInt8, hosts, nullptr));
+  };
+  // First, so that all watchdogs are on their boards.
+  if (Status status = share(); status.failed() || watchdog->allAreHere())
+    return status;
+  own = watchdog->openSocket();
+  if (Status status = share(); status.failed())
+    return status;
+  watchdog->connect(token, std::move(all));
   return Status::ok();
 }
 

@@ -110,15 +110,15 @@ ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, nc
 }
 
 /// Makes a communicator under the watchdog's eyes.
-template <typename Make> ncclResult_t makeWatched(Communicator &made, int colour, Make make) {
+template <typename Make> ncclResult_t makeWatched(Communicator &made, Make make) {
   if (!made.watchdog)
     return make();
-  made.number = made.watchdog->addCommunicator(colour);
+  made.number = made.watchdog->addCommunicator();
   uint32_t call = made.watchdog->call(made.number, /*site=*/-1);
   made.watchdog->startOnHost(made.number, call);
   ncclResult_t result = make();
   if (result == ncclSuccess && made.handle)
-    made.watchdog->setHandle(made.number, made.handle, made.rank);
+    made.watchdog->setHandle(made.number, made.handle);
   made.watchdog->finishOnHost(made.number, call);
   return result;
 }
@@ -132,7 +132,7 @@ ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncc
   }
   Communicator made;
   made.watchdog = unwrap(parent).watchdog;
-  ncclResult_t result = makeWatched(made, color, [&] {
+  ncclResult_t result = makeWatched(made, [&] {
     ncclResult_t split =
         kept(nccl.ncclCommSplit(unwrap(parent).handle, color, key, &made.handle, config), "ncclCommSplit");
     if (split == ncclSuccess && made.handle) {
@@ -362,9 +362,8 @@ ncclResult_t makeNcclWorld(const ncclUniqueId &id, int rank, int ranks, Watchdog
   made.ranks = ranks;
   made.rank = rank;
   made.watchdog = &watchdog;
-  ncclResult_t result = makeWatched(made, /*colour=*/0, [&] {
-    return kept(nccl.ncclCommInitRank(&made.handle, ranks, id, rank), "ncclCommInitRank");
-  });
+  ncclResult_t result =
+      makeWatched(made, [&] { return kept(nccl.ncclCommInitRank(&made.handle, ranks, id, rank), "ncclCommInitRank"); });
   if (result != ncclSuccess)
     return result;
   watchdog.met();

@@ -22,6 +22,10 @@ static constexpr size_t kRoom = 1024;
 static constexpr std::chrono::milliseconds kLongestNap{100};
 /// Ranks that wait for each other are followed so far.
 static constexpr int kHops = 3;
+/// A process that ends tells those that ask until then.
+static constexpr std::chrono::milliseconds kFarewell{500};
+/// Ranks that do not speak give the one that does so long.
+static constexpr std::chrono::milliseconds kTimeToSpeak{2000};
 
 /// Numbers wrap around.
 static bool isBefore(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
@@ -29,7 +33,8 @@ static bool isBefore(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b
 static uint32_t readWord(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 
 Watchdog::Watchdog(Setup given)
-    : setup(std::move(given)), board(setup.board, setup.ranks, setup.program->commCount + 1), seen(setup.ranks, false) {
+    : setup(std::move(given)), board(setup.board, setup.ranks, setup.program->commCount + 1), seen(setup.ranks, false),
+      asked(setup.ranks, false) {
   board.rank(setup.rank).process = getpid();
   thread = std::thread([this] { watch(); });
 }
@@ -44,25 +49,48 @@ Watchdog::~Watchdog() {
   board.rank(setup.rank).ended = 1;
 }
 
-int Watchdog::addCommunicator(int group) {
+bool Watchdog::allAreHere() const {
+  for (int64_t rank = 0; rank < board.ranks(); ++rank)
+    if (board.rank(rank).process == 0)
+      return false;
+  return true;
+}
+
+SocketAddress Watchdog::openSocket() {
+  std::lock_guard<std::mutex> lock(mutex);
+  exchange = std::make_unique<BoardExchange>(board, setup.rank);
+  return exchange->address();
+}
+
+void Watchdog::connect(uint64_t token, std::vector<SocketAddress> addresses) {
+  std::lock_guard<std::mutex> lock(mutex);
+  exchange->connect(token, std::move(addresses));
+}
+
+bool Watchdog::areTogether(int comm, int64_t a, int64_t b) const {
+  return comm == 0 || setup.split(comm - 1, a).color == setup.split(comm - 1, b).color;
+}
+
+int Watchdog::addCommunicator() {
   std::lock_guard<std::mutex> lock(mutex);
   auto number = static_cast<int>(comms.size());
   if (number >= board.comms())
     failProcess(Status::internal("a rank makes more communicators than its program has"));
   Comm comm;
   comm.own.reserve(kRoom);
+  for (int rank = 0; rank < setup.ranks; ++rank)
+    if (areTogether(number, rank, setup.rank))
+      comm.members.push_back(rank);
+  auto key = [&](int rank) { return number == 0 ? rank : setup.split(number - 1, rank).key; };
+  std::stable_sort(comm.members.begin(), comm.members.end(), [&](int a, int b) { return key(a) < key(b); });
   comms.push_back(std::move(comm));
-  CommProgress &cell = board.comm(setup.rank, number);
-  cell.group = group;
-  cell.lastSite = -1;
-  cell.joined = 1;
+  board.comm(setup.rank, number).lastSite = -1;
   return number;
 }
 
-void Watchdog::setHandle(int comm, ncclComm_t handle, int place) {
+void Watchdog::setHandle(int comm, ncclComm_t handle) {
   std::lock_guard<std::mutex> lock(mutex);
   comms[comm].handle = handle;
-  board.comm(setup.rank, comm).place = place;
 }
 
 void Watchdog::forget(int comm) {
@@ -145,16 +173,6 @@ void Watchdog::finishOnHost(int comm, uint32_t number) {
   __atomic_store_n(finishedWord(comm), number, __ATOMIC_RELEASE);
 }
 
-int Watchdog::worldRank(int comm, int place) const {
-  int32_t group = board.comm(setup.rank, comm).group;
-  for (int64_t rank = 0; rank < board.ranks(); ++rank) {
-    const CommProgress &cell = board.comm(rank, comm);
-    if (cell.joined && cell.group == group && cell.place == place)
-      return static_cast<int>(rank);
-  }
-  return -1;
-}
-
 void Watchdog::watch() {
   auto limit = std::chrono::duration<double>(setup.seconds);
   auto nap = std::min<std::chrono::duration<double>>(kLongestNap, limit / 8);
@@ -196,6 +214,8 @@ void Watchdog::publish() {
 
 void Watchdog::look() {
   publish();
+  if (exchange)
+    exchange->serve(std::chrono::milliseconds(0));
   const RankProgress &row = board.rank(setup.rank);
   if (!row.waits)
     return;
@@ -203,13 +223,13 @@ void Watchdog::look() {
   for (const Comm &comm : comms)
     if (comm.handle)
       if (std::string error = setup.asyncError(comm.handle); !error.empty())
-        return report(formatString("rank %d waited in %s%s: %s", setup.rank, where.c_str(),
-                                   describeMissing(setup.rank, kHops).c_str(), error.c_str()));
+        return report(formatString("rank %d waited in %s", setup.rank, where.c_str()), /*namesMissing=*/true,
+                      ": " + error);
   for (int64_t rank = 0; rank < board.ranks(); ++rank)
     // In this order: a rank says that it has ended before its process goes.
     if (seen[rank] && !board.isAlive(rank) && !board.rank(rank).ended)
-      return report(formatString("rank %d waited in %s, and the process of rank %lld has gone", setup.rank,
-                                 where.c_str(), static_cast<long long>(rank)));
+      return report(formatString("rank %d waited in %s", setup.rank, where.c_str()), /*namesMissing=*/false,
+                    formatString(", and the process of rank %lld has gone", static_cast<long long>(rank)));
   const Comm &comm = comms[row.comm];
   Clock::time_point since = comm.since;
   // A stream that has not come to an operation is not late as long as operations before it end.
@@ -220,9 +240,10 @@ void Watchdog::look() {
     return;
   if (comm.started == comm.finished)
     return report(
-        formatString("the GPU of rank %d did not come to %s in %g s", setup.rank, where.c_str(), setup.seconds));
-  report(formatString("rank %d waited %g s in %s%s", setup.rank, setup.seconds, where.c_str(),
-                      describeMissing(setup.rank, kHops).c_str()));
+        formatString("the GPU of rank %d did not come to %s in %g s", setup.rank, where.c_str(), setup.seconds),
+        /*namesMissing=*/false, "");
+  report(formatString("rank %d waited %g s in %s", setup.rank, setup.seconds, where.c_str()), /*namesMissing=*/true,
+         "");
 }
 
 std::string Watchdog::describe(int comm, int64_t site) const {
@@ -235,38 +256,61 @@ std::string Watchdog::describe(int comm, int64_t site) const {
                    : formatString("making NCCL's communicator over %s", program.comms[comm - 1].name);
 }
 
-std::string Watchdog::describeMissing(int64_t waiting, int hops) const {
-  const RankProgress &row = board.rank(waiting);
-  int32_t comm = row.comm, peer = row.peer;
-  uint32_t number = row.number;
-  std::string text;
-  auto add = [&](int64_t rank) {
-    text += formatString("%s rank %lld, %s", text.empty() ? " for" : ";", static_cast<long long>(rank),
-                         describeOther(rank, waiting, hops).c_str());
-  };
-  if (peer >= 0) {
-    add(peer);
-    return text;
+Watchdog::Knowledge Watchdog::knowledgeOf(int64_t rank) const {
+  if (board.rank(rank).process != 0)
+    return Knowledge::Known;
+  if (!exchange || !exchange->canAsk(rank))
+    return Knowledge::None;
+  if (exchange->hasAnswered(rank))
+    return Knowledge::Known;
+  return asked[rank] ? Knowledge::Silent : Knowledge::Unasked;
+}
+
+/// "rank 4", "ranks 4-6, 9".
+static std::string listRanks(const std::vector<int64_t> &ranks) {
+  std::string text = ranks.size() == 1 ? "rank" : "ranks";
+  for (size_t i = 0, end; i < ranks.size(); i = end) {
+    for (end = i + 1; end < ranks.size() && ranks[end] == ranks[end - 1] + 1; ++end) {
+    }
+    text += formatString("%s %lld", i ? "," : "", static_cast<long long>(ranks[i]));
+    if (end > i + 1)
+      text += formatString("-%lld", static_cast<long long>(ranks[end - 1]));
   }
-  int64_t elsewhere = 0;
-  for (int64_t rank = 0; rank < board.ranks(); ++rank) {
-    const CommProgress &cell = board.comm(rank, comm);
-    elsewhere += board.rank(rank).process == 0;
-    // All ranks of the world make a communicator.
-    bool isMember = rank != waiting &&
-                    (comm == 0 || row.site < 0 || (cell.joined && cell.group == board.comm(waiting, comm).group));
-    if (isMember && board.rank(rank).process != 0 && isBefore(cell.started, number))
-      add(rank);
-  }
-  if (text.empty() && !elsewhere)
-    return ", which all its ranks have come to";
-  if (elsewhere)
-    text += formatString("%s %lld ranks of which this host knows nothing", text.empty() ? " for one of" : ", or one of",
-                         static_cast<long long>(elsewhere));
   return text;
 }
 
-std::string Watchdog::describeOther(int64_t rank, int64_t waiting, int hops) const {
+std::string Watchdog::describeMissing(int64_t waiting, int hops) {
+  const RankProgress &row = board.rank(waiting);
+  int32_t comm = row.comm, peer = row.peer;
+  uint32_t number = row.number;
+  bool isOfAll = row.site < 0; // all ranks of the world make a communicator
+  std::string text;
+  auto add = [&](const std::string &who, const char *joint = "; ") { text += (text.empty() ? " for " : joint) + who; };
+  std::vector<int64_t> silent, unknown;
+  for (int64_t rank = 0; rank < board.ranks(); ++rank) {
+    bool isMember = peer >= 0 ? rank == peer : rank != waiting && (isOfAll || areTogether(comm, rank, waiting));
+    if (!isMember)
+      continue;
+    Knowledge knowledge = knowledgeOf(rank);
+    if (knowledge == Knowledge::Unasked)
+      wanted.push_back(rank);
+    else if (knowledge == Knowledge::Silent)
+      silent.push_back(rank);
+    else if (knowledge == Knowledge::None)
+      unknown.push_back(rank);
+    else if (peer >= 0 || isBefore(board.comm(rank, comm).started, number))
+      add(formatString("rank %lld, %s", static_cast<long long>(rank), describeOther(rank, waiting, hops).c_str()));
+  }
+  if (silent.size() == 1)
+    add(listRanks(silent) + " on another host, whose process does not answer");
+  else if (!silent.empty())
+    add(listRanks(silent) + " on other hosts, whose processes do not answer");
+  if (!unknown.empty())
+    add((unknown.size() == 1 ? "" : "one of ") + listRanks(unknown) + ", of which this host knows nothing", ", or ");
+  return text.empty() ? ", which all its ranks have come to" : text;
+}
+
+std::string Watchdog::describeOther(int64_t rank, int64_t waiting, int hops) {
   const RankProgress &row = board.rank(rank), &from = board.rank(waiting);
   bool isGone = seen[rank] && !board.isAlive(rank);
   if (row.ended)
@@ -285,13 +329,32 @@ std::string Watchdog::describeOther(int64_t rank, int64_t waiting, int hops) con
   return "which has not called it" + (cell.called ? "; it last called " + describe(from.comm, cell.lastSite) : "");
 }
 
-/// One rank of a host speaks. The others give it the time to, and go too.
-void Watchdog::report(const std::string &message) {
+std::string Watchdog::learnMissing() {
+  for (;;) {
+    wanted.clear();
+    std::string text = describeMissing(setup.rank, kHops);
+    if (wanted.empty())
+      return text;
+    for (int64_t rank : wanted)
+      asked[rank] = true;
+    exchange->ask(wanted);
+  }
+}
+
+/// One rank of a host speaks. The others give it the time to, and go too. Until then all answer other hosts, whose
+/// ranks have found the same.
+void Watchdog::report(const std::string &waited, bool namesMissing, const std::string &fault) {
   stopping = true;
   board.hideName(); // if ranks have not met, nobody has yet
-  if (board.claimSpeech())
+  if (board.claimSpeech()) {
+    std::string message = waited + (namesMissing ? learnMissing() : "") + fault;
+    if (exchange)
+      exchange->serve(kFarewell);
     return setup.fail(message);
-  std::this_thread::sleep_for(std::chrono::seconds(2));
+  }
+  if (exchange) // the one that speaks asks at most so often
+    exchange->serve((kHops + 1) * BoardExchange::kPatience + kFarewell);
+  std::this_thread::sleep_for(kTimeToSpeak);
   _exit(ExitInternal);
 }
 

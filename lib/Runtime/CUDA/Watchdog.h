@@ -12,16 +12,17 @@
 // that have not come to it.
 //
 // How far streams are it reads from words in locked memory that the streams write
-// before and behind each operation, so it calls nothing of the driver.
+// before and behind each operation, so it calls nothing of the driver. Ranks on
+// other hosts it asks, before it speaks, through a socket of its own.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef COLO_LIB_RUNTIME_CUDA_WATCHDOG_H
 #define COLO_LIB_RUNTIME_CUDA_WATCHDOG_H
 
-#include "CUDA/Board.h"
+#include "CUDA/BoardExchange.h"
 #include "colo/Runtime/Nccl.h"
-#include "colo/Runtime/Program.h"
+#include "colo/Runtime/World.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -42,8 +43,10 @@ public:
   struct Setup {
     const ColoProgram *program = nullptr;
     int rank = 0, ranks = 1;
-    double seconds = 0;        ///< that an operation may take
-    std::string board;         ///< name of the ranks' common memory, as shm_open takes it
+    double seconds = 0; ///< that an operation may take
+    std::string board;  ///< name of the ranks' common memory, as shm_open takes it
+    /// What a rank of the world gave when it made a communicator of the program.
+    std::function<SplitKey(int64_t comm, int64_t rank)> split;
     uint32_t *words = nullptr; ///< wordCount(program) of them, which streams write
     AsyncError asyncError;
     /// How a fault ends the process; tests put something else here.
@@ -62,10 +65,16 @@ public:
   ~Watchdog();
   Watchdog(const Watchdog &) = delete;
 
-  /// Communicator 0 is the world; further ones are numbered in the order in which all ranks make them.
-  int addCommunicator(int group);
-  /// It is made, and the rank has this place in it.
-  void setHandle(int comm, ncclComm_t handle, int place);
+  /// Whether all ranks are on this host, once all have made their watchdogs.
+  bool allAreHere() const;
+  /// Where the watchdogs of other hosts can ask this one; and, when all ranks have told theirs, where each is. `token`
+  /// is the run's.
+  SocketAddress openSocket();
+  void connect(uint64_t token, std::vector<SocketAddress> addresses);
+
+  /// Communicator 0 is the world; further ones are the program's, in the order in which all ranks make them.
+  int addCommunicator();
+  void setHandle(int comm, ncclComm_t handle);
   void forget(int comm);
   /// All ranks have come to here.
   void met();
@@ -86,8 +95,8 @@ public:
   /// Of what the host does itself.
   void startOnHost(int comm, uint32_t number);
   void finishOnHost(int comm, uint32_t number);
-  /// The rank of the world that has this place in a communicator; -1 if it is on another host.
-  int worldRank(int comm, int place) const;
+  /// The rank of the world that has this place in a communicator.
+  int worldRank(int comm, int place) const { return comms[comm].members[place]; }
 
 private:
   using Clock = std::chrono::steady_clock;
@@ -95,8 +104,9 @@ private:
     ncclComm_t handle = nullptr;
     /// Of all steps. Words hold how many of the step are started and finished.
     uint32_t beforeStep = 0, called = 0, started = 0, finished = 0;
-    Clock::time_point since; ///< nothing has changed
-    std::vector<Call> own;   ///< calls of the step
+    Clock::time_point since;  ///< nothing has changed
+    std::vector<int> members; ///< ranks of the world, by their places
+    std::vector<Call> own;    ///< calls of the step
     const std::vector<Call> *replayed = nullptr;
   };
 
@@ -109,15 +119,25 @@ private:
   void publish();
   static Call oldest(const Comm &comm);
   std::string describe(int comm, int64_t site) const;
+  /// Whether two ranks are in one communicator.
+  bool areTogether(int comm, int64_t a, int64_t b) const;
+  enum class Knowledge { Known, Unasked, Silent, None };
+  Knowledge knowledgeOf(int64_t rank) const;
   /// " for rank 1, which …", of what a rank waits in; `hops`: so many ranks that wait for each other are followed.
-  std::string describeMissing(int64_t waiting, int hops) const;
-  std::string describeOther(int64_t rank, int64_t waiting, int hops) const;
-  void report(const std::string &message);
+  /// Notes ranks that it would know more of if they were asked.
+  std::string describeMissing(int64_t waiting, int hops);
+  std::string describeOther(int64_t rank, int64_t waiting, int hops);
+  /// The same of this rank, with what others say of themselves.
+  std::string learnMissing();
+  void report(const std::string &waited, bool namesMissing, const std::string &fault);
 
   Setup setup;
   Board board;
   std::vector<Comm> comms;
-  std::vector<bool> seen; ///< ranks on this host whose processes can be looked for
+  std::vector<bool> seen;                  ///< ranks on this host whose processes can be looked for
+  std::unique_ptr<BoardExchange> exchange; ///< with other hosts; null: it is not there yet, or there are none
+  std::vector<bool> asked;                 ///< ranks of those
+  std::vector<int64_t> wanted;             ///< ranks that are to be asked
   int64_t order = 0;
   Calls *noted = nullptr; ///< of a capture
   mutable std::mutex mutex;

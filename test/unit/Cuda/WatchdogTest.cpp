@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Ranks here write the words that streams write.
+// Ranks here write the words that streams write. Ranks with different boards are on
+// different hosts.
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,7 +38,8 @@ ColoProgram makeProgram() {
   return program;
 }
 
-/// A rank of one communicator over all ranks for each of the program's; its first fault.
+/// A rank of one communicator over all ranks for each of the program's, in which the last stage comes first; its first
+/// fault.
 struct TestRank {
   TestRank(const std::string &board, int rank, int ranks, double seconds) {
     Watchdog::Setup setup;
@@ -46,13 +48,16 @@ struct TestRank {
     setup.ranks = ranks;
     setup.seconds = seconds;
     setup.board = board;
+    setup.split = [](int64_t comm, int64_t rank) {
+      return colo::runtime::SplitKey{0, static_cast<int>(comm + 1 == kPipeline ? -rank : rank)};
+    };
     setup.words = words.data();
     setup.asyncError = [this](ncclComm_t) { return std::string(error.load()); };
     setup.fail = [this](const std::string &message) { fault.set_value(message); };
     watchdog = std::make_unique<Watchdog>(std::move(setup));
     for (int comm = kWorld; comm <= kPipeline; ++comm) {
-      watchdog->finishOnHost(watchdog->addCommunicator(0), watchdog->call(comm, -1));
-      watchdog->setHandle(comm, reinterpret_cast<ncclComm_t>(this), rank);
+      watchdog->finishOnHost(watchdog->addCommunicator(), watchdog->call(comm, -1));
+      watchdog->setHandle(comm, reinterpret_cast<ncclComm_t>(this));
     }
   }
   /// The stream comes to an operation.
@@ -73,7 +78,16 @@ struct TestRank {
   std::unique_ptr<Watchdog> watchdog;
 };
 
-std::string boardName() { return "/colo-test-" + std::to_string(getpid()); }
+std::string boardName(const char *host = "") { return "/colo-test-" + std::to_string(getpid()) + host; }
+
+/// Ranks, in their order, learn where the others are.
+void connect(const std::vector<TestRank *> &ranks) {
+  std::vector<SocketAddress> addresses;
+  for (TestRank *rank : ranks)
+    addresses.push_back(rank->watchdog->openSocket());
+  for (TestRank *rank : ranks)
+    rank->watchdog->connect(/*token=*/99, addresses);
+}
 
 TEST(Watchdog, namesTheRankThatHasNotCalled) {
   TestRank one(boardName(), 0, 2, 0.5), two(boardName(), 1, 2, 60);
@@ -186,6 +200,87 @@ TEST(Watchdog, noticesAProcessThatHasGone) {
   kill(other, SIGKILL);
   EXPECT_EQ(one.message(), "rank 0 waited in all_reduce at m.colo:1:2 over tp, and the process of rank 1 has gone");
   waitpid(other, nullptr, 0);
+}
+
+TEST(Watchdog, knowsWhetherAllRanksAreOnItsHost) {
+  TestRank one(boardName(), 0, 2, 60);
+  EXPECT_FALSE(one.watchdog->allAreHere());
+  TestRank elsewhere(boardName("-b"), 1, 2, 60);
+  EXPECT_FALSE(one.watchdog->allAreHere());
+  TestRank two(boardName(), 1, 2, 60);
+  EXPECT_TRUE(one.watchdog->allAreHere());
+}
+
+TEST(Watchdog, namesTheRankOfAnotherHostThatHasNotCalled) {
+  TestRank one(boardName(), 0, 3, 0.5), two(boardName("-b"), 1, 3, 60), three(boardName("-b"), 2, 3, 60);
+  connect({&one, &two, &three});
+  for (TestRank *rank : {&one, &two, &three})
+    rank->watchdog->finishOnHost(kTensor, rank->start(kTensor, kAllReduce));
+  three.start(kTensor, kAllReduce);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(), "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 1, which has not called "
+                           "it; it last called all_reduce at m.colo:1:2 over tp");
+}
+
+TEST(Watchdog, saysThatRanksOfOtherHostsHaveCome) {
+  TestRank one(boardName(), 0, 2, 0.5), two(boardName("-b"), 1, 2, 60);
+  connect({&one, &two});
+  two.start(kTensor, kAllReduce);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(), "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp, which all its ranks have come to");
+}
+
+/// Each rank is on a host of its own, and the peers of transfers are known by their places.
+TEST(Watchdog, followsRanksOfOtherHosts) {
+  TestRank one(boardName(), 0, 3, 0.7), two(boardName("-b"), 1, 3, 60), three(boardName("-c"), 2, 3, 60);
+  connect({&one, &two, &three});
+  two.start(kPipeline, kReceive, two.watchdog->worldRank(kPipeline, 0));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  one.start(kPipeline, kReceive, one.watchdog->worldRank(kPipeline, 1));
+  EXPECT_EQ(one.message(), "rank 0 waited 0.7 s in receive at m.colo:3:4 over pp for rank 1, which waits in receive at "
+                           "m.colo:3:4 over pp for rank 2, which has not called it; it last called making NCCL's "
+                           "communicator over pp");
+}
+
+/// Both wait, and each answers while it asks.
+TEST(Watchdog, hostsThatFindTheSameAnswerEachOther) {
+  TestRank one(boardName(), 0, 3, 0.6), two(boardName("-b"), 1, 3, 0.6), three(boardName("-c"), 2, 3, 60);
+  connect({&one, &two, &three});
+  one.start(kTensor, kAllReduce);
+  two.start(kTensor, kAllReduce);
+  const char *missing =
+      " waited 0.6 s in all_reduce at m.colo:1:2 over tp for rank 2, which has not called it; it last "
+      "called making NCCL's communicator over tp";
+  EXPECT_EQ(one.message(), std::string("rank 0") + missing);
+  EXPECT_EQ(two.message(), std::string("rank 1") + missing);
+}
+
+TEST(Watchdog, saysWhoOnOtherHostsDoesNotAnswer) {
+  TestRank one(boardName(), 0, 4, 0.5), two(boardName("-b"), 1, 4, 60), three(boardName("-c"), 2, 4, 60),
+      four(boardName("-b"), 3, 4, 60);
+  connect({&one, &two, &three, &four});
+  two.watchdog.reset();
+  three.watchdog.reset();
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(), "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 3, which has not called "
+                           "it; it last called making NCCL's communicator over tp; ranks 1-2 on other hosts, whose "
+                           "processes do not answer");
+  TestRank five(boardName("-d"), 0, 2, 0.5), six(boardName("-e"), 1, 2, 60);
+  connect({&five, &six});
+  six.watchdog.reset();
+  five.start(kPipeline, kReceive, five.watchdog->worldRank(kPipeline, 0));
+  EXPECT_EQ(five.message(), "rank 0 waited 0.5 s in receive at m.colo:3:4 over pp for rank 1 on another host, whose "
+                            "process does not answer");
+}
+
+TEST(Watchdog, withoutSocketsNamesTheRanksOfOtherHosts) {
+  TestRank one(boardName(), 0, 5, 0.5), two(boardName(), 2, 5, 60);
+  one.start(kTensor, kAllReduce);
+  EXPECT_EQ(one.message(), "rank 0 waited 0.5 s in all_reduce at m.colo:1:2 over tp for rank 2, which has not called "
+                           "it; it last called making NCCL's communicator over tp, or one of ranks 1, 3-4, of which "
+                           "this host knows nothing");
 }
 
 } // namespace
