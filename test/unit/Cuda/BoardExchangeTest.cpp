@@ -61,8 +61,11 @@ struct BoardExchangeTest : testing::Test {
     exchange.ask({1});
     std::string asked = receive();
     EXPECT_EQ(asked.size(), kQuestionBytes);
-    asked[kRankAt] = 0;
-    return asked;
+    return withRank(asked, 0);
+  }
+  static std::string withRank(std::string datagram, char rank) {
+    datagram[kRankAt] = rank;
+    return datagram;
   }
   static std::string changed(std::string datagram, size_t at) {
     datagram[at] ^= 64;
@@ -80,7 +83,8 @@ TEST_F(BoardExchangeTest, answersQuestionsOfItsRunAlone) {
   EXPECT_EQ(send(changed(asked, kTokenAt)), "") << "another token";
   EXPECT_EQ(send(changed(asked, kTokenAt + 7)), "") << "another token";
   EXPECT_EQ(send(changed(asked, 0)), "") << "another version";
-  EXPECT_EQ(send(changed(asked, kRankAt)), "") << "no such rank";
+  EXPECT_EQ(send(withRank(asked, 1)), "") << "another rank";
+  EXPECT_EQ(send(withRank(asked, 2)), "") << "no such rank";
   EXPECT_EQ(send(asked.substr(0, asked.size() - 1)), "") << "too short";
   EXPECT_EQ(send(asked + '\0'), "") << "too long";
   EXPECT_EQ(send(""), "");
@@ -89,15 +93,15 @@ TEST_F(BoardExchangeTest, answersQuestionsOfItsRunAlone) {
 TEST_F(BoardExchangeTest, takesAnswersOfItsRunAlone) {
   board.comm(0, 2).lastSite = 17;
   board.rank(0).peer = -1;
-  std::string answer = send(question());
+  std::string answer = withRank(send(question()), 1);
   ASSERT_EQ(answer.size(), kAnswerBytes);
-  answer[kRankAt] = 1;
-  for (const std::string &wrong : {changed(answer, kTokenAt), changed(answer, 0), answer + '\0', answer + "1234",
-                                   answer.substr(0, answer.size() - 1), changed(answer, kCommAt)}) {
+  for (const std::string &wrong : {changed(answer, kTokenAt), changed(answer, 0), withRank(answer, 2), answer + '\0',
+                                   answer + "1234", answer.substr(0, answer.size() - 1), changed(answer, kCommAt)}) {
     send(wrong);
     EXPECT_FALSE(exchange.hasAnswered(1));
   }
   EXPECT_EQ(board.comm(1, 2).lastSite, 0);
+  EXPECT_EQ(board.comm(0, 1).called, 0u) << "behind the rows of ranks";
   send(answer);
   EXPECT_TRUE(exchange.hasAnswered(1));
   EXPECT_EQ(board.comm(1, 2).lastSite, 17);
@@ -106,9 +110,7 @@ TEST_F(BoardExchangeTest, takesAnswersOfItsRunAlone) {
 
 TEST_F(BoardExchangeTest, aRankOfThisHostSpeaksForItself) {
   board.rank(1).process = getpid();
-  std::string answer = send(question());
-  answer[kRankAt] = 1;
-  send(answer);
+  send(withRank(send(question()), 1));
   EXPECT_FALSE(exchange.hasAnswered(1));
 }
 
