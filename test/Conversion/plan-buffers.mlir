@@ -133,6 +133,26 @@ module {
 
 // -----
 
+// A run of one layer reads its operand and writes its result: there is no other place to carry a value in.
+module {
+  func.func private @F(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+    %y = colo.einsum "bi,ci->bc", %x, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+    %z = colo.einsum "bc,ci->bi", %y, %x : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    return %z : tensor<4x8xf32>
+  }
+  // The callee's 64 bytes and the result's 128.
+  // CHECK-LABEL: func.func @run
+  // CHECK-SAME: %arg0: memref<192xi8>, {{.*}} %[[X:[^ ]*]]: memref<4x8xf32>
+  func.func @run(%x: tensor<4x8xf32>) attributes {colo.role = "entry"} {
+    // CHECK: %[[Y:[0-9]+]] = rt.slot {{.*}} to memref<4x8xf32>
+    // CHECK: func.call @F(%{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}}, %[[X]], %[[Y]])
+    %y = colo.layers @F(%x) invariants() stacked() params [] {count = 1 : i64} : (tensor<4x8xf32>) () () -> (tensor<4x8xf32>) () ()
+    return
+  }
+}
+
+// -----
+
 // A function that is called alone too writes all its results.
 module {
   // CHECK-LABEL: func.func private @F.fwd

@@ -67,6 +67,7 @@ def main():
     example = lambda name: os.path.join(arguments.examples, name, name + ".colo")
     cases = [
         (os.path.join(inputs, "reuse.colo"), []),
+        (os.path.join(inputs, "recurrence.colo"), []),
         (example("gpt2"), defines("heads=2", "ignore=3")),
         (example("llama"), defines("heads=4", "kv_heads=2", "inner=6", "ignore=3")),
         (example("bert"), defines("heads=2", "rate=0.5")),

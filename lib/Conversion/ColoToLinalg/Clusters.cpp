@@ -182,24 +182,28 @@ void Clustering::collectReductions(Block &block) {
 
 void Clustering::walkLeaves(Value anchor, LeafCallback callback, TableCallback tableCallback) const {
   llvm::DenseMap<Value, llvm::SmallVector<ElementIndices, 1>> seen;
-  std::function<void(Value, llvm::ArrayRef<AffineExpr>, bool)> visit =
-      [&](Value value, llvm::ArrayRef<AffineExpr> indices, bool root) {
-        auto &known = seen[value];
-        if (llvm::is_contained(known, indices))
-          return;
-        known.emplace_back(indices);
-        if (!root && isLeaf(value))
-          return callback(value, indices);
-        if (auto embedding = value.getDefiningOp<EmbeddingOp>())
-          tableCallback(embedding.getTable());
-        for (const ElementAccess &access : operandAccesses(value.getDefiningOp(), indices))
-          visit(access.value, access.indices, false);
-      };
   LoopNest nest = loopNestOf(anchor);
-  if (auto reduce = anchor.getDefiningOp<ReduceOp>())
-    visit(reduce.getInput(), nest.operand, false);
-  else
-    visit(anchor, nest.result, true);
+  auto reduce = anchor.getDefiningOp<ReduceOp>();
+  // Depth first, operands in order; not recursive, because chains of ops may be long.
+  llvm::SmallVector<ElementAccess> worklist;
+  worklist.push_back(reduce ? ElementAccess{reduce.getInput(), nest.operand, {}}
+                            : ElementAccess{anchor, nest.result, {}});
+  bool isRoot = !reduce;
+  while (!worklist.empty()) {
+    ElementAccess next = worklist.pop_back_val();
+    llvm::SmallVector<ElementIndices, 1> &known = seen[next.value];
+    if (llvm::is_contained(known, next.indices))
+      continue;
+    known.push_back(next.indices);
+    if (!std::exchange(isRoot, false) && isLeaf(next.value)) {
+      callback(next.value, next.indices);
+      continue;
+    }
+    if (auto embedding = next.value.getDefiningOp<EmbeddingOp>())
+      tableCallback(embedding.getTable());
+    llvm::SmallVector<ElementAccess> accesses = operandAccesses(next.value.getDefiningOp(), next.indices);
+    llvm::append_range(worklist, llvm::reverse(accesses));
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -291,6 +295,8 @@ int Clustering::nodeOfValue(Value value) const {
 void Clustering::buildGraph(Block &block) {
   nodes.clear();
   edges.clear();
+  sources.clear();
+  refused.clear();
   anchorNode.clear();
   hostNode.clear();
   auto addEdge = [&](int from, int to) {
@@ -324,12 +330,18 @@ void Clustering::buildGraph(Block &block) {
       while (same < indices.size() && indices[same] == getAffineDimExpr(same, value.getContext()))
         ++same;
       edges[value].push_back({leaf, same, /*isTable=*/false});
-      addEdge(nodeOfValue(leaf), node);
     };
-    walkLeaves(value, addLeaf, [&](Value table) {
-      edges[value].push_back({table, 0, /*isTable=*/true});
-      addEdge(nodeOfValue(table), node);
-    });
+    walkLeaves(value, addLeaf, [&](Value table) { edges[value].push_back({table, 0, /*isTable=*/true}); });
+    llvm::MapVector<int, Source> made;
+    for (const Edge &edge : edges[value])
+      if (int maker = nodeOfValue(edge.leaf); maker >= 0) {
+        Source &source = made.try_emplace(maker, Source{maker, edge.sameRows, edge.isTable}).first->second;
+        source.sameRows = std::min(source.sameRows, edge.sameRows);
+        source.isTable |= edge.isTable;
+        addEdge(maker, node);
+      }
+    for (const auto &entry : made)
+      sources[value].push_back(entry.second);
   }
   parent.resize(nodes.size());
   std::iota(parent.begin(), parent.end(), 0);
@@ -415,6 +427,18 @@ bool Clustering::tryMerge(int a, int b) {
   b = find(b);
   if (a == b)
     return true;
+  // What other nodes do since can only add to what stands between two nodes.
+  auto state = std::make_pair(nodes[a].merges, nodes[b].merges);
+  auto [it, isNew] = refused.try_emplace({a, b}, state);
+  if (!isNew && it->second == state)
+    return false;
+  if (merge(a, b))
+    return true;
+  it->second = state;
+  return false;
+}
+
+bool Clustering::merge(int a, int b) {
   if (shareGradientBuffer(nodes[a].anchors, nodes[b].anchors))
     return false;
   if (nodes[a].anchors.empty() || nodes[b].anchors.empty() || nodes[a].column != nodes[b].column)
@@ -431,16 +455,15 @@ bool Clustering::tryMerge(int a, int b) {
   }
   for (auto [reader, source] : {std::pair(a, b), std::pair(b, a)})
     for (Value anchor : nodes[reader].anchors)
-      for (const Edge &edge : edges[anchor]) {
-        int made = nodeOfValue(edge.leaf);
-        if (made >= 0 && find(made) == source && (edge.isTable || edge.sameRows < rows))
+      for (const Source &from : sources[anchor])
+        if ((from.isTable || from.sameRows < rows) && find(from.maker) == source)
           return false;
-      }
   if (hasIndirectPath(a, b) || hasIndirectPath(b, a))
     return false;
   parent[b] = a;
   nodes[a].successors.insert(nodes[b].successors.begin(), nodes[b].successors.end());
   llvm::append_range(nodes[a].anchors, nodes[b].anchors);
+  ++nodes[a].merges;
   nodes[b] = Node();
   return true;
 }

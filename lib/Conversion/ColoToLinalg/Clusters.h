@@ -71,11 +71,18 @@ private:
     size_t sameRows; ///< leading loops that index the leaf's leading dims unchanged
     bool isTable;    ///< any of its rows may be read, so all must be made before
   };
+  /// What an anchor reads of one node.
+  struct Source {
+    int maker;       ///< the node, as numbered before merging
+    size_t sameRows; ///< the least of the edges'
+    bool isTable;    ///< any edge is
+  };
   /// A host op or a set of anchors: what is executed as a unit.
   struct Node {
     llvm::SmallVector<mlir::Value> anchors;
     llvm::SetVector<int> successors; ///< as numbered before merging
     bool column = false;
+    unsigned merges = 0; ///< that it took part in
   };
 
   void requireOperands(mlir::Block &block);
@@ -88,6 +95,7 @@ private:
   int nodeOfValue(mlir::Value value) const;
   int find(int node) const;
   bool tryMerge(int a, int b);
+  bool merge(int a, int b);
   bool compatibleRows(const Node &a, const Node &b, size_t &rows) const;
   bool hasIndirectPath(int from, int to) const;
   void mergeConsumers();
@@ -96,6 +104,9 @@ private:
   llvm::SetVector<mlir::Value> anchors;
   llvm::DenseSet<mlir::Value> required, hostViews;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Edge>> edges;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Source>> sources;
+  /// Nodes that could not be merged, with the merges that they had taken part in.
+  llvm::DenseMap<std::pair<int, int>, std::pair<unsigned, unsigned>> refused;
   llvm::DenseMap<mlir::Value, int> anchorNode;
   llvm::DenseMap<mlir::Operation *, int> hostNode;
   std::vector<Node> nodes;

@@ -128,7 +128,9 @@ LogicalResult FunctionPlanner::planLayers(LayersOp op) {
   allocateAll(op.getStackedOut(), call.stackedOut);
   for (auto [i, from] : llvm::enumerate(call.carried)) {
     call.stacks.push_back(keptStack(op, i));
-    call.scratch.push_back(call.stacks[i] ? Place() : temporary(from.shape, from.element));
+    // One layer reads the operand and writes the result.
+    bool alternates = !call.stacks[i] && op.getCount() > 1;
+    call.scratch.push_back(alternates ? temporary(from.shape, from.element) : Place());
     if (!call.stacks[i])
       continue;
     Place first = *reshape(firstSlice(call.stackedOut[*call.stacks[i]]), from.shape);
@@ -177,6 +179,11 @@ LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) 
           builder.create<arith::MinSIOp>(loc, builder.create<arith::AddIOp>(loc, index, constant(1)).getResult(), last);
       Value isLast = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, iteration, last);
       destinations.push_back(select(isLast, result, inStack(whole, from, next)));
+      continue;
+    }
+    if (!scratch.root) {
+      arguments.push_back(use(from));
+      destinations.push_back(result);
       continue;
     }
     Value other = use(scratch);
