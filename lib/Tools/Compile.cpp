@@ -143,9 +143,8 @@ int Compilation::runPhases() {
     return code;
   if (int code = loadInputs())
     return code;
-  if (request.printConfig) {
-    return writeFile("-", [&](llvm::raw_ostream &os) { printConfig(config, sources, os); });
-  }
+  if (request.printConfig)
+    return writeText([&](llvm::raw_ostream &os) { printConfig(config, sources, os); });
   if (request.modelFile.empty())
     return ExitDone;
   if (wants(Phase::AST) || !request.dumpDirectory.empty()) {

@@ -134,6 +134,25 @@ int parseFormat(const InputArgList &args, OptionId plain, OptionId valued, Compi
   return ExitDone;
 }
 
+/// The first of `others` that is given is an error beside `flag`.
+int checkAlone(const InputArgList &args, StringRef flag, ArrayRef<OptionId> others) {
+  for (OptionId other : others)
+    if (const Arg *arg = args.getLastArg(other))
+      return usageError(flag + " does not go with " + arg->getSpelling().rtrim('='));
+  return ExitDone;
+}
+
+/// What prints the configuration compiles nothing, and a check that prints nothing writes nothing.
+int checkPrinting(const InputArgList &args, const CompileRequest &request) {
+  if (request.printConfig)
+    return checkAlone(
+        args, "--print-config",
+        {OPT_plan, OPT_plan_eq, OPT_emit_eq, OPT_dump_phases_eq, OPT_schedule_svg_eq, OPT_check, OPT_save_temps});
+  if (request.check && request.plan == CompileRequest::PlanFormat::None)
+    return checkAlone(args, "--check", {OPT_output, OPT_save_temps});
+  return ExitDone;
+}
+
 /// A comparison compiles many programs and prints one table.
 int checkComparison(const InputArgList &args, const CompileRequest &request) {
   if (request.compareModes == CompileRequest::PlanFormat::None)
@@ -144,11 +163,9 @@ int checkComparison(const InputArgList &args, const CompileRequest &request) {
   if (request.worldSize > maxRanks)
     return usageError("--compare-modes compares on at most " + Twine(maxRanks) + " ranks, not " +
                       Twine(request.worldSize));
-  for (OptionId other : {OPT_plan, OPT_plan_eq, OPT_emit_eq, OPT_dump_phases_eq, OPT_check, OPT_print_config,
-                         OPT_save_temps, OPT_no_epilogues, OPT_verify_diagnostics})
-    if (const Arg *arg = args.getLastArg(other))
-      return usageError("--compare-modes does not go with " + arg->getSpelling().rtrim('='));
-  return ExitDone;
+  return checkAlone(args, "--compare-modes",
+                    {OPT_plan, OPT_plan_eq, OPT_emit_eq, OPT_dump_phases_eq, OPT_check, OPT_print_config,
+                     OPT_save_temps, OPT_no_epilogues, OPT_verify_diagnostics});
 }
 
 int parseValues(const InputArgList &args, CompileRequest &request) {
@@ -184,8 +201,9 @@ int parseValues(const InputArgList &args, CompileRequest &request) {
     request.defines.emplace_back(name.str(), value.str());
   }
   const Arg *target = args.getLastArg(OPT_target_eq);
-  if (args.hasArg(OPT_emulate) && (!target || !StringRef(target->getValue()).starts_with("cuda")))
-    return usageError("--emulate goes with --target=cuda");
+  bool isCuda = target && StringRef(target->getValue()).starts_with("cuda");
+  if (const Arg *arg = args.getLastArg(OPT_emulate, OPT_no_epilogues); arg && !isCuda)
+    return usageError(arg->getSpelling() + " goes with --target=cuda");
   if (target)
     if (int code = parseTarget(target->getValue(), args.hasArg(OPT_emulate), request))
       return code;
@@ -214,6 +232,8 @@ int parseArguments(const InputArgList &args, CompileRequest &request) {
   if (int code = parseValues(args, request))
     return code;
   if (int code = checkComparison(args, request))
+    return code;
+  if (int code = checkPrinting(args, request))
     return code;
   if (request.modelFile.empty() && !((request.check || request.printConfig) && !request.configFile.empty()))
     return usageError("no model file; usage: colo-compile MODEL.colo [--config PARALLEL.cfg] [-o EXE]");
