@@ -20,9 +20,11 @@ bool Compilation::printsText() const {
   return !binary || request.check || request.printConfig || prints(request.plan) || prints(request.compareModes);
 }
 
-/// A name that no tool takes for a flag.
+/// A name that no tool takes for a flag. An object has its own, since an executable of the model may be there.
 std::string Compilation::executablePath() const {
-  std::string path = request.output.empty() ? llvm::sys::path::stem(request.modelFile).str() : request.output;
+  std::string path = request.output;
+  if (path.empty())
+    path = (llvm::sys::path::stem(request.modelFile) + (wants(Phase::Object) ? ".o" : "")).str();
   return llvm::StringRef(path).starts_with("-") ? "./" + path : path;
 }
 
@@ -70,10 +72,20 @@ static bool namesSameFile(llvm::StringRef a, llvm::StringRef b) {
   return first == second || llvm::sys::fs::equivalent(first, second);
 }
 
+/// Standard input, a device or a pipe: its name says nothing of the model.
+static bool isUnnamed(llvm::StringRef input) {
+  return input == "-" || input == "/dev/stdin" || input.starts_with("/dev/fd/") ||
+         input.starts_with("/proc/self/fd/") ||
+         (llvm::sys::fs::exists(input) && !llvm::sys::fs::is_regular_file(input) &&
+          !llvm::sys::fs::is_directory(input));
+}
+
 /// No file is written twice or over an input, and a binary goes to a regular file only.
 int Compilation::checkOutputs() const {
   if (!printsText() && request.output == "-")
     return usageError("what is not text cannot go to standard output; name a file with -o");
+  if (!printsText() && request.output.empty() && isUnnamed(request.modelFile))
+    return usageError("'" + request.modelFile + "' gives the result no name; name a file with -o");
   for (const std::string &input : {request.modelFile, request.configFile})
     if (int code = input.empty() ? ExitDone : checkInput(input))
       return code;

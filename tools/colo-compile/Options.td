@@ -13,7 +13,7 @@ class S<string name, string help> : Separate<["--", "-"], name>, HelpText<help>;
 
 def config_eq : J<"config", "<file>", "the parallel configuration (default: one rank)">;
 def config : S<"config", "the parallel configuration">, Flags<[HelpHidden]>, Alias<config_eq>;
-def output : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, HelpText<"where the result goes, '-' being standard output (default: there for text; for a binary the model's file name without its extension, in the current folder, over what is there)">;
+def output : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, HelpText<"where the result goes, '-' being standard output (default: there for text; for a binary the model's file name without its extension, in the current folder, over what is there, and with .o for an object)">;
 def target_eq : J<"target", "cpu[:native|x86-64-v3|x86-64-v4]|cuda", "what the executable runs on (default cpu:native)">;
 def emulate : F<"emulate", "with --target=cuda: run the kernels on the host, thread by thread">;
 def define : JoinedOrSeparate<["-"], "D">, MetaVarName<"<name>=<value>">,
