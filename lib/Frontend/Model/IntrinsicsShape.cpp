@@ -157,10 +157,18 @@ Value max(Intrinsic &call) {
   return call.emit.reduce(ReduceKind::Max, x, call.dims(1, x), call.flag(2, "keepdim"));
 }
 
+/// Ids below `end` are int32.
+void checkIdRange(Intrinsic &call, size_t i, const Size &end, StringRef what) {
+  if (end.value < 1 || end.value > INT32_MAX)
+    call.fail(i, what + " must be at least 1 and at most " + Twine(INT32_MAX) + ", not " + end.describe(),
+              call.importer.whereSet(end));
+}
+
 Value arange(Intrinsic &call) {
   Dims dims = call.sizes(0, "the end of arange()");
-  if (dims.size() != 1 || dims[0].value < 1 || dims[0].value > INT32_MAX)
-    call.fail(0, "arange() needs one size of at least 1, not " + call.value(0).describe());
+  if (dims.size() != 1)
+    call.fail(0, "arange() needs one size, not " + call.value(0).describe());
+  checkIdRange(call, 0, dims[0], "the end of arange()");
   if (dims[0].batch)
     call.emit.failOnSplit("arange() over the batch");
   return call.emit.iota(0, call.importer.builder().getI32Type(), dims);
@@ -169,8 +177,9 @@ Value arange(Intrinsic &call) {
 Value oneHot(Intrinsic &call) {
   Tensor ids = call.ids(0);
   Size classes = call.sizes(1, "the number of classes").front();
-  if (classes.value < 1 || classes.value > INT32_MAX || classes.batch)
-    call.fail(1, "the number of classes must be at least 1, not " + classes.describe());
+  checkIdRange(call, 1, classes, "the number of classes");
+  if (classes.batch)
+    call.emit.failOnSplit("one_hot() with a class for each row of the batch");
   call.importer.constrainIds(ids, classes.value, std::nullopt, call.place(0));
   Dims dims = ids.dims, column = ids.dims;
   dims.push_back(classes);

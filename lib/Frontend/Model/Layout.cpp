@@ -81,6 +81,9 @@ void Layout::startLine(const Token &token) {
   if (column) {
     std::string margin =
         token.getInputStream()->getText(misc::Interval(token.getStartIndex() - column, token.getStartIndex() - 1));
+    if (margin.find('\r') != std::string::npos)
+      fail(token, "lines must end with a line feed, or with a carriage return and a line feed, not with a carriage "
+                  "return alone");
     if (margin.find_first_not_of(' ') != std::string::npos)
       fail(token, "indentation must be spaces only");
   }

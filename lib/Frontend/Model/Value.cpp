@@ -67,7 +67,9 @@ struct Describe {
   std::string operator()(double value) const {
     SmallString<24> digits;
     APFloat(value).toString(digits);
-    return "the number " + digits.str().str();
+    // Not an integer's text.
+    bool isWhole = digits.str().find_first_not_of("-0123456789") == StringRef::npos;
+    return "the number " + digits.str().str() + (isWhole ? ".0" : "");
   }
   std::string operator()(bool value) const { return value ? "True" : "False"; }
   std::string operator()(const std::string &value) const { return "the text \"" + value + "\""; }
