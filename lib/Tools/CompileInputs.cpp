@@ -153,6 +153,7 @@ int Compilation::importModule() {
   if (int code = readDefines())
     return code;
   options.batch = config.microBatch();
+  options.batchLoc = config.batchSize.loc;
   options.decayExempt = config.optimizer.decayExempt;
   module = importModel(context, sources, modelBuffer, options);
   if (!module)

@@ -23,6 +23,8 @@ namespace colo {
 struct ModelOptions {
   /// Rows of one micro-batch of one data-parallel replica.
   int64_t batch = 1;
+  /// Where the config says how many; invalid for its default.
+  llvm::SMLoc batchLoc{};
   /// Compute in f64 instead of f32, inputs included.
   bool f64 = false;
   /// The class to build; empty: the file's only Model.

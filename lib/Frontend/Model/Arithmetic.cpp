@@ -118,8 +118,7 @@ Value Importer::staticArithmetic(Operator op, const Value &lhs, const Value &rhs
     fail(loc, "'@' multiplies tensors, not numbers");
   bool isDivision = op == Operator::Div || op == Operator::FloorDiv || op == Operator::Mod;
   if (isDivision && rhs.number() == 0)
-    fail(loc, "division by zero: " + lhs.describe() + " " + spelling(op) + " " + rhs.describe(),
-         rhs.is<Size>() ? whereSet(*rhs.get<Size>()) : SmallVector<DiagnosticNote, 1>());
+    fail(loc, "division by zero: " + lhs.describe() + " " + spelling(op) + " " + rhs.describe(), whereSet(rhs));
   auto *left = lhs.get<Size>(), *right = rhs.get<Size>();
   if (left && right && op != Operator::Div && !(op == Operator::Pow && right->value < 0))
     return integerArithmetic(op, *left, *right, loc);
@@ -178,7 +177,8 @@ Value Importer::integerArithmetic(Operator op, const Size &lhs, const Size &rhs,
     break;
   }
   if (overflows)
-    fail(loc, lhs.describe() + " " + spelling(op) + " " + rhs.describe() + " does not fit in 64 bits");
+    fail(loc, lhs.describe() + " " + spelling(op) + " " + rhs.describe() + " does not fit in 64 bits",
+         whereEachSet({lhs, rhs}));
   return Size{result, sizeText(op, lhs, rhs), lhs.batch || rhs.batch};
 }
 

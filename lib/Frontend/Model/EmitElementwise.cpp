@@ -28,8 +28,10 @@ mlir::RankedTensorType Emitter::typeOf(ArrayRef<Size> dims, mlir::Type elementTy
       importer.fail(at, "every size must be at least 1, but this would be " + describeShape(dims),
                     importer.whereSet(dim));
     if (MulOverflow(count, dim.value, count) || count > maxElements)
-      fail("a tensor " + describeShape(dims) + " is too large: it may have at most " + Twine(maxElements) +
-           " elements");
+      importer.fail(at,
+                    "a tensor " + describeShape(dims) + " is too large: it may have at most " + Twine(maxElements) +
+                        " elements",
+                    importer.whereEachSet(dims));
     shape.push_back(dim.value);
   }
   return mlir::RankedTensorType::get(shape, elementType);

@@ -106,8 +106,8 @@ Value Importer::unary(const UnaryExpr &expr, Scope &scope) {
       return *size;
     return binary(Operator::Sub, Size{0}, *size, expr.loc);
   }
-  if (auto *real = operand.get<double>())
-    return expr.op == Operator::Plus ? *real : -*real;
+  if (auto *real = operand.get<Real>())
+    return expr.op == Operator::Plus ? *real : Real(-real->value);
   fail(expr.loc, "'" + spelling(expr.op) + "' needs a number or a tensor, not " + operand.describe());
 }
 
@@ -128,8 +128,8 @@ bool Importer::truth(const Value &value, SMLoc loc) {
       fail(loc, "this choice depends on how the batch is split: 'batch' is the rows of one micro-batch of one replica");
     return size->value != 0;
   }
-  if (auto *real = value.get<double>())
-    return *real != 0;
+  if (auto *real = value.get<Real>())
+    return real->value != 0;
   if (value.isNone())
     return false;
   if (auto *text = value.get<std::string>())

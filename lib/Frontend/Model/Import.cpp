@@ -76,10 +76,7 @@ const ClassStmt *Importer::chooseModel(const File &file, unsigned fileId) {
 }
 
 static StringRef kindOf(const Value &value) {
-  return value.is<Size>()     ? "an integer"
-         : value.is<double>() ? "a number"
-         : value.is<bool>()   ? "True or False"
-                              : "text";
+  return value.is<Size>() ? "an integer" : value.is<Real>() ? "a number" : value.is<bool>() ? "True or False" : "text";
 }
 
 Value Importer::valueOf(const ModelValue &given, StringRef name) {
@@ -88,6 +85,8 @@ Value Importer::valueOf(const ModelValue &given, StringRef name) {
         using T = std::decay_t<decltype(held)>;
         if constexpr (std::is_same_v<T, int64_t>)
           return Size{held, name.str()};
+        else if constexpr (std::is_same_v<T, double>)
+          return Real(held, name.str());
         else
           return held;
       },
@@ -97,13 +96,13 @@ Value Importer::valueOf(const ModelValue &given, StringRef name) {
 Value Importer::defineValue(const ClassStmt &model, const Parameter &parameter, const Sourced<ModelValue> &given,
                             const Value &byDefault) {
   Value value = valueOf(given.value, parameter.name);
-  bool fits = byDefault.isNone() || byDefault.data.index() == value.data.index() ||
-              (byDefault.is<double>() && value.is<Size>());
+  bool fits =
+      byDefault.isNone() || byDefault.data.index() == value.data.index() || (byDefault.is<Real>() && value.is<Size>());
   if (!fits)
     fail(given.loc, "'" + parameter.name + "' must be " + kindOf(byDefault) + ", but this is " + value.describe(),
          {{parameter.loc, "the parameter of " + model.name}});
-  if (byDefault.is<double>() && value.is<Size>())
-    return value.number();
+  if (byDefault.is<Real>() && value.is<Size>())
+    return Real(value.number(), parameter.name);
   return value;
 }
 
@@ -348,7 +347,7 @@ void Importer::emitParams(Module &module, int64_t layers) {
 mlir::OwningOpRef<mlir::ModuleOp> Importer::run(const File &prelude, unsigned preludeId, const File &file,
                                                 unsigned fileId) {
   this->preludeId = preludeId;
-  standard.names["batch"] = Size{options.batch, "batch", true};
+  standard.names[kBatchName] = Size{options.batch, kBatchName.str(), true};
   standard.names["float32"] = TypeValue{TypeValue::Kind::Float};
   standard.names["int32"] = TypeValue{TypeValue::Kind::Int};
   standard.names["bool"] = TypeValue{TypeValue::Kind::Bool};

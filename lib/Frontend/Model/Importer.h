@@ -61,6 +61,9 @@ struct ModuleFunction {
   bool marks = false; // whether anything is computed again in the backward pass
 };
 
+/// The rows of a micro-batch, as models call them.
+inline constexpr llvm::StringLiteral kBatchName = "batch";
+
 /// What one call gives a callee.
 struct BoundArgument {
   Value value;
@@ -80,8 +83,10 @@ public:
   //===--- Reporting ------------------------------------------------------===//
   /// Reports an error at the user's place that led to `loc` and throws.
   [[noreturn]] void fail(llvm::SMLoc loc, const llvm::Twine &message, llvm::ArrayRef<DiagnosticNote> notes = {});
-  /// A note at the config's or command line's value for a parameter of the Model, if the size is one.
-  llvm::SmallVector<DiagnosticNote, 1> whereSet(const Size &size) const;
+  /// A note at the config's or command line's value for a parameter of the Model or the batch, if the number is one.
+  llvm::SmallVector<DiagnosticNote, 1> whereSet(const Value &number) const;
+  /// The same for each of several.
+  llvm::SmallVector<DiagnosticNote, 1> whereEachSet(llvm::ArrayRef<Size> sizes) const;
   bool inPrelude(llvm::SMLoc loc) const;
   /// The innermost place in the user's file on the way to `loc`.
   llvm::SMLoc userLoc(llvm::SMLoc loc) const;

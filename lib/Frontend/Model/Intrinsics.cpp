@@ -34,7 +34,7 @@ double Intrinsic::real(size_t i, StringRef what) { return importer.real(value(i)
 double Intrinsic::probability(size_t i, StringRef what) {
   double result = real(i, what);
   if (!(result >= 0 && result < 1))
-    fail(i, what + " must be at least 0 and less than 1, not " + value(i).describe());
+    fail(i, what + " must be at least 0 and less than 1, not " + value(i).describe(), importer.whereSet(value(i)));
   return result;
 }
 

@@ -34,14 +34,14 @@ Value range(Intrinsic &call) {
   if (call.isNone(1) && stop < 0) {
     const Size &bound = *call.value(0).get<Size>();
     call.fail(0, "range() counts up to " + bound.describe() + "; a count must be at least 0",
-              call.importer.whereSet(bound));
+              call.importer.whereSet(call.value(0)));
   }
   auto list = std::make_shared<ListValue>();
   constexpr size_t maxElements = 100000;
   for (int64_t at = start; step > 0 ? at < stop : at > stop;) {
     if (list->elements.size() >= maxElements)
       call.fail(0, "range() has more than " + Twine(maxElements) + " elements",
-                call.importer.whereSet(*call.value(call.isNone(1) ? 0 : 1).get<Size>()));
+                call.importer.whereSet(call.value(call.isNone(1) ? 0 : 1)));
     list->elements.push_back(Size{at});
     if (AddOverflow(at, step, at))
       break;
@@ -118,7 +118,7 @@ Value minimum(Intrinsic &call) {
 Value normal(Intrinsic &call) {
   double deviation = call.real(0, "the standard deviation");
   if (deviation < 0)
-    call.fail(0, "the standard deviation must not be negative");
+    call.fail(0, "the standard deviation must not be negative", call.importer.whereSet(call.value(0)));
   return InitSpec{InitSpec::Kind::Normal, deviation, call.real(1, "the mean")};
 }
 

@@ -47,11 +47,28 @@ void Importer::fail(SMLoc loc, const Twine &message, ArrayRef<DiagnosticNote> no
   throw ImportAborted{};
 }
 
-SmallVector<DiagnosticNote, 1> Importer::whereSet(const Size &size) const {
-  auto given = options.defines.find(size.text);
-  if (given == options.defines.end() || !given->second.loc.isValid() || given->second.value != ModelValue(size.value))
+SmallVector<DiagnosticNote, 1> Importer::whereSet(const Value &number) const {
+  auto *size = number.get<Size>();
+  if (size && size->batch && size->text == kBatchName && options.batchLoc.isValid())
+    return {{options.batchLoc, "BATCH_SIZE is set here"}};
+  auto *real = number.get<Real>();
+  StringRef name = size ? StringRef(size->text) : real ? StringRef(real->parameter) : StringRef();
+  auto given = options.defines.find(name.str());
+  if (given == options.defines.end() || !given->second.loc.isValid())
     return {};
-  return {{given->second.loc, size.text + " is set here"}};
+  // A part's own parameter may have the name of one of the Model's.
+  if (size && given->second.value != ModelValue(size->value))
+    return {};
+  return {{given->second.loc, name.str() + " is set here"}};
+}
+
+SmallVector<DiagnosticNote, 1> Importer::whereEachSet(ArrayRef<Size> sizes) const {
+  SmallVector<DiagnosticNote, 1> notes;
+  for (const Size &size : sizes)
+    for (const DiagnosticNote &note : whereSet(size))
+      if (none_of(notes, [&](const DiagnosticNote &other) { return other.loc == note.loc; }))
+        notes.push_back(note);
+  return notes;
 }
 
 static mlir::Location fileLocation(mlir::MLIRContext &context, SourceMgr &sources, SMLoc loc) {

@@ -37,7 +37,7 @@ Value Importer::subscriptType(const TypeValue &type, const SubscriptExpr &expr, 
     Value value = eval(*entry.index, scope);
     if (integer(value, entry.index->loc, "a size") < 1)
       fail(entry.index->loc, "a size must be at least 1, but this is " + value.get<Size>()->describe(),
-           whereSet(*value.get<Size>()));
+           whereSet(value));
     result.dims.push_back(*value.get<Size>());
   }
   return result;

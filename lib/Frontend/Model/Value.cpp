@@ -57,16 +57,16 @@ Param *Value::param() const {
 }
 double Value::number() const {
   auto *size = get<Size>();
-  return size ? static_cast<double>(size->value) : *get<double>();
+  return size ? static_cast<double>(size->value) : get<Real>()->value;
 }
 
 namespace {
 struct Describe {
   std::string operator()(Value::None) const { return "None"; }
   std::string operator()(const Size &size) const { return "the integer " + size.describe(); }
-  std::string operator()(double value) const {
+  std::string operator()(const Real &real) const {
     SmallString<24> digits;
-    APFloat(value).toString(digits);
+    APFloat(real.value).toString(digits);
     // Not an integer's text.
     bool isWhole = digits.str().find_first_not_of("-0123456789") == StringRef::npos;
     return "the number " + digits.str().str() + (isWhole ? ".0" : "");
@@ -95,9 +95,9 @@ struct AppendKey {
   std::string &key;
   bool operator()(Value::None) const { return add("None"); }
   bool operator()(const Size &size) const { return add(std::to_string(size.value)); }
-  bool operator()(double value) const {
+  bool operator()(const Real &real) const {
     uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
+    memcpy(&bits, &real.value, sizeof(bits));
     return add("f" + utohexstr(bits));
   }
   bool operator()(bool value) const { return add(value ? "True" : "False"); }

@@ -43,6 +43,13 @@ struct Size {
   std::string describe() const;
 };
 
+/// A number that is no integer; `parameter` names the parameter of the Model whose given value it is, unchanged.
+struct Real {
+  Real(double value, std::string parameter = {}) : value(value), parameter(std::move(parameter)) {}
+  double value;
+  std::string parameter;
+};
+
 struct Tensor {
   mlir::Value value;
   llvm::SmallVector<Size, 4> dims; // `batch` marks the dim that holds batch rows
@@ -105,7 +112,7 @@ struct TypeValue {
 
 struct Value {
   using None = std::monostate;
-  std::variant<None, Size, double, bool, std::string, Tensor, std::shared_ptr<ListValue>, std::shared_ptr<DictValue>,
+  std::variant<None, Size, Real, bool, std::string, Tensor, std::shared_ptr<ListValue>, std::shared_ptr<DictValue>,
                std::shared_ptr<Module>, std::shared_ptr<Param>, FunctionValue, ClassValue, InitSpec, TypeValue,
                CheckpointValue>
       data;
@@ -118,7 +125,7 @@ struct Value {
   template <typename T> T *get() { return std::get_if<T>(&data); }
   template <typename T> const T *get() const { return std::get_if<T>(&data); }
   bool isNone() const { return is<None>(); }
-  bool isNumber() const { return is<Size>() || is<double>(); }
+  bool isNumber() const { return is<Size>() || is<Real>(); }
   bool isTensorLike() const { return is<Tensor>() || is<std::shared_ptr<Param>>(); }
   ListValue *list() const;
   Module *module() const;
