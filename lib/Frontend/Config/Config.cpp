@@ -69,6 +69,8 @@ struct Misnomer {
 
 static const Misnomer misnomers[] = {
     {"amp", "write bf16=True or fp16=dict(mode=AMP_TYPE.NAIVE)"},
+    {"bfloat16", "write bf16=True"},
+    {"float16", "write fp16=dict(mode=AMP_TYPE.NAIVE)"},
     {"mixed_precision", "write bf16=True or fp16=dict(mode=AMP_TYPE.NAIVE)"},
     {"NUM_CHUNKS", "write model=dict(num_chunks=...) or pipeline=dict(size=..., chunks=...)"},
     {"data", "write it inside parallel=dict(...)"},
@@ -99,12 +101,13 @@ static void warnOfMisnomers(Resolver &resolver) {
       continue;
     }
     std::optional<StringRef> near = nearestName(name, knownKeys);
-    // Short names are near to everything, and a key that is there (seed, SEED) was
-    // not meant.
+    // Short names are near to everything, and a key that is there was not meant by another word (seeds beside seed);
+    // only case tells batch_size from BATCH_SIZE, there or not.
+    bool isSameWord = near && name.equals_insensitive(*near);
     bool given = near && any_of(resolver.scope, [&](const auto &entry) {
                    return entry.first.equals_insensitive(*near) && entry.first != name;
                  });
-    if (near && (name.size() > 4 || name.equals_insensitive(*near)) && !given)
+    if (isSameWord || (near && name.size() > 4 && !given))
       resolver.diagnostics.warning(binding.nameRange.Start,
                                    "'" + name + "' has no effect; did you mean '" + *near + "'?");
   }
