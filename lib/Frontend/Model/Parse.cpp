@@ -64,15 +64,35 @@ std::string unexpected(const antlr4::Recognizer &recognizer, const antlr4::Token
   }
 }
 
+/// `match`, a name elsewhere, where it begins the line of `token` and a block: Python's statement.
+antlr4::Token *findMatch(antlr4::BufferedTokenStream &tokens, const antlr4::Token &token) {
+  auto endsLine = [](const antlr4::Token &at) {
+    return is_contained({size_t(ColoModelParser::NEWLINE), size_t(ColoModelParser::INDENT),
+                         size_t(ColoModelParser::DEDENT), antlr4::Token::EOF},
+                        at.getType());
+  };
+  tokens.fill();
+  size_t begin = token.getTokenIndex(), end = begin;
+  while (begin > 0 && !endsLine(*tokens.get(begin - 1)))
+    --begin;
+  while (!endsLine(*tokens.get(end)))
+    ++end;
+  bool isStatement = begin < end && tokens.get(begin)->getText() == "match" && tokens.get(end - 1)->getText() == ":";
+  return isStatement ? tokens.get(begin) : nullptr;
+}
+
 /// Turns ANTLR's report into ours and stops the parser.
 class Listener : public antlr4::BaseErrorListener {
 public:
   void syntaxError(antlr4::Recognizer *recognizer, antlr4::Token *token, size_t, size_t, const std::string &,
                    std::exception_ptr) override {
+    auto &parser = static_cast<antlr4::Parser &>(*recognizer);
+    auto &tokens = static_cast<antlr4::BufferedTokenStream &>(*parser.getTokenStream());
+    if (const antlr4::Token *match = findMatch(tokens, *token))
+      throw SyntaxError{match->getStartIndex(), match->getStopIndex() + 1, "'match' is not part of the model language"};
     SyntaxError error{token->getStartIndex(), token->getStopIndex() + 1, unexpected(*recognizer, *token)};
     if (token->getType() == antlr4::Token::EOF || token->getType() == ColoModelParser::NEWLINE)
       error.end = error.begin;
-    auto &parser = static_cast<antlr4::Parser &>(*recognizer);
     std::vector<ssize_t> expected = parser.getExpectedTokens().toList();
     // A long list says nothing that the reader does not know, nor does one beside a character that stands nowhere.
     if (expected.size() <= 3 && token->getType() != ColoModelParser::UNKNOWN)
