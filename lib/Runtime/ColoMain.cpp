@@ -52,8 +52,8 @@ static double processSeconds() {
 
 static void failComm(ncclResult_t, const char *message) { failProcess(Status::internal("%s", message)); }
 
-/// Finds out how this process was started. What the user says on the command line
-/// goes before the environment.
+/// Finds out how this process was started, and whether that is how the command line
+/// wants its ranks.
 static Status chooseProvider(const Options &options, World &world) {
   static const char *const known[] = {"auto", "threads", "mpi", "nccl", "loopback", "trace"};
   if (std::find(std::begin(known), std::end(known), options.comm) == std::end(known))
@@ -61,11 +61,16 @@ static Status chooseProvider(const Options &options, World &world) {
   if (options.comm == "trace")
     return Status::usage("--comm=%s is not part of this build; --comm=threads runs ranks as threads of one process",
                          options.comm.c_str());
-  if (options.comm == "mpi" || (options.comm != "threads" && options.ranks == 0))
-    if (Status status = detectLauncher(world); status.failed())
-      return status;
+  if (Status status = detectLauncher(world); status.failed())
+    return status;
   if (options.comm == "mpi" && !world.launched)
     return Status::usage("--comm=mpi needs a launcher: mpirun -n RANKS EXE ...");
+  const bool takesThreads = options.comm == "threads" || (options.comm != "mpi" && options.ranks > 0);
+  if (takesThreads && world.launched && world.ranks > 1)
+    return Status::usage(
+        "%s started %lld processes (%s), and each of them would train a model of its own: it is mpirun -n "
+        "RANKS EXE ... without --ranks and --comm=threads, or EXE --ranks=RANKS ... without a launcher",
+        world.launcher.c_str(), static_cast<long long>(world.ranks), world.sizeVariable.c_str());
   world.launched &= options.comm == "mpi" || world.ranks > 1;
   return Status::ok();
 }

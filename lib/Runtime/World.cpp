@@ -67,6 +67,7 @@ Status detectLauncher(World &world) {
   if (found) {
     world.launched = true;
     world.launcher = found->name;
+    world.sizeVariable = found->size;
   }
   return Status::ok();
 }

@@ -30,6 +30,7 @@ struct World {
   int64_t processRank = 0;    ///< then, this process's rank
   int64_t ranksOnHost = 1;    ///< and the ranks on its host
   std::string launcher;       ///< and its name
+  std::string sizeVariable;   ///< and the variable that has its number of processes
 };
 
 /// Rank and size from the environment of a launcher, by order torchrun, Open
