@@ -94,6 +94,15 @@ static const std::vector<Flag> &flags() {
   return table;
 }
 
+Integer parseInteger(const std::string &text, int64_t &number) {
+  size_t first = !text.empty() && text[0] == '-';
+  if (first == text.size() || text.find_first_not_of("0123456789", first) != std::string::npos)
+    return Integer::None;
+  errno = 0;
+  number = std::strtoll(text.c_str(), nullptr, 10);
+  return errno ? Integer::TooLarge : Integer::Some;
+}
+
 size_t editDistance(const std::string &a, const std::string &b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j)
@@ -132,9 +141,8 @@ static Status setFlag(const Flag &flag, const std::string &value, Options &optio
     options.*flag.text = value;
     return Status::ok();
   }
-  char *end = nullptr;
-  errno = 0;
   if (flag.real) {
+    char *end = nullptr;
     double real = std::strtod(value.c_str(), &end);
     if (value.empty() || *end || !(real > 0 && real <= kMostSeconds))
       return Status::usage("--%s=%s is not a number greater than 0 and at most %.0f", flag.name, value.c_str(),
@@ -142,8 +150,11 @@ static Status setFlag(const Flag &flag, const std::string &value, Options &optio
     options.*flag.real = real;
     return Status::ok();
   }
-  long long number = std::strtoll(value.c_str(), &end, 10);
-  if (value.empty() || *end || errno || number < flag.least)
+  int64_t number;
+  Integer kind = parseInteger(value, number);
+  if (kind == Integer::TooLarge && number > 0)
+    return Status::usage("--%s=%s is more than %lld", flag.name, value.c_str(), static_cast<long long>(INT64_MAX));
+  if (kind != Integer::Some || number < flag.least)
     return Status::usage("--%s=%s is not an integer of at least %lld", flag.name, value.c_str(),
                          static_cast<long long>(flag.least));
   options.*flag.number = number;

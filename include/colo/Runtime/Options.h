@@ -38,6 +38,10 @@ Status parseOptions(int argc, char **argv, Options &options);
 
 std::string helpText(const char *program, const char *model);
 
+enum class Integer { None, TooLarge, Some };
+/// A decimal integer of digits alone, after a '-' if it is negative. TooLarge: of more than 64 bits.
+Integer parseInteger(const std::string &text, int64_t &number);
+
 /// Number of single-character edits between two words.
 size_t editDistance(const std::string &a, const std::string &b);
 

@@ -53,6 +53,12 @@ TEST(Options, wrongFlagsAreExplained) {
   EXPECT_EQ(usageError({"--ranks=0"}), "--ranks=0 is not an integer of at least 1");
   EXPECT_EQ(usageError({"--steps=3x"}), "--steps=3x is not an integer of at least 0");
   EXPECT_EQ(usageError({"--steps"}), "--steps= is not an integer of at least 0");
+  for (const char *value : {"+5", " 5", "5 ", "-", "0x5"})
+    EXPECT_EQ(usageError({"--steps", value}), std::string("--steps=") + value + " is not an integer of at least 0");
+  EXPECT_EQ(usageError({"--seed=18446744073709551615"}),
+            "--seed=18446744073709551615 is more than 9223372036854775807");
+  EXPECT_EQ(usageError({"--steps=-99999999999999999999"}),
+            "--steps=-99999999999999999999 is not an integer of at least 0");
   EXPECT_EQ(usageError({"--data="}), "--data needs a value: --data=SPEC");
   EXPECT_EQ(usageError({"--info=1"}), "--info takes no value");
   EXPECT_EQ(usageError({"--comm-timeout=-1"}),
