@@ -12,8 +12,6 @@
 #include "colo/Runtime/World.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <climits>
 #include <cstdlib>
 #include <sched.h>
 #include <unistd.h>
@@ -27,14 +25,38 @@ struct Launcher {
 };
 } // namespace
 
-static bool readNumber(const char *variable, int64_t &number) {
+static const char *textOf(const char *variable) {
   const char *text = std::getenv(variable);
-  if (!text || !*text)
-    return false;
-  char *end = nullptr;
-  errno = 0;
-  number = std::strtoll(text, &end, 10);
-  return !*end && !errno;
+  return text && *text ? text : nullptr;
+}
+
+/// The number that the launcher has given `variable`.
+static Status readNumber(const Launcher &launcher, const char *variable, int64_t &number) {
+  const char *text = textOf(variable);
+  if (parseInteger(text, number) == Integer::Some)
+    return Status::ok();
+  return Status::usage("%s=%s of %s is not an integer", variable, text, launcher.name);
+}
+
+/// Rank, size and ranks on this host, as one launcher says them.
+static Status readLauncher(const Launcher &launcher, int64_t &rank, int64_t &size, int64_t &here) {
+  if (Status status = readNumber(launcher, launcher.rank, rank); status.failed())
+    return status;
+  if (Status status = readNumber(launcher, launcher.size, size); status.failed())
+    return status;
+  if (rank < 0 || size < 1 || rank >= size)
+    return Status::usage("%s says rank %lld of %lld ranks (%s, %s)", launcher.name, static_cast<long long>(rank),
+                         static_cast<long long>(size), launcher.rank, launcher.size);
+  here = size;
+  if (!textOf(launcher.here))
+    return Status::ok();
+  if (Status status = readNumber(launcher, launcher.here, here); status.failed())
+    return status;
+  if (here < 1)
+    return Status::usage("%s says %lld ranks on this host (%s)", launcher.name, static_cast<long long>(here),
+                         launcher.here);
+  here = std::min(here, size);
+  return Status::ok();
 }
 
 Status detectLauncher(World &world) {
@@ -45,18 +67,16 @@ Status detectLauncher(World &world) {
       {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE"}};
   const Launcher *found = nullptr;
   for (const Launcher &launcher : launchers) {
-    int64_t rank, size;
-    if (!readNumber(launcher.rank, rank) || !readNumber(launcher.size, size))
+    int64_t rank, size, here;
+    if (!textOf(launcher.rank) || !textOf(launcher.size))
       continue;
-    if (rank < 0 || size < 1 || rank >= size)
-      return Status::usage("%s says rank %lld of %lld ranks (%s, %s)", launcher.name, static_cast<long long>(rank),
-                           static_cast<long long>(size), launcher.rank, launcher.size);
+    if (Status status = readLauncher(launcher, rank, size, here); status.failed())
+      return status;
     if (!found) {
       found = &launcher;
       world.processRank = rank;
       world.ranks = size;
-      int64_t here;
-      world.ranksOnHost = readNumber(launcher.here, here) && here > 0 ? std::min(here, size) : size;
+      world.ranksOnHost = here;
       continue;
     }
     if (rank != world.processRank || size != world.ranks)

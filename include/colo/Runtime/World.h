@@ -35,7 +35,7 @@ struct World {
 
 /// Rank and size from the environment of a launcher, by order torchrun, Open
 /// MPI, PMI, Slurm; `launched` stays false without one. Two launchers that
-/// disagree are a usage error that prints both.
+/// disagree are a usage error that prints both, and so is one that says no numbers.
 Status detectLauncher(World &world);
 
 /// Sizes for `ranks` ranks (0: the program's default), checked against what is

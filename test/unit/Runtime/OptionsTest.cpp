@@ -176,8 +176,8 @@ struct Environment {
   }
   ~Environment() { clear(); }
   static void clear() {
-    for (const char *name : {"RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK",
-                             "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS"})
+    for (const char *name : {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+                             "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS"})
       unsetenv(name);
   }
 };
@@ -221,10 +221,31 @@ TEST(Launcher, twoThatDisagreeAreAnErrorThatPrintsBoth) {
   EXPECT_EQ(status.message, "launchers disagree: torchrun says rank 0 of 8, Slurm says rank 1 of 2");
 }
 
-TEST(Launcher, impossibleRanksAreAnError) {
-  Environment environment({{"RANK", "8"}, {"WORLD_SIZE", "8"}});
+std::string launcherError(std::initializer_list<std::pair<const char *, const char *>> values) {
+  Environment environment(values);
   World world;
-  EXPECT_EQ(detectLauncher(world).code, ExitUsage);
+  Status status = detectLauncher(world);
+  EXPECT_EQ(status.code, ExitUsage);
+  return status.message;
+}
+
+TEST(Launcher, impossibleRanksAreAnError) {
+  EXPECT_EQ(launcherError({{"RANK", "8"}, {"WORLD_SIZE", "8"}}), "torchrun says rank 8 of 8 ranks (RANK, WORLD_SIZE)");
+  EXPECT_EQ(launcherError({{"RANK", "-1"}, {"WORLD_SIZE", "8"}}),
+            "torchrun says rank -1 of 8 ranks (RANK, WORLD_SIZE)");
+  EXPECT_EQ(launcherError({{"RANK", "1"}, {"WORLD_SIZE", "8"}, {"LOCAL_WORLD_SIZE", "0"}}),
+            "torchrun says 0 ranks on this host (LOCAL_WORLD_SIZE)");
+}
+
+TEST(Launcher, whatIsNoNumberIsAnError) {
+  EXPECT_EQ(launcherError({{"RANK", "x"}, {"WORLD_SIZE", "4"}}), "RANK=x of torchrun is not an integer");
+  EXPECT_EQ(launcherError({{"RANK", "+1"}, {"WORLD_SIZE", "4"}}), "RANK=+1 of torchrun is not an integer");
+  EXPECT_EQ(launcherError({{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "four"}}),
+            "OMPI_COMM_WORLD_SIZE=four of Open MPI is not an integer");
+  EXPECT_EQ(launcherError({{"PMI_RANK", "1"}, {"PMI_SIZE", "99999999999999999999"}}),
+            "PMI_SIZE=99999999999999999999 of PMI is not an integer");
+  EXPECT_EQ(launcherError({{"RANK", "1"}, {"WORLD_SIZE", "4"}, {"LOCAL_WORLD_SIZE", "2x"}}),
+            "LOCAL_WORLD_SIZE=2x of torchrun is not an integer");
 }
 
 ColoOptimizer schedule(int32_t kind, int64_t warmup, int64_t total) {
