@@ -96,16 +96,22 @@ FileBytes::~FileBytes() {
 }
 
 Status FileBytes::open(const std::string &path) {
-  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat info;
+  auto problem = [&](bool failed) {
+    return failed                   ? std::strerror(errno)
+           : S_ISDIR(info.st_mode)  ? "is a directory"
+           : !S_ISREG(info.st_mode) ? "is not a regular file"
+                                    : nullptr;
+  };
+  // To open a pipe would wait for its writer, and take what it writes.
+  if (const char *wrong = problem(stat(path.c_str(), &info) != 0))
+    return Status::user("%s: %s", path.c_str(), wrong);
+  int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (file < 0)
     return Status::user("%s: %s", path.c_str(), std::strerror(errno));
-  struct stat info;
-  int failed = fstat(file, &info);
-  const char *wrong = failed                   ? std::strerror(errno)
-                      : S_ISDIR(info.st_mode)  ? "is a directory"
-                      : !S_ISREG(info.st_mode) ? "is not a regular file"
-                      : info.st_size == 0      ? "the file is empty"
-                                               : nullptr;
+  const char *wrong = problem(fstat(file, &info) != 0);
+  if (!wrong && info.st_size == 0)
+    wrong = "the file is empty";
   if (!wrong) {
     mappedLength = info.st_size;
     mapped = mmap(nullptr, mappedLength, PROT_READ, MAP_PRIVATE, file, 0);
