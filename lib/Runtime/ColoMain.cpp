@@ -134,12 +134,11 @@ static Status checkOutputs(const Options &options) {
     for (const std::string **other = outputs; other != &output; ++other)
       if (**other == *output || isSameFile(**other, *output))
         return Status::usage("%s is named for two outputs", output->c_str());
-    if (*output == "-")
-      continue;
-    if (readsFile(options.data, Split::Train, *output) || readsFile(options.eval, Split::Eval, *output) ||
-        (output != &options.exportFile && isSameFile(options.init, *output)))
+    const bool isFile = *output != "-";
+    if (isFile && (readsFile(options.data, Split::Train, *output) || readsFile(options.eval, Split::Eval, *output) ||
+                   (output != &options.exportFile && isSameFile(options.init, *output))))
       return Status::usage("%s is read by this run and would be overwritten", output->c_str());
-    if (isSameFile("/proc/self/exe", *output))
+    if (isFile && isSameFile("/proc/self/exe", *output))
       return Status::usage("%s is this program and would be overwritten", output->c_str());
     if (Status status = OutputFile::check(*output); status.failed())
       return status;
@@ -234,10 +233,11 @@ static void runRanks(Run &run) {
     if (!status.failed()) {
       if (index == 0) {
         run.startSeconds = processSeconds();
-        run.logger->note(rank.describeLaunches());
+        status = run.logger->note(rank.describeLaunches());
       }
-      status = rank.train();
     }
+    if (!status.failed())
+      status = rank.train();
     if (!status.failed())
       status = stats.finish(rank);
     if (!status.failed())
@@ -259,17 +259,27 @@ static void runRanks(Run &run) {
 
 using namespace colo::runtime;
 
+/// The exit code, once what failed has been said.
+static int end(const Status &status) {
+  if (status.failed()) {
+    fflush(stdout);
+    fprintf(stderr, "colo: error: %s\n", status.message.c_str());
+  }
+  return status.code;
+}
+
 extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
+  keepStandardStreamsApart();
   Run run;
   Status status = plan(argc, argv, program, run);
   if (!status.failed() && run.options.help) {
     fputs(helpText(argc ? argv[0] : "EXE", program->model).c_str(), stdout);
-    return ExitDone;
+    return end(flushOutput());
   }
   if (!status.failed() && run.options.info) {
     if (speaks(run))
       printInfo(run);
-    return ExitDone;
+    return end(flushOutput());
   }
   if (!status.failed())
     status = checkOutputs(run.options);
@@ -287,13 +297,10 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
   if (status.failed()) {
-    if ((isFoundByAll || status.code == ExitUsage) && !speaks(run))
-      return status.code;
-    fflush(stdout);
-    fprintf(stderr, "colo: error: %s\n", status.message.c_str());
-    return status.code;
+    const bool isSaidByAnother = (isFoundByAll || status.code == ExitUsage) && !speaks(run);
+    return isSaidByAnother ? status.code : end(status);
   }
   run.logger = &logger;
   runRanks(run);
-  return ExitDone;
+  return end(flushOutput());
 }

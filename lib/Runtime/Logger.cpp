@@ -63,7 +63,6 @@ void Logger::endLine() {
   if (lineOpen)
     fputc('\n', stdout);
   lineOpen = false;
-  fflush(stdout);
 }
 
 Status Logger::endRecord() {
@@ -71,11 +70,11 @@ Status Logger::endRecord() {
   return fflush(file) == 0 && !ferror(file) ? Status::ok() : OutputFile::problem(path, errno);
 }
 
-void Logger::note(const std::string &text) {
+Status Logger::note(const std::string &text) {
   if (quiet || text.empty())
-    return;
+    return Status::ok();
   printf("%s\n", text.c_str());
-  fflush(stdout);
+  return flushOutput();
 }
 
 Status Logger::step(const StepRecord &r) {
@@ -104,15 +103,9 @@ Status Logger::step(const StepRecord &r) {
   printf("  lr %.3g  grad %.3f  %.0f tokens/s", r.lr, r.gradNorm, r.tokensPerSecond);
   if (r.lossScale > 0)
     printf("  scale %.6g%s", r.lossScale, r.overflowed ? ", skipped" : "");
-  if (terminal) {
-    fputs("\033[K", stdout);
-    lineOpen = true;
-    fflush(stdout);
-    return Status::ok();
-  }
-  lineOpen = true;
-  endLine();
-  return Status::ok();
+  fputs(terminal ? "\033[K" : "\n", stdout);
+  lineOpen = terminal;
+  return flushOutput();
 }
 
 Status Logger::evaluation(int64_t step, const double *metrics, int64_t batches) {
@@ -135,9 +128,8 @@ Status Logger::evaluation(int64_t step, const double *metrics, int64_t batches) 
   printf("evaluation at step %lld:", static_cast<long long>(step));
   for (int64_t i = 0; i < program->metricCount; ++i)
     printf("  %s %.4f", program->metrics[i].name, metrics[i]);
-  lineOpen = true;
-  endLine();
-  return Status::ok();
+  fputc('\n', stdout);
+  return flushOutput();
 }
 
 } // namespace colo::runtime

@@ -36,7 +36,7 @@ public:
   ~Logger();
   Status open(const ColoProgram &program, const std::string &path, bool quiet);
   /// A line for people; empty: none.
-  void note(const std::string &text);
+  Status note(const std::string &text);
   Status step(const StepRecord &record);
   /// `metrics` are means over `batches` evaluated global batches.
   Status evaluation(int64_t step, const double *metrics, int64_t batches);

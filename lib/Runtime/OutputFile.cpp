@@ -40,10 +40,26 @@ OutputFile::~OutputFile() {
     unlink(temporary.c_str());
 }
 
+Status flushOutput() {
+  const char *name = "standard output";
+  if (fflush(stdout) != 0)
+    return OutputFile::problem(name, errno);
+  return ferror(stdout) ? OutputFile::problem(name, EIO) : Status::ok();
+}
+
+void keepStandardStreamsApart() {
+  // The lowest free number is taken, and what is opened to be read cannot be written.
+  for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) < 0)
+      (void)!::open("/dev/null", O_RDONLY);
+}
+
 /// Finds the target and whether it is replaced or written through.
 Status OutputFile::resolve() {
-  if (path == "-")
-    return Status::ok();
+  if (path == "-") {
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    return flags < 0 || (flags & O_ACCMODE) == O_RDONLY ? problem(path, EBADF) : Status::ok();
+  }
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT)

@@ -50,6 +50,13 @@ private:
   int file = -1;
 };
 
+/// Writes out what has been printed to standard output; fails if any of it is lost.
+Status flushOutput();
+
+/// Before any file is opened: one that takes the number of a closed standard output would get what is printed. What is
+/// printed then is lost, and flushOutput says so.
+void keepStandardStreamsApart();
+
 } // namespace colo::runtime
 
 #endif // COLO_RUNTIME_OUTPUTFILE_H
