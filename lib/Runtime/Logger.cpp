@@ -100,7 +100,12 @@ Status Logger::step(const StepRecord &r) {
   printf("step %lld/%lld", static_cast<long long>(r.step), static_cast<long long>(r.steps));
   for (int64_t i = 0; i < program->metricCount; ++i)
     printf("  %s %.4f", program->metrics[i].name, r.metrics[i]);
-  printf("  lr %.3g  grad %.3f  %.0f tokens/s", r.lr, r.gradNorm, r.tokensPerSecond);
+  printf("  lr %.3g  grad ", r.lr);
+  if (r.overflowed)
+    fputc('-', stdout); // the norm is of nothing that is used
+  else
+    printf("%.3f", r.gradNorm);
+  printf("  %.0f tokens/s", r.tokensPerSecond);
   if (r.lossScale > 0)
     printf("  scale %.6g%s", r.lossScale, r.overflowed ? ", skipped" : "");
   fputs(terminal ? "\033[K" : "\n", stdout);
