@@ -188,6 +188,11 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   run.seed = static_cast<uint64_t>(run.options.seed >= 0 ? run.options.seed : program->seed);
   run.threads =
       run.options.threads ? run.options.threads : std::max<int64_t>(1, availableCores() / ranksHere(run.world));
+  constexpr int64_t maxThreads = 4096;
+  if (int64_t ranksInProcess = run.world.launched ? 1 : run.world.ranks; run.threads > maxThreads / ranksInProcess)
+    return Status::usage("%lld ranks of %lld threads are more than %lld threads in one process; lower --threads",
+                         static_cast<long long>(ranksInProcess), static_cast<long long>(run.threads),
+                         static_cast<long long>(maxThreads));
   if (const std::string &when = run.options.overlap; when != "auto" && when != "on" && when != "off")
     return Status::usage("--overlap=%s: expected auto, on or off", when.c_str());
   if (const std::string &when = run.options.graph; when != "auto" && when != "on" && when != "off")
@@ -195,11 +200,6 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
   WaitWord::setCoresShared(run.threads * ranksHere(run.world) > availableCores());
   bool hasSpareCores = availableCores() > run.threads * ranksHere(run.world);
   run.overlap = run.options.overlap == "on" || (run.options.overlap == "auto" && hasSpareCores);
-  constexpr int64_t maxThreads = 4096;
-  if (int64_t ranksInProcess = run.world.launched ? 1 : run.world.ranks; run.threads * ranksInProcess > maxThreads)
-    return Status::usage("%lld ranks of %lld threads are more than %lld threads in one process; lower --threads",
-                         static_cast<long long>(ranksInProcess), static_cast<long long>(run.threads),
-                         static_cast<long long>(maxThreads));
   setCommTimeout(run.options.commTimeout);
   return Status::ok();
 }

@@ -168,7 +168,7 @@ Status Rank::evaluate(int64_t step) {
 Status Rank::train() {
   const Options &options = run.options;
   if (options.timeProducts)
-    stepSeconds.reserve(options.steps);
+    stepSeconds.reserve(std::min<int64_t>(options.steps, 1 << 20));
   std::unique_ptr<Profile> profile;
   if (options.timeProducts && !options.profile)
     if (Status status = owned->makeMarks(2); status.failed())
