@@ -297,8 +297,11 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
   if (status.failed()) {
-    const bool isSaidByAnother = (isFoundByAll || status.code == ExitUsage) && !speaks(run);
-    return isSaidByAnother ? status.code : end(status);
+    if (speaks(run) || !(isFoundByAll || status.code == ExitUsage))
+      return end(status);
+    // mpirun ends all processes when one has failed: the one that says why should be the first.
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    return status.code;
   }
   run.logger = &logger;
   runRanks(run);
