@@ -21,7 +21,8 @@ namespace colo::runtime {
 namespace {
 struct Launcher {
   const char *name, *rank, *size;
-  const char *here; ///< of the ranks those on this host
+  const char *here;    ///< of the ranks those on this host
+  bool mayUse = false; ///< the last launcher, to start a daemon on each host, whose variables the ranks inherit
 };
 } // namespace
 
@@ -62,13 +63,16 @@ static Status readLauncher(const Launcher &launcher, int64_t &rank, int64_t &siz
 Status detectLauncher(World &world) {
   static const Launcher launchers[] = {
       {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"},
-      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
-      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"},
-      {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE"}};
+      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", true},
+      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", true},
+      // A batch script, which is one process, has the number of the job's tasks, but not of a step's.
+      {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE"}};
   const Launcher *found = nullptr;
   for (const Launcher &launcher : launchers) {
     int64_t rank, size, here;
     if (!textOf(launcher.rank) || !textOf(launcher.size))
+      continue;
+    if (found && found->mayUse && &launcher == std::end(launchers) - 1)
       continue;
     if (Status status = readLauncher(launcher, rank, size, here); status.failed())
       return status;

@@ -176,8 +176,9 @@ struct Environment {
   }
   ~Environment() { clear(); }
   static void clear() {
-    for (const char *name : {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                             "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS"})
+    for (const char *name :
+         {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"})
       unsetenv(name);
   }
 };
@@ -214,11 +215,29 @@ TEST(Launcher, boundRanksShareTheirCoresWithThoseOfTheSameShare) {
 }
 
 TEST(Launcher, twoThatDisagreeAreAnErrorThatPrintsBoth) {
-  Environment environment({{"RANK", "0"}, {"WORLD_SIZE", "8"}, {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}});
+  Environment environment({{"RANK", "0"}, {"WORLD_SIZE", "8"}, {"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}});
   World world;
   Status status = detectLauncher(world);
   EXPECT_EQ(status.code, ExitUsage);
   EXPECT_EQ(status.message, "launchers disagree: torchrun says rank 0 of 8, Slurm says rank 1 of 2");
+}
+
+TEST(Launcher, aBatchScriptOfSlurmIsOneProcess) {
+  Environment environment({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_FALSE(world.launched);
+}
+
+TEST(Launcher, whatStartsTheDaemonsOfMpirunIsNoLauncherOfRanks) {
+  Environment environment({{"OMPI_COMM_WORLD_RANK", "5"},
+                           {"OMPI_COMM_WORLD_SIZE", "8"},
+                           {"SLURM_PROCID", "1"},
+                           {"SLURM_STEP_NUM_TASKS", "2"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.launcher, "Open MPI");
+  EXPECT_EQ(world.processRank, 5);
 }
 
 std::string launcherError(std::initializer_list<std::pair<const char *, const char *>> values) {
