@@ -222,7 +222,8 @@ def compile_verbosely(work, config, *flags):
         file.write(config)
     begin = time.monotonic()
     with open(path + ".log", "w+") as log:
-        process = subprocess.Popen([COMPILER, GPT2, "--config", path + ".cfg", "-v", *flags, "-o", path], stderr=log)
+        output = [] if "--check" in flags else ["-o", path]
+        process = subprocess.Popen([COMPILER, GPT2, "--config", path + ".cfg", "-v", *flags, *output], stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - begin
         log.seek(0)
