@@ -12,6 +12,8 @@
 #include "CallDescriptor.h"
 #include "colo/Runtime/Status.h"
 
+#include <cstring>
+
 namespace colo::runtime {
 
 size_t typeBytes(ncclDataType_t type) {
@@ -58,6 +60,24 @@ std::string describe(const Descriptor &d) {
   if (d.site && *d.site)
     text += formatString(" at %s", d.site);
   return text;
+}
+
+PostedCall post(const Descriptor &d) {
+  PostedCall posted{static_cast<int32_t>(d.kind), d.type, d.op, d.root, d.count, ""};
+  if (d.site)
+    std::strncpy(posted.site, d.site, sizeof posted.site - 1);
+  return posted;
+}
+
+Descriptor unpost(const PostedCall &p) {
+  return {static_cast<Kind>(p.kind),
+          static_cast<ncclDataType_t>(p.type),
+          static_cast<ncclRedOp_t>(p.op),
+          p.root,
+          p.count,
+          nullptr,
+          nullptr,
+          p.site};
 }
 
 bool agree(const Descriptor &a, const Descriptor &b) {

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Shared by the CPU providers: the arguments of one call, how they read in a
+// Shared by the hosts' providers: the arguments of one call, how they read in a
 // message, and when two ranks make the same call.
 //
 //===----------------------------------------------------------------------===//
@@ -34,6 +34,16 @@ struct Descriptor {
 
 /// "all_reduce of 10 f32 (sum) at SITE"
 std::string describe(const Descriptor &descriptor);
+
+/// A descriptor as it travels between processes; a long place is cut.
+struct PostedCall {
+  int32_t kind, type, op, root;
+  uint64_t count;
+  char site[104];
+};
+PostedCall post(const Descriptor &descriptor);
+/// Without memory; the place is that of `posted`.
+Descriptor unpost(const PostedCall &posted);
 
 /// True if both ranks make the same call (a split only by its kind).
 bool agree(const Descriptor &a, const Descriptor &b);

@@ -13,6 +13,7 @@
 
 #include "Logger.h"
 #include "Rank.h"
+#include "Sockets/SocketsComm.h"
 #include "Stats.h"
 #include "Trace.h"
 #include "colo/Runtime/CommPlugin.h"
@@ -55,37 +56,51 @@ static void failComm(ncclResult_t, const char *message) { failProcess(Status::in
 /// Finds out how this process was started, and whether that is how the command line
 /// wants its ranks.
 static Status chooseProvider(const Options &options, World &world) {
-  static const char *const known[] = {"auto", "threads", "mpi", "nccl", "loopback", "trace"};
+  static const char *const known[] = {"auto", "threads", "mpi", "sockets", "nccl", "loopback", "trace"};
   if (std::find(std::begin(known), std::end(known), options.comm) == std::end(known))
-    return Status::usage("--comm=%s: expected auto, threads, mpi, nccl or loopback", options.comm.c_str());
+    return Status::usage("--comm=%s: expected auto, threads, mpi, sockets, nccl or loopback", options.comm.c_str());
   if (options.comm == "trace")
     return Status::usage("--comm=%s is not part of this build; --comm=threads runs ranks as threads of one process",
                          options.comm.c_str());
   if (Status status = detectLauncher(world); status.failed())
     return status;
+  const bool isProcesses = options.comm == "mpi" || options.comm == "sockets" || !options.rendezvous.empty();
+  const std::string asked = options.rendezvous.empty() ? "--comm=" + options.comm : "--rendezvous";
+  if (!options.rendezvous.empty() && (options.comm == "mpi" || options.comm == "threads"))
+    return Status::usage("--rendezvous is for processes that --comm=sockets connects, not for --comm=%s",
+                         options.comm.c_str());
+  if (isProcesses && options.ranks > 0)
+    return Status::usage("%s takes the ranks that a launcher starts, and no --ranks", asked.c_str());
   if (options.comm == "mpi" && !world.launched)
     return Status::usage("--comm=mpi needs a launcher: mpirun -n RANKS EXE ...");
-  const bool takesThreads = options.comm == "threads" || (options.comm != "mpi" && options.ranks > 0);
+  if (isProcesses && !world.launched)
+    return Status::usage("%s needs a launcher, such as torchrun or srun, or RANK and WORLD_SIZE in the environment of "
+                         "each process",
+                         asked.c_str());
+  const bool takesThreads = options.comm == "threads" || (!isProcesses && options.ranks > 0);
   if (takesThreads && world.launched && world.ranks > 1)
     return Status::usage(
         "%s started %lld processes (%s), and each of them would train a model of its own: it is mpirun -n "
         "RANKS EXE ... without --ranks and --comm=threads, or EXE --ranks=RANKS ... without a launcher",
         world.launcher.c_str(), static_cast<long long>(world.ranks), world.sizeVariable.c_str());
-  world.launched &= options.comm == "mpi" || world.ranks > 1;
+  world.launched &= isProcesses || world.ranks > 1;
+  world.speaksMpi &= options.comm != "sockets" && options.rendezvous.empty();
+  world.speaksMpi |= options.comm == "mpi";
   return Status::ok();
 }
 
 /// Starts the provider once the world is known to fit.
-static Status startProvider(const World &world) {
+static Status startProvider(const Run &run, const MeetingPlace &place) {
+  const World &world = run.world;
   const CommProvider *provider = threadsProvider();
-  if (world.launched) {
-    Status status =
-        loadCommPlugin("colo_comm_mpi", static_cast<int>(world.processRank), static_cast<int>(world.ranks), provider);
-    if (status.failed())
-      return status;
-  }
+  const int rank = static_cast<int>(world.processRank), ranks = static_cast<int>(world.ranks);
+  Status status;
+  if (world.launched && world.speaksMpi)
+    status = loadCommPlugin("colo_comm_mpi", rank, ranks, provider);
+  else if (world.launched)
+    status = openSockets(place, {rank, ranks, run.program->build, commTimeout()}, provider);
   setCommProvider(provider);
-  return Status::ok();
+  return status;
 }
 
 static void printInfo(const Run &run) {
@@ -283,6 +298,9 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   }
   if (!status.failed())
     status = checkOutputs(run.options);
+  MeetingPlace place;
+  if (!status.failed() && run.world.launched && !run.world.speaksMpi)
+    status = findMeetingPlace(run.options.rendezvous, place);
   // Every process finds the same fault in the command line and in outputs; one says so.
   const bool isFoundByAll = status.failed();
   Logger logger;
@@ -290,14 +308,15 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
     status = openFiles(run);
   if (!status.failed())
     status = probeDevice(run);
+  bool isMeeting = !status.failed() && run.world.launched && !run.world.speaksMpi;
   if (!status.failed())
-    status = startProvider(run.world);
+    status = startProvider(run, place);
   // What is written to standard output takes the place of the lines for people.
   const bool isTaken = run.options.stats == "-" || run.options.trace == "-";
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
   if (status.failed()) {
-    if (speaks(run) || !(isFoundByAll || status.code == ExitUsage))
+    if (speaks(run) || isMeeting || !(isFoundByAll || status.code == ExitUsage))
       return end(status);
     // mpirun ends all processes when one has failed: the one that says why should be the first.
     std::this_thread::sleep_for(std::chrono::seconds(2));

@@ -41,6 +41,11 @@ static bool isSynchronous(cudaStream_t stream) {
   return !stream || reinterpret_cast<Stream *>(stream)->isSynchronous();
 }
 
+const CommHost &commHost() {
+  static const CommHost host = {isSynchronous, submitPacked, callerSite, reportCommFailure, commTimeout};
+  return host;
+}
+
 /// The folders to look in, in order.
 static std::vector<std::string> pluginFolders() {
   std::vector<std::string> folders;
@@ -56,7 +61,6 @@ static std::vector<std::string> pluginFolders() {
 }
 
 Status loadCommPlugin(const char *name, int rank, int ranks, const CommProvider *&provider) {
-  static const CommHost host = {isSynchronous, submitPacked, callerSite, reportCommFailure, commTimeout};
   std::string file = formatString("lib%s.so", name);
   for (const std::string &folder : pluginFolders()) {
     std::string path = formatString("%s/%s", folder.c_str(), file.c_str());
@@ -67,7 +71,7 @@ Status loadCommPlugin(const char *name, int rank, int ranks, const CommProvider 
     if (!open)
       return Status::usage("%s does not load: %s", path.c_str(), dlerror());
     char message[1024] = "";
-    provider = open(commPluginVersion, &host, rank, ranks, message, sizeof message);
+    provider = open(commPluginVersion, &commHost(), rank, ranks, message, sizeof message);
     return provider ? Status::ok() : Status::usage("%s", message);
   }
   return Status::usage("%s is not beside the executable nor in its ../lib; --ranks=%d --comm=threads runs the ranks "

@@ -9,14 +9,12 @@
 // in rank order (the same bits as the threads provider's) and a gather of the
 // chunks, so each rank sends what the ring formula counts. Before a collective
 // the ranks compare what they call; that exchange is polled, so a rank that does
-// not come is an error after the time limit. Inside a group point-to-point
-// operations run together, then collectives one after the other.
+// not come is an error after the time limit.
 //
 //===----------------------------------------------------------------------===//
 
-#include "CallDescriptor.h"
+#include "ProcessProvider.h"
 #include "Reduce.h"
-#include "colo/Runtime/CommPlugin.h"
 
 #include <algorithm>
 #include <chrono>
@@ -30,22 +28,14 @@
 namespace colo::runtime {
 namespace {
 
-const CommHost *host = nullptr;
-thread_local std::string threadError;
-
-/// A descriptor as it travels.
-struct Posted {
-  int kind, type, op, root;
-  uint64_t count;
-  char site[104];
-};
+const CommHost *runtimeHost = nullptr;
 
 struct Communicator {
   MPI_Comm comm = MPI_COMM_NULL;
   int ranks = 0, rank = 0;
   ncclResult_t error = ncclSuccess;
   std::vector<char> scratch; ///< grows to the largest reduction, in the first step
-  std::vector<Posted> posted;
+  std::vector<PostedCall> posted;
   std::vector<int> counts, offsets;
   std::vector<const void *> sources;
 
@@ -59,12 +49,19 @@ struct Communicator {
   }
 };
 
-Communicator *unwrap(ncclComm_t comm) { return reinterpret_cast<Communicator *>(comm); }
+struct MpiTransport {
+  using Communicator = colo::runtime::Communicator;
+  static constexpr size_t mostElements = INT_MAX / 2;
+  static const CommHost &host() { return *runtimeHost; }
+  static ncclResult_t pointToPoint(const std::vector<Call<Communicator>> &calls);
+  static ncclResult_t collective(Communicator &comm, const Descriptor &d);
+  static ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *config);
+  static ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *config);
+  static ncclResult_t destroy(ncclComm_t comm);
+  static ncclResult_t abort(ncclComm_t comm);
+};
 
-ncclResult_t fail(ncclResult_t result, const std::string &message) {
-  threadError = message;
-  return result;
-}
+using Provider = ProcessProvider<MpiTransport>;
 
 MPI_Datatype mpiType(ncclDataType_t type) {
   switch (typeBytes(type)) {
@@ -82,7 +79,7 @@ MPI_Datatype mpiType(ncclDataType_t type) {
 /// Polls until the request is done or the time limit is over.
 bool await(MPI_Request &request) {
   auto start = std::chrono::steady_clock::now();
-  auto limit = std::chrono::duration<double>(host->timeout());
+  auto limit = std::chrono::duration<double>(runtimeHost->timeout());
   for (int done = 0, polls = 0;; ++polls) {
     MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     if (done)
@@ -96,32 +93,23 @@ bool await(MPI_Request &request) {
 }
 
 ncclResult_t timedOut(const Communicator &c, const Descriptor &d) {
-  return fail(ncclSystemError, "rank " + std::to_string(c.rank) + " of " + std::to_string(c.ranks) + " waited " +
-                                   std::to_string(host->timeout()) + " s in " + describe(d));
+  return Provider::fail(ncclSystemError, "rank " + std::to_string(c.rank) + " of " + std::to_string(c.ranks) +
+                                             " waited " + std::to_string(runtimeHost->timeout()) + " s in " +
+                                             describe(d));
 }
 
 /// All ranks of the communicator make the same call, or all get the error.
 ncclResult_t meet(Communicator &c, const Descriptor &d) {
-  Posted own{static_cast<int>(d.kind), d.type, d.op, d.root, d.count, ""};
-  std::strncpy(own.site, d.site, sizeof own.site - 1);
+  PostedCall own = post(d);
   MPI_Request request;
   MPI_Iallgather(&own, sizeof own, MPI_BYTE, c.posted.data(), sizeof own, MPI_BYTE, c.comm, &request);
   if (!await(request))
     return timedOut(c, d);
-  auto unpack = [](const Posted &p) {
-    return Descriptor{static_cast<Kind>(p.kind),
-                      static_cast<ncclDataType_t>(p.type),
-                      static_cast<ncclRedOp_t>(p.op),
-                      p.root,
-                      p.count,
-                      nullptr,
-                      nullptr,
-                      p.site};
-  };
   for (int i = 1; i < c.ranks; ++i)
-    if (!agree(unpack(c.posted[0]), unpack(c.posted[i])))
-      return fail(ncclInvalidUsage, "ranks 0 and " + std::to_string(i) + " do not make the same call: " +
-                                        describe(unpack(c.posted[0])) + " against " + describe(unpack(c.posted[i])));
+    if (!agree(unpost(c.posted[0]), unpost(c.posted[i])))
+      return Provider::fail(ncclInvalidUsage, "ranks 0 and " + std::to_string(i) +
+                                                  " do not make the same call: " + describe(unpost(c.posted[0])) +
+                                                  " against " + describe(unpost(c.posted[i])));
   return ncclSuccess;
 }
 
@@ -146,7 +134,7 @@ ncclResult_t foldOwnChunk(Communicator &c, const Descriptor &d, void *recv) {
   }
   MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
   if (!foldInRankOrder(c.sources.data(), c.ranks, &recv, 1, 0, own, d.type, d.op))
-    return fail(ncclInvalidUsage, describe(d) + ": no arithmetic for this element type on the CPU");
+    return Provider::fail(ncclInvalidUsage, describe(d) + ": no arithmetic for this element type on the CPU");
   return ncclSuccess;
 }
 
@@ -184,7 +172,7 @@ ncclResult_t reduceScatterAll(Communicator &c, const Descriptor &d) {
   return foldOwnChunk(c, d, d.recv);
 }
 
-ncclResult_t runCollective(Communicator &c, const Descriptor &d) {
+ncclResult_t MpiTransport::collective(Communicator &c, const Descriptor &d) {
   if (ncclResult_t result = meet(c, d))
     return result;
   int count = static_cast<int>(d.count);
@@ -212,26 +200,20 @@ ncclResult_t runCollective(Communicator &c, const Descriptor &d) {
   }
 }
 
-struct Queued {
-  Descriptor descriptor;
-  Communicator *comm;
-  bool last;
-};
-
-ncclResult_t runPointToPoint(const std::vector<Queued> &batch) {
+ncclResult_t MpiTransport::pointToPoint(const std::vector<Call<Communicator>> &calls) {
   std::vector<MPI_Request> requests;
-  std::vector<const Queued *> owners;
-  for (const Queued &q : batch) {
-    const Descriptor &d = q.descriptor;
+  std::vector<const Call<Communicator> *> owners;
+  for (const Call<Communicator> &call : calls) {
+    const Descriptor &d = call.descriptor;
     if (d.kind < Kind::Send)
       continue;
-    owners.push_back(&q);
+    owners.push_back(&call);
     requests.emplace_back();
     int count = static_cast<int>(d.count);
     if (d.kind == Kind::Send)
-      MPI_Isend(d.send, count, mpiType(d.type), d.root, 0, q.comm->comm, &requests.back());
+      MPI_Isend(d.send, count, mpiType(d.type), d.root, 0, call.comm->comm, &requests.back());
     else
-      MPI_Irecv(d.recv, count, mpiType(d.type), d.root, 0, q.comm->comm, &requests.back());
+      MPI_Irecv(d.recv, count, mpiType(d.type), d.root, 0, call.comm->comm, &requests.back());
   }
   for (size_t i = 0; i < requests.size(); ++i)
     if (!await(requests[i]))
@@ -239,145 +221,30 @@ ncclResult_t runPointToPoint(const std::vector<Queued> &batch) {
   return ncclSuccess;
 }
 
-ncclResult_t runBatch(const std::vector<Queued> &batch) {
-  if (ncclResult_t result = runPointToPoint(batch))
-    return result;
-  for (const Queued &q : batch)
-    if (q.descriptor.kind < Kind::Send)
-      if (ncclResult_t result = runCollective(*q.comm, q.descriptor))
-        return result;
-  return ncclSuccess;
-}
-
-/// Operations between groupStart and groupEnd, and those a worker collects.
-struct Group {
-  int depth = 0;
-  std::vector<std::pair<Queued, cudaStream_t>> operations;
-  std::vector<Queued> batch;
-};
-
-Group &group() {
-  static thread_local Group instance;
-  return instance;
-}
-
-void runQueued(void *payload) {
-  auto *queued = static_cast<Queued *>(payload);
-  std::vector<Queued> &batch = group().batch;
-  batch.push_back(*queued);
-  if (!queued->last)
-    return;
-  ncclResult_t result = runBatch(batch);
-  batch.clear();
-  if (result == ncclSuccess)
-    return;
-  queued->comm->error = result;
-  host->failed(result, threadError.c_str());
-}
-
-ncclResult_t enqueue(const Descriptor &d, ncclComm_t handle, cudaStream_t stream) {
-  Communicator *c = unwrap(handle);
-  if (!c || typeBytes(d.type) == 0 || d.root < 0 || d.root >= c->ranks || d.count > INT_MAX / 2)
-    return fail(ncclInvalidArgument, describe(d) + ": no such communicator, type or rank, or too many elements");
-  if (group().depth > 0) {
-    group().operations.push_back({{d, c, true}, stream});
-    return ncclSuccess;
-  }
-  if (host->isSynchronous(stream))
-    return runBatch({{d, c, true}});
-  Queued queued{d, c, true};
-  host->submit(stream, runQueued, &queued, sizeof queued);
-  return ncclSuccess;
-}
-
-ncclResult_t groupEnd() {
-  Group &g = group();
-  if (g.depth == 0)
-    return fail(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
-  if (--g.depth > 0)
-    return ncclSuccess;
-  for (size_t i = 0; i < g.operations.size(); ++i) {
-    auto &operation = g.operations[i];
-    if (host->isSynchronous(operation.second)) {
-      g.batch.push_back(operation.first);
-      continue;
-    }
-    for (size_t j = i + 1; j < g.operations.size(); ++j)
-      operation.first.last &= g.operations[j].second != operation.second;
-    host->submit(operation.second, runQueued, &operation.first, sizeof operation.first);
-  }
-  g.operations.clear();
-  ncclResult_t result = runBatch(g.batch);
-  g.batch.clear();
-  return result;
-}
-
-ncclResult_t initRank(ncclComm_t *comm, int, ncclUniqueId, int, ncclConfig_t *) {
+ncclResult_t MpiTransport::initRank(ncclComm_t *comm, int, ncclUniqueId, int, ncclConfig_t *) {
   MPI_Comm world;
   MPI_Comm_dup(MPI_COMM_WORLD, &world);
   *comm = reinterpret_cast<ncclComm_t>(new Communicator(world));
   return ncclSuccess;
 }
 
-ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *) {
+ncclResult_t MpiTransport::split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *) {
   MPI_Comm part;
-  MPI_Comm_split(unwrap(parent)->comm, color == NCCL_SPLIT_NOCOLOR ? MPI_UNDEFINED : color, key, &part);
+  MPI_Comm_split(Provider::unwrap(parent)->comm, color == NCCL_SPLIT_NOCOLOR ? MPI_UNDEFINED : color, key, &part);
   *child = part == MPI_COMM_NULL ? nullptr : reinterpret_cast<ncclComm_t>(new Communicator(part));
   return ncclSuccess;
 }
 
-Descriptor call(Kind kind, const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op = ncclSum,
-                int root = 0) {
-  return {kind, type, op, root, count, send, recv, host->site()};
+ncclResult_t MpiTransport::destroy(ncclComm_t comm) {
+  if (comm)
+    MPI_Comm_free(&Provider::unwrap(comm)->comm);
+  delete Provider::unwrap(comm);
+  return ncclSuccess;
 }
 
-CommProvider makeTable() {
-  CommProvider t{};
-  t.name = "mpi";
-  t.getVersion = [](int *version) { return *version = 22800, ncclSuccess; };
-  t.getUniqueId = [](ncclUniqueId *id) { return std::memset(id, 0, sizeof *id), ncclSuccess; };
-  t.initRank = initRank;
-  t.split = split;
-  t.finalize = [](ncclComm_t) { return ncclSuccess; };
-  t.destroy = [](ncclComm_t comm) {
-    if (comm)
-      MPI_Comm_free(&unwrap(comm)->comm);
-    return delete unwrap(comm), ncclSuccess;
-  };
-  t.abort = [](ncclComm_t) { return MPI_Abort(MPI_COMM_WORLD, 70), ncclSuccess; };
-  t.getAsyncError = [](ncclComm_t comm, ncclResult_t *error) { return *error = unwrap(comm)->error, ncclSuccess; };
-  t.count = [](ncclComm_t comm, int *count) { return *count = unwrap(comm)->ranks, ncclSuccess; };
-  t.userRank = [](ncclComm_t comm, int *rank) { return *rank = unwrap(comm)->rank, ncclSuccess; };
-  t.device = [](ncclComm_t, int *device) { return *device = 0, ncclSuccess; };
-  t.lastError = [](ncclComm_t) { return threadError.c_str(); };
-  t.groupStart = [] { return ++group().depth, ncclSuccess; };
-  t.groupEnd = groupEnd;
-  t.allReduce = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclRedOp_t op, ncclComm_t c,
-                   cudaStream_t stream) { return enqueue(call(Kind::AllReduce, s, r, n, type, op), c, stream); };
-  t.allGather = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclComm_t c, cudaStream_t stream) {
-    return enqueue(call(Kind::AllGather, s, r, n, type), c, stream);
-  };
-  t.reduceScatter = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclRedOp_t op, ncclComm_t c,
-                       cudaStream_t stream) {
-    return enqueue(call(Kind::ReduceScatter, s, r, n, type, op), c, stream);
-  };
-  t.broadcast = [](const void *s, void *r, size_t n, ncclDataType_t type, int root, ncclComm_t c, cudaStream_t stream) {
-    return enqueue(call(Kind::Broadcast, s, r, n, type, ncclSum, root), c, stream);
-  };
-  t.reduce = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclRedOp_t op, int root, ncclComm_t c,
-                cudaStream_t stream) { return enqueue(call(Kind::Reduce, s, r, n, type, op, root), c, stream); };
-  t.allToAll = [](const void *s, void *r, size_t n, ncclDataType_t type, ncclComm_t c, cudaStream_t stream) {
-    return enqueue(call(Kind::AllToAll, s, r, n, type), c, stream);
-  };
-  t.send = [](const void *s, size_t n, ncclDataType_t type, int peer, ncclComm_t c, cudaStream_t stream) {
-    return enqueue(call(Kind::Send, s, nullptr, n, type, ncclSum, peer), c, stream);
-  };
-  t.recv = [](void *r, size_t n, ncclDataType_t type, int peer, ncclComm_t c, cudaStream_t stream) {
-    return enqueue(call(Kind::Recv, nullptr, r, n, type, ncclSum, peer), c, stream);
-  };
-  t.memAlloc = [](void **p, size_t bytes) { return *p = std::malloc(bytes), ncclSuccess; };
-  t.memFree = [](void *p) { return std::free(p), ncclSuccess; };
-  return t;
+ncclResult_t MpiTransport::abort(ncclComm_t) {
+  MPI_Abort(MPI_COMM_WORLD, ExitInternal);
+  return ncclSuccess;
 }
 
 } // namespace
@@ -392,7 +259,7 @@ colo_comm_open(int version, const CommHost *runtime, int rank, int ranks, char *
              version);
     return nullptr;
   }
-  host = runtime;
+  runtimeHost = runtime;
   int provided = 0, seenRank = 0, seenRanks = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided);
   std::atexit([] { MPI_Finalize(); });
@@ -404,7 +271,7 @@ colo_comm_open(int version, const CommHost *runtime, int rank, int ranks, char *
     snprintf(message, messageBytes, "the launcher says rank %d of %d, MPI says rank %d of %d; start with mpirun -n %d",
              rank, ranks, seenRank, seenRanks, ranks);
   else {
-    static const CommProvider table = makeTable();
+    static const CommProvider table = Provider::table("mpi");
     return &table;
   }
   return nullptr;

@@ -74,7 +74,10 @@ static const std::vector<Flag> &flags() {
         textFlag("trace", "FILE", &Options::trace,
                  "the last step's actions of all pipeline ranks beside the predicted ones, as a Chrome trace; - as for "
                  "--log"),
-        textFlag("comm", "PROVIDER", &Options::comm, "auto, threads or mpi; of ranks on GPUs nccl or loopback"),
+        textFlag("comm", "PROVIDER", &Options::comm,
+                 "auto, threads, mpi or sockets; of ranks on GPUs nccl or loopback"),
+        textFlag("rendezvous", "PLACE", &Options::rendezvous,
+                 "where processes without MPI meet: tcp://HOST:PORT or file:///PATH (MASTER_ADDR and MASTER_PORT)"),
         numberFlag("threads", &Options::threads, 1, "threads per rank (cores / ranks)"),
         textFlag("overlap", "WHEN", &Options::overlap,
                  "run collectives beside work: on, off or auto (if there are more cores than threads)"),

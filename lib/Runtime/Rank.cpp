@@ -46,7 +46,7 @@ Rank::~Rank() {
 Status Rank::setUp() {
   setRankThreads(run.threads);
   owned.reset(static_cast<Device *>(run.program->device()));
-  int64_t place = run.world.launched ? rank % std::max<int64_t>(1, run.world.ranksOnHost) : rank;
+  int64_t place = run.world.launched ? run.world.rankOnHost : rank;
   DeviceSetup setup{run.program,
                     place,
                     run.overlap,

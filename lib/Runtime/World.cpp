@@ -21,7 +21,8 @@ namespace colo::runtime {
 namespace {
 struct Launcher {
   const char *name, *rank, *size;
-  const char *here;    ///< of the ranks those on this host
+  const char *here, *place; ///< of the ranks those on this host, and which of them this is
+  bool speaksMpi = false;
   bool mayUse = false; ///< the last launcher, to start a daemon on each host, whose variables the ranks inherit
 };
 } // namespace
@@ -39,8 +40,9 @@ static Status readNumber(const Launcher &launcher, const char *variable, int64_t
   return Status::usage("%s=%s of %s is not an integer", variable, text, launcher.name);
 }
 
-/// Rank, size and ranks on this host, as one launcher says them.
-static Status readLauncher(const Launcher &launcher, int64_t &rank, int64_t &size, int64_t &here) {
+/// What one launcher says of this process, in `world`.
+static Status readLauncher(const Launcher &launcher, World &world) {
+  int64_t &rank = world.processRank, &size = world.ranks, &here = world.ranksOnHost, &place = world.rankOnHost;
   if (Status status = readNumber(launcher, launcher.rank, rank); status.failed())
     return status;
   if (Status status = readNumber(launcher, launcher.size, size); status.failed())
@@ -49,47 +51,60 @@ static Status readLauncher(const Launcher &launcher, int64_t &rank, int64_t &siz
     return Status::usage("%s says rank %lld of %lld ranks (%s, %s)", launcher.name, static_cast<long long>(rank),
                          static_cast<long long>(size), launcher.rank, launcher.size);
   here = size;
-  if (!textOf(launcher.here))
+  if (textOf(launcher.here)) {
+    if (Status status = readNumber(launcher, launcher.here, here); status.failed())
+      return status;
+    if (here < 1)
+      return Status::usage("%s says %lld ranks on this host (%s)", launcher.name, static_cast<long long>(here),
+                           launcher.here);
+    here = std::min(here, size);
+  }
+  place = rank % here;
+  if (!textOf(launcher.place))
     return Status::ok();
-  if (Status status = readNumber(launcher, launcher.here, here); status.failed())
+  if (Status status = readNumber(launcher, launcher.place, place); status.failed())
     return status;
-  if (here < 1)
-    return Status::usage("%s says %lld ranks on this host (%s)", launcher.name, static_cast<long long>(here),
-                         launcher.here);
-  here = std::min(here, size);
+  if (place < 0 || place >= size)
+    return Status::usage("%s says that rank %lld is number %lld on its host (%s)", launcher.name,
+                         static_cast<long long>(rank), static_cast<long long>(place), launcher.place);
   return Status::ok();
 }
 
 Status detectLauncher(World &world) {
   static const Launcher launchers[] = {
-      {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"},
-      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", true},
-      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", true},
+      {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_RANK"},
+      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE",
+       "OMPI_COMM_WORLD_LOCAL_RANK", true, true},
+      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", true, true},
       // A batch script, which is one process, has the number of the job's tasks, but not of a step's.
-      {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE"}};
+      {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"}};
   const Launcher *found = nullptr;
+  bool speaksMpi = textOf("PMIX_RANK") != nullptr; // srun --mpi=pmix
   for (const Launcher &launcher : launchers) {
-    int64_t rank, size, here;
+    World said;
     if (!textOf(launcher.rank) || !textOf(launcher.size))
       continue;
     if (found && found->mayUse && &launcher == std::end(launchers) - 1)
       continue;
-    if (Status status = readLauncher(launcher, rank, size, here); status.failed())
+    if (Status status = readLauncher(launcher, said); status.failed())
       return status;
+    speaksMpi |= launcher.speaksMpi;
     if (!found) {
       found = &launcher;
-      world.processRank = rank;
-      world.ranks = size;
-      world.ranksOnHost = here;
+      world.processRank = said.processRank;
+      world.ranks = said.ranks;
+      world.ranksOnHost = said.ranksOnHost;
+      world.rankOnHost = said.rankOnHost;
       continue;
     }
-    if (rank != world.processRank || size != world.ranks)
+    if (said.processRank != world.processRank || said.ranks != world.ranks)
       return Status::usage("launchers disagree: %s says rank %lld of %lld, %s says rank %lld of %lld", found->name,
                            static_cast<long long>(world.processRank), static_cast<long long>(world.ranks),
-                           launcher.name, static_cast<long long>(rank), static_cast<long long>(size));
+                           launcher.name, static_cast<long long>(said.processRank), static_cast<long long>(said.ranks));
   }
   if (found) {
     world.launched = true;
+    world.speaksMpi = speaksMpi;
     world.launcher = found->name;
     world.sizeVariable = found->size;
   }

@@ -31,6 +31,9 @@ struct CommHost {
   double (*timeout)();
 };
 
+/// The runtime's own.
+const CommHost &commHost();
+
 /// Exported as colo_comm_open. Returns null and a message if the library does
 /// not start or does not see `ranks` ranks with this process as `rank`.
 using CommPluginOpen = const CommProvider *(*)(int version, const CommHost *host, int rank, int ranks, char *message,

@@ -21,7 +21,7 @@
 namespace colo::runtime {
 
 struct Options {
-  std::string data, eval, init, exportFile, dumpGrads, log, stats, trace, comm = "auto", overlap = "auto",
+  std::string data, eval, init, exportFile, dumpGrads, log, stats, trace, comm = "auto", rendezvous, overlap = "auto",
                                                                           graph = "auto";
   int64_t steps = 100;
   int64_t ranks = 0;        ///< 0: tensor x pipeline size, times the program's data size

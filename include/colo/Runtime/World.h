@@ -29,6 +29,8 @@ struct World {
   bool launched = false;      ///< by a launcher: one process per rank
   int64_t processRank = 0;    ///< then, this process's rank
   int64_t ranksOnHost = 1;    ///< and the ranks on its host
+  int64_t rankOnHost = 0;     ///< and its number among them
+  bool speaksMpi = false;     ///< the launcher connects processes by MPI
   std::string launcher;       ///< and its name
   std::string sizeVariable;   ///< and the variable that has its number of processes
 };

@@ -11,16 +11,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "CUDA/BoardExchange.h"
+#include "Sockets/Network.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <cstdlib>
 #include <cstring>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sstream>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,38 +42,6 @@ template <typename Visit> static void forEachField(Board &board, int64_t rank, V
     CommProgress &cell = board.comm(rank, i);
     visit(cell.lastSite), visit(cell.called), visit(cell.started), visit(cell.finished);
   }
-}
-
-bool listsInterface(const std::string &list, const std::string &name) {
-  size_t begin = 0;
-  bool leavesOut = list.compare(begin, 1, "^") == 0;
-  begin += leavesOut;
-  bool isWhole = list.compare(begin, 1, "=") == 0;
-  begin += isWhole;
-  bool isListed = false;
-  std::istringstream parts(list.substr(begin));
-  for (std::string part; std::getline(parts, part, ',');)
-    isListed |= !part.empty() && (isWhole ? name == part : name.compare(0, part.size(), part) == 0);
-  return isListed != leavesOut;
-}
-
-/// In the network's order; 0: none. Bridges of containers have the same address on every host.
-static uint32_t chooseHost() {
-  const char *asked = std::getenv("NCCL_SOCKET_IFNAME");
-  std::vector<std::string> lists{"^lo,docker,virbr", "^lo", "lo"};
-  if (asked && *asked)
-    lists = {asked};
-  ifaddrs *all = nullptr;
-  if (getifaddrs(&all) != 0)
-    return 0;
-  uint32_t host = 0;
-  for (const std::string &list : lists)
-    for (const ifaddrs *each = all; each && !host; each = each->ifa_next)
-      if (each->ifa_addr && each->ifa_addr->sa_family == AF_INET && (each->ifa_flags & IFF_UP) &&
-          listsInterface(list, each->ifa_name))
-        host = reinterpret_cast<const sockaddr_in *>(each->ifa_addr)->sin_addr.s_addr;
-  freeifaddrs(all);
-  return host;
 }
 
 static sockaddr_in socketAddress(SocketAddress address) {

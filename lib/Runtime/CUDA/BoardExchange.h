@@ -29,10 +29,6 @@ struct SocketAddress {
   uint32_t port = 0; ///< 0: there is no socket
 };
 
-/// Whether a list of interfaces, as NCCL_SOCKET_IFNAME is one, has this one: a list of prefixes, behind "=" of whole
-/// names, behind "^" of what is left out.
-bool listsInterface(const std::string &list, const std::string &name);
-
 /// Of one thread.
 class BoardExchange {
 public:

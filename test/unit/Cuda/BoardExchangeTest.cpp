@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CUDA/BoardExchange.h"
+#include "Sockets/Network.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 using namespace colo::runtime::cuda;
+using colo::runtime::listsInterface;
 
 namespace {
 

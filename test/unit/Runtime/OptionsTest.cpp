@@ -177,8 +177,9 @@ struct Environment {
   ~Environment() { clear(); }
   static void clear() {
     for (const char *name :
-         {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"})
+         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_NTASKS",
+          "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"})
       unsetenv(name);
   }
 };
@@ -205,6 +206,35 @@ TEST(Launcher, saysHowManyRanksAreOnThisHost) {
   World world;
   ASSERT_FALSE(detectLauncher(world).failed());
   EXPECT_EQ(world.ranksOnHost, 4);
+}
+
+TEST(Launcher, saysWhichOfTheHostsRanksAProcessIs) {
+  // As srun --distribution=cyclic numbers them: on two hosts, every second rank.
+  Environment environment(
+      {{"SLURM_PROCID", "5"}, {"SLURM_STEP_NUM_TASKS", "8"}, {"SLURM_NTASKS_PER_NODE", "4"}, {"SLURM_LOCALID", "2"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.rankOnHost, 2);
+  unsetenv("SLURM_LOCALID");
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.rankOnHost, 1); // in blocks
+}
+
+TEST(Launcher, mpirunAndPmixSpeakMpiAndOthersDoNot) {
+  auto speaksMpi = [](std::initializer_list<std::pair<const char *, const char *>> values) {
+    Environment environment(values);
+    World world;
+    EXPECT_FALSE(detectLauncher(world).failed());
+    EXPECT_TRUE(world.launched);
+    return world.speaksMpi;
+  };
+  EXPECT_FALSE(speaksMpi({{"RANK", "1"}, {"WORLD_SIZE", "2"}}));
+  EXPECT_FALSE(speaksMpi({{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}));
+  EXPECT_TRUE(speaksMpi({{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}, {"PMIX_RANK", "1"}}));
+  EXPECT_TRUE(speaksMpi({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}}));
+  // A script that tells PyTorch what mpirun says.
+  EXPECT_TRUE(
+      speaksMpi({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "2"}}));
 }
 
 TEST(Launcher, boundRanksShareTheirCoresWithThoseOfTheSameShare) {
@@ -254,6 +284,8 @@ TEST(Launcher, impossibleRanksAreAnError) {
             "torchrun says rank -1 of 8 ranks (RANK, WORLD_SIZE)");
   EXPECT_EQ(launcherError({{"RANK", "1"}, {"WORLD_SIZE", "8"}, {"LOCAL_WORLD_SIZE", "0"}}),
             "torchrun says 0 ranks on this host (LOCAL_WORLD_SIZE)");
+  EXPECT_EQ(launcherError({{"RANK", "1"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "-1"}}),
+            "torchrun says that rank 1 is number -1 on its host (LOCAL_RANK)");
 }
 
 TEST(Launcher, whatIsNoNumberIsAnError) {

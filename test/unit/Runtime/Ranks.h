@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Runs a body once per rank with a communicator of all of them: on threads, or,
-// when the binary itself was started by mpirun for this purpose (MpiTest.cpp), in
-// the processes of an MPI world of that size.
+// when the binary itself was started for this purpose (ProcessesTest.cpp), in the
+// processes of a world of that size.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,16 +21,16 @@
 
 namespace colo::runtime::testing {
 
-/// The MPI provider in a process that MpiTest.cpp started, else null.
-const CommProvider *mpiProviderUnderTest(int &rank, int &ranks);
+/// The provider in a process that ProcessesTest.cpp started, else null.
+const CommProvider *processProviderUnderTest(int &rank, int &ranks);
 
 template <typename Body> void runRanks(int ranks, Body body) {
   int processRank = 0, processRanks = 0;
-  if (const CommProvider *mpi = mpiProviderUnderTest(processRank, processRanks)) {
+  if (const CommProvider *processes = processProviderUnderTest(processRank, processRanks)) {
     ncclComm_t comm = nullptr;
     if (ranks != processRanks)
       return;
-    setCommProvider(mpi);
+    setCommProvider(processes);
     ncclCommInitRank(&comm, ranks, {}, processRank);
     body(comm, processRank);
     ncclCommDestroy(comm);

@@ -1,0 +1,469 @@
+//===- Rendezvous.cpp - how processes find each other ------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Rendezvous.h. A rank sends a Hello and gets an Answer at once, then, when all
+// are there, a Welcome and the table. Numbers are in the order of the machine's
+// bytes; one with another order does not know the magic.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Sockets/Rendezvous.h"
+#include "colo/Runtime/Options.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <netinet/in.h>
+#include <poll.h>
+#include <random>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+namespace colo::runtime {
+
+/// With the form's version.
+static constexpr uint64_t kMagic = 0x316f6c6f632d6f63;
+/// Who is connected answers so soon, or is not rank 0.
+static constexpr std::chrono::seconds kPatience{3};
+/// From a launcher's port on rank 0 takes the first free one of so many.
+static constexpr uint16_t kLauncherPorts = 16;
+static constexpr int kMostPort = 65535;
+
+namespace {
+struct Hello {
+  uint64_t magic, job, program;
+  uint32_t rank, ranks, port, unused;
+};
+struct Answer {
+  uint64_t magic;
+  uint32_t accepted, otherJob;
+  char why[240];
+};
+struct Welcome {
+  uint64_t magic, token;
+};
+struct TableEntry {
+  uint8_t host[16];
+  uint32_t scope, port;
+};
+
+/// One that has connected to rank 0.
+struct Guest {
+  Socket socket;
+  char hello[sizeof(Hello)];
+  size_t received = 0;
+  int rank = -1; ///< once accepted
+  uint16_t port = 0;
+};
+} // namespace
+
+static uint64_t hashOf(const std::string &text) { return text.empty() ? 0 : std::hash<std::string>()(text); }
+
+static std::string textOf(const char *variable) {
+  const char *text = std::getenv(variable);
+  return text ? text : "";
+}
+
+std::string MeetingPlace::text() const {
+  if (!file.empty())
+    return "file " + file;
+  if (ports == 1)
+    return formatString("%s:%d", host.c_str(), port);
+  return formatString("%s:%d to %d", host.c_str(), port, port + ports - 1);
+}
+
+static Status setAddress(const std::string &source, const std::string &host, const std::string &port,
+                         MeetingPlace &place) {
+  int64_t number = 0;
+  if (parseInteger(port, number) != Integer::Some || number < 1 || number > kMostPort)
+    return Status::usage("%s: the port '%s' is not a number from 1 to %d", source.c_str(), port.c_str(), kMostPort);
+  if (host.empty())
+    return Status::usage("%s has no host", source.c_str());
+  bool isBracketed = host.front() == '[' && host.back() == ']';
+  place.host = isBracketed ? host.substr(1, host.size() - 2) : host;
+  place.port = static_cast<uint16_t>(number);
+  return Status::ok();
+}
+
+/// What the launcher says of the job, so that two jobs at one place are told apart.
+static std::string launchedJob() {
+  std::string job;
+  for (const char *variable : {"TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID", "SLURM_STEP_ID"})
+    if (std::string text = textOf(variable); !text.empty())
+      job += std::string(variable) + "=" + text + " ";
+  return job;
+}
+
+Status findMeetingPlace(const std::string &flag, MeetingPlace &place) {
+  place.job = launchedJob();
+  static const std::string file = "file://", tcp = "tcp://";
+  if (flag.compare(0, file.size(), file) == 0 && flag.size() > file.size()) {
+    place.file = flag.substr(file.size());
+    return Status::ok();
+  }
+  size_t colon = flag.rfind(':');
+  if (flag.compare(0, tcp.size(), tcp) == 0 && colon != std::string::npos && colon >= tcp.size())
+    return setAddress("--rendezvous=" + flag, flag.substr(tcp.size(), colon - tcp.size()), flag.substr(colon + 1),
+                      place);
+  if (!flag.empty())
+    return Status::usage("--rendezvous=%s: expected tcp://HOST:PORT or file:///PATH", flag.c_str());
+  std::string host = textOf("MASTER_ADDR"), port = textOf("MASTER_PORT");
+  if (host.empty() || port.empty())
+    return Status::usage("processes without MPI need a place to meet: MASTER_ADDR and MASTER_PORT, as torchrun sets "
+                         "them, or --rendezvous=tcp://HOST:PORT or --rendezvous=file:///PATH");
+  if (Status status = setAddress("MASTER_PORT=" + port, host, port, place); status.failed())
+    return status;
+  // torchrun's own agent listens at the port where it says so.
+  if (textOf("TORCHELASTIC_USE_AGENT_STORE") == "True" && place.port < kMostPort)
+    ++place.port;
+  place.ports = static_cast<uint16_t>(std::min<int>(kLauncherPorts, kMostPort - place.port + 1));
+  return Status::ok();
+}
+
+/// A name of this machine for itself: other hosts cannot come there.
+static bool isLocalName(const std::string &host) {
+  return host == "localhost" || host == "::1" || host.compare(0, 4, "127.") == 0;
+}
+
+static TableEntry entryOf(const NetworkAddress &address) {
+  TableEntry entry{{}, address.scope, address.port};
+  std::memcpy(entry.host, address.host, sizeof entry.host);
+  return entry;
+}
+
+static NetworkAddress addressOf(const TableEntry &entry) {
+  NetworkAddress address;
+  std::memcpy(address.host, entry.host, sizeof address.host);
+  address.scope = entry.scope;
+  address.port = static_cast<uint16_t>(entry.port);
+  return address;
+}
+
+namespace {
+/// Where rank 0 receives the others.
+class Reception {
+public:
+  Reception(const MeetingPlace &place, const Party &party, Meeting &meeting)
+      : place(place), party(party), meeting(meeting), present(party.ranks, nullptr), job(hashOf(place.job)) {}
+  ~Reception();
+  Status run();
+
+private:
+  Status open();
+  Status publish();
+  Status hear(Guest &guest);
+  Status admit(Guest &guest, const Hello &hello);
+  Status welcome();
+  std::string missing() const;
+
+  const MeetingPlace &place;
+  const Party &party;
+  Meeting &meeting;
+  std::vector<std::unique_ptr<Guest>> guests;
+  std::vector<Guest *> present; ///< by rank
+  uint64_t job;
+  bool isPublished = false;
+};
+} // namespace
+
+Reception::~Reception() {
+  if (isPublished)
+    unlink(place.file.c_str());
+}
+
+Status Reception::open() {
+  std::string why;
+  bool onlyLoopback = place.file.empty() && isLocalName(place.host);
+  for (uint16_t i = 0; i < place.ports && !meeting.listener; ++i)
+    meeting.listener = listenAt(static_cast<uint16_t>(place.file.empty() ? place.port + i : 0), onlyLoopback, why);
+  if (!meeting.listener)
+    return Status::usage("rank 0 cannot wait for the other ranks at %s: %s", place.text().c_str(), why.c_str());
+  return place.file.empty() ? Status::ok() : publish();
+}
+
+/// The file has rank 0's address and a secret that only its readers know. It comes into being whole, and one that an
+/// earlier run has left goes.
+Status Reception::publish() {
+  std::random_device random;
+  std::string secret;
+  for (int i = 0; i < 4; ++i)
+    secret += formatString("%08x", random());
+  in_addr host{chooseHost()};
+  if (!host.s_addr)
+    host.s_addr = htonl(INADDR_LOOPBACK);
+  const auto *bytes = reinterpret_cast<const uint8_t *>(&host);
+  std::string text = formatString("colo %d.%d.%d.%d %d %s\n", bytes[0], bytes[1], bytes[2], bytes[3],
+                                  ownEnd(meeting.listener).port, secret.c_str());
+  std::string temporary = formatString("%s.%d.%08x", place.file.c_str(), getpid(), random());
+  Socket file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  bool isWritten = file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                   fsync(file.get()) == 0 && rename(temporary.c_str(), place.file.c_str()) == 0;
+  int error = errno;
+  if (!isWritten) {
+    unlink(temporary.c_str());
+    return Status::usage("rank 0 cannot write %s, where ranks are to meet: %s", place.file.c_str(),
+                         std::strerror(error));
+  }
+  isPublished = true;
+  job = hashOf(secret);
+  return Status::ok();
+}
+
+/// What has come of a hello.
+Status Reception::hear(Guest &guest) {
+  std::string why;
+  ssize_t received =
+      recv(guest.socket.get(), guest.hello + guest.received, sizeof guest.hello - guest.received, MSG_DONTWAIT);
+  if (received < 0 && (errno == EAGAIN || errno == EINTR))
+    return Status::ok();
+  bool isWhole = received > 0 && (guest.received += received) == sizeof guest.hello;
+  if (received > 0 && !isWhole)
+    return Status::ok();
+  Hello hello{};
+  std::memcpy(&hello, guest.hello, sizeof hello);
+  // Whoever goes away, or says something else, or more, was not a rank, or comes again.
+  if (guest.rank >= 0 || received <= 0 || hello.magic != kMagic) {
+    if (guest.rank >= 0)
+      present[guest.rank] = nullptr;
+    guest.socket.close();
+    return Status::ok();
+  }
+  return admit(guest, hello);
+}
+
+/// A rank of this job that cannot be one of these ranks ends the meeting: the right one will not come.
+Status Reception::admit(Guest &guest, const Hello &hello) {
+  Answer answer{kMagic, 0, hello.job != job, ""};
+  std::string who = formatString("rank %u, at %s,", hello.rank, otherEnd(guest.socket).hostText().c_str()), why;
+  if (answer.otherJob)
+    why = "rank 0 there is of another job";
+  else if (hello.program != hashOf(party.program))
+    why = who + " runs another program than rank 0";
+  else if (hello.ranks != static_cast<uint32_t>(party.ranks))
+    why = who + formatString(" was started as one of %u ranks, rank 0 as one of %d", hello.ranks, party.ranks);
+  else if (hello.rank >= hello.ranks || hello.rank == 0 || present[hello.rank])
+    why = who + " is there already: two processes were started as the same rank";
+  answer.accepted = why.empty();
+  std::strncpy(answer.why, why.c_str(), sizeof answer.why - 1);
+  std::string error;
+  bool isSent = sendAll(guest.socket, &answer, sizeof answer, NetworkClock::now() + kPatience, error);
+  if (isSent && answer.accepted) {
+    guest.rank = static_cast<int>(hello.rank);
+    guest.port = static_cast<uint16_t>(hello.port);
+    present[guest.rank] = &guest;
+    return Status::ok();
+  }
+  guest.socket.close();
+  return answer.otherJob || answer.accepted ? Status::ok() : Status::usage("%s", why.c_str());
+}
+
+/// The table as each rank can use it: ranks on rank 0's host, which came by its loopback, are for others where rank 0
+/// is for them.
+Status Reception::welcome() {
+  std::random_device random;
+  meeting.token = uint64_t(random()) << 32 | random();
+  meeting.addresses.assign(party.ranks, ownEnd(meeting.listener));
+  for (int rank = 1; rank < party.ranks; ++rank) {
+    meeting.addresses[rank] = otherEnd(present[rank]->socket);
+    meeting.addresses[rank].port = present[rank]->port;
+  }
+  for (int to = 1; to < party.ranks; ++to) {
+    Welcome head{kMagic, meeting.token};
+    std::vector<TableEntry> table;
+    NetworkAddress seen = ownEnd(present[to]->socket);
+    for (const NetworkAddress &address : meeting.addresses) {
+      NetworkAddress usable = address;
+      if (table.empty() || address.isLoopback())
+        std::memcpy(usable.host, seen.host, sizeof usable.host);
+      table.push_back(entryOf(usable));
+    }
+    NetworkClock::time_point until = NetworkClock::now() + kPatience;
+    std::string why;
+    if (!sendAll(present[to]->socket, &head, sizeof head, until, why) ||
+        !sendAll(present[to]->socket, table.data(), table.size() * sizeof table[0], until, why))
+      return Status::usage("rank %d, at %s, has ended before all ranks had met", to,
+                           otherEnd(present[to]->socket).hostText().c_str());
+  }
+  meeting.lifelines.resize(party.ranks);
+  for (int rank = 1; rank < party.ranks; ++rank)
+    meeting.lifelines[rank] = std::move(present[rank]->socket);
+  return Status::ok();
+}
+
+/// "1, 3 and 4"; of many only the first.
+std::string Reception::missing() const {
+  constexpr size_t most = 8;
+  std::vector<int> ranks;
+  for (int rank = 1; rank < party.ranks; ++rank)
+    if (!present[rank])
+      ranks.push_back(rank);
+  std::string text = formatString("rank%s", ranks.size() == 1 ? "" : "s");
+  for (size_t i = 0; i < std::min(ranks.size(), most); ++i)
+    text += formatString("%s %d", i ? "," : "", ranks[i]);
+  return ranks.size() > most ? text + formatString(" and %zu others", ranks.size() - most) : text;
+}
+
+Status Reception::run() {
+  if (Status status = open(); status.failed())
+    return status;
+  auto end = NetworkClock::now() +
+             std::chrono::duration_cast<NetworkClock::duration>(std::chrono::duration<double>(party.seconds));
+  while (std::count(present.begin() + 1, present.end(), nullptr)) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(end - NetworkClock::now()).count();
+    if (left <= 0)
+      return Status::usage("rank 0 waited %g s at %s for %s", party.seconds, place.text().c_str(), missing().c_str());
+    std::vector<pollfd> waited{{meeting.listener.get(), POLLIN, 0}};
+    for (const auto &guest : guests)
+      waited.push_back({guest->socket.get(), POLLIN, 0});
+    if (poll(waited.data(), waited.size(), static_cast<int>(std::min<int64_t>(left, 1000))) <= 0)
+      continue;
+    for (size_t i = 0; i < guests.size(); ++i)
+      if (waited[i + 1].revents)
+        if (Status status = hear(*guests[i]); status.failed())
+          return status;
+    while (Socket came = acceptFrom(meeting.listener)) {
+      guests.push_back(std::make_unique<Guest>());
+      guests.back()->socket = std::move(came);
+    }
+    guests.erase(std::remove_if(guests.begin(), guests.end(), [](const auto &guest) { return !guest->socket; }),
+                 guests.end());
+  }
+  return welcome();
+}
+
+namespace {
+/// A rank on its way to rank 0.
+class Visit {
+public:
+  Visit(const MeetingPlace &place, const Party &party, Meeting &meeting)
+      : place(place), party(party), meeting(meeting) {}
+  Status run();
+
+private:
+  enum class Outcome { Met, TryAgain, Failed };
+  std::vector<NetworkAddress> candidates(uint64_t &job);
+  Outcome greet(const NetworkAddress &address, uint64_t job);
+  Outcome awaitOthers(Socket &socket, const NetworkAddress &address);
+
+  const MeetingPlace &place;
+  const Party &party;
+  Meeting &meeting;
+  NetworkClock::time_point begin = NetworkClock::now(), end;
+  std::string why; ///< the last fault of a candidate
+  Status fault;
+};
+} // namespace
+
+/// Where rank 0 may be now; `job` is what it takes for its own.
+std::vector<NetworkAddress> Visit::candidates(uint64_t &job) {
+  std::vector<NetworkAddress> found;
+  if (place.file.empty()) {
+    job = hashOf(place.job);
+    std::vector<NetworkAddress> hosts = resolve(place.host, place.port, why);
+    for (uint16_t i = 0; i < place.ports; ++i)
+      for (NetworkAddress address : hosts) {
+        address.port = static_cast<uint16_t>(place.port + i);
+        found.push_back(address);
+      }
+    return found;
+  }
+  std::ifstream file(place.file);
+  std::string magic, host, secret;
+  int port = 0;
+  if (file >> magic >> host >> port >> secret && magic == "colo" && port > 0 && port <= kMostPort) {
+    job = hashOf(secret);
+    return resolve(host, static_cast<uint16_t>(port), why);
+  }
+  why = "the file is not there, or not rank 0's";
+  return found;
+}
+
+Visit::Outcome Visit::awaitOthers(Socket &socket, const NetworkAddress &address) {
+  Welcome head{};
+  std::vector<TableEntry> table(party.ranks);
+  std::string error;
+  // Rank 0, which came before, gives up before that and says who is missing.
+  NetworkClock::time_point later = NetworkClock::now() + (end - begin) + kPatience;
+  if (!receiveAll(socket, &head, sizeof head, later, error) || head.magic != kMagic ||
+      !receiveAll(socket, table.data(), table.size() * sizeof table[0], later, error)) {
+    fault = error.empty() ? Status::usage("rank 0, at %s, ended before all ranks had met", address.text().c_str())
+                          : Status::usage("rank %d waited %g s at %s for ranks that rank 0 waits for", party.rank,
+                                          party.seconds, address.text().c_str());
+    return Outcome::Failed;
+  }
+  meeting.token = head.token;
+  meeting.addresses.clear();
+  for (const TableEntry &entry : table)
+    meeting.addresses.push_back(addressOf(entry));
+  meeting.lifelines.clear();
+  meeting.lifelines.push_back(std::move(socket));
+  return Outcome::Met;
+}
+
+Visit::Outcome Visit::greet(const NetworkAddress &address, uint64_t job) {
+  NetworkClock::time_point soon = std::min(end, NetworkClock::now() + kPatience);
+  Socket socket = connectTo(address, soon, why);
+  if (!socket)
+    return Outcome::TryAgain;
+  if (!meeting.listener)
+    meeting.listener = listenAt(0, isLocalName(place.host), why);
+  if (!meeting.listener) {
+    fault = Status::usage("rank %d cannot listen for other ranks: %s", party.rank, why.c_str());
+    return Outcome::Failed;
+  }
+  Hello hello{kMagic,
+              job,
+              hashOf(party.program),
+              static_cast<uint32_t>(party.rank),
+              static_cast<uint32_t>(party.ranks),
+              ownEnd(meeting.listener).port,
+              0};
+  Answer answer{};
+  std::string error;
+  if (!sendAll(socket, &hello, sizeof hello, soon, error) || !receiveAll(socket, &answer, sizeof answer, soon, error) ||
+      answer.magic != kMagic) {
+    why = formatString("what answers at %s is not rank 0", address.text().c_str());
+    return Outcome::TryAgain;
+  }
+  if (answer.accepted)
+    return awaitOthers(socket, address);
+  answer.why[sizeof answer.why - 1] = '\0';
+  why = answer.why;
+  if (answer.otherJob)
+    return Outcome::TryAgain;
+  fault = Status::usage("%s", answer.why);
+  return Outcome::Failed;
+}
+
+Status Visit::run() {
+  end = begin + std::chrono::duration_cast<NetworkClock::duration>(std::chrono::duration<double>(party.seconds));
+  // Rank 0 is soon there, or starts late: many ranks must not keep its host busy.
+  std::chrono::milliseconds pause{20}, longest{500};
+  while (NetworkClock::now() < end) {
+    uint64_t job = 0;
+    for (const NetworkAddress &address : candidates(job))
+      if (Outcome outcome = greet(address, job); outcome != Outcome::TryAgain)
+        return fault;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(longest, 2 * pause);
+  }
+  return Status::usage("rank %d found no rank 0 at %s in %g s: %s", party.rank, place.text().c_str(), party.seconds,
+                       why.c_str());
+}
+
+Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting) {
+  return party.rank == 0 ? Reception(place, party, meeting).run() : Visit(place, party, meeting).run();
+}
+
+} // namespace colo::runtime

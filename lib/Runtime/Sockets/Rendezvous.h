@@ -1,0 +1,56 @@
+//===- Rendezvous.h - how processes find each other --------------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Rank 0 waits at a place that all ranks know: an address and port that the
+// launcher or the user says, or one that rank 0 writes into a file that all can
+// read. Each other rank comes there, says who it is and where it listens, and
+// gets the table of all when all have come. Ranks of another job, of another
+// program or of another number of ranks are sent away with the reason.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COLO_LIB_RUNTIME_SOCKETS_RENDEZVOUS_H
+#define COLO_LIB_RUNTIME_SOCKETS_RENDEZVOUS_H
+
+#include "Sockets/Network.h"
+#include "colo/Runtime/Status.h"
+
+namespace colo::runtime {
+
+struct MeetingPlace {
+  std::string file;   ///< empty: the place is an address
+  std::string host;   ///< by its name or number
+  uint16_t port = 0;  ///< rank 0 takes the first free one
+  uint16_t ports = 1; ///< of so many
+  std::string job;    ///< by which ranks of several jobs are told apart; may be empty
+  std::string text() const;
+};
+
+/// `flag` is file:///PATH or tcp://HOST:PORT, or empty: then MASTER_ADDR and MASTER_PORT say where. A launcher may
+/// itself listen at MASTER_PORT, so it is the first of several.
+Status findMeetingPlace(const std::string &flag, MeetingPlace &place);
+
+struct Party {
+  int rank = 0, ranks = 1;
+  std::string program; ///< equal for ranks that run the same program
+  double seconds = 0;  ///< to wait for the others
+};
+
+struct Meeting {
+  Socket listener; ///< of this rank, at its place in the table
+  std::vector<NetworkAddress> addresses;
+  uint64_t token = 0; ///< of this meeting alone
+  /// Connections from the meeting: rank 0 has one to each, others one to rank 0, which is the first.
+  std::vector<Socket> lifelines;
+};
+
+/// Returns when all ranks have met.
+Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting);
+
+} // namespace colo::runtime
+
+#endif // COLO_LIB_RUNTIME_SOCKETS_RENDEZVOUS_H

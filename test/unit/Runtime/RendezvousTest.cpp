@@ -1,0 +1,254 @@
+//===- RendezvousTest.cpp - how processes find each other --------------*- C++ -*-===//
+//
+// Part of colo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Ranks are threads here, which come late, twice, or from elsewhere.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Sockets/Rendezvous.h"
+#include "Files.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <map>
+#include <set>
+#include <thread>
+
+using namespace colo::runtime;
+using colo::runtime::testing::Folder;
+
+namespace {
+
+/// A port that nobody listens at.
+uint16_t freePort() {
+  std::string why;
+  return ownEnd(listenAt(0, /*onlyLoopback=*/true, why)).port;
+}
+
+MeetingPlace addressPlace(uint16_t port = freePort(), uint16_t ports = 1) {
+  MeetingPlace place;
+  place.host = "localhost";
+  place.port = port;
+  place.ports = ports;
+  return place;
+}
+
+MeetingPlace filePlace(const std::string &file) {
+  MeetingPlace place;
+  place.file = file;
+  return place;
+}
+
+struct Outcome {
+  Status status;
+  Meeting meeting;
+};
+
+/// What becomes of each party, all of which come to the place at the same time, or the first later than the others.
+std::vector<Outcome> meetAll(const std::vector<MeetingPlace> &places, const std::vector<Party> &parties,
+                             std::chrono::milliseconds delay = {}) {
+  std::vector<Outcome> outcomes(parties.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < parties.size(); ++i)
+    threads.emplace_back([&, i] {
+      if (i == 0)
+        std::this_thread::sleep_for(delay);
+      outcomes[i].status = meet(places[i % places.size()], parties[i], outcomes[i].meeting);
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  return outcomes;
+}
+
+std::vector<Party> world(int ranks, double seconds = 20) {
+  std::vector<Party> parties;
+  for (int rank = 0; rank < ranks; ++rank)
+    parties.push_back({rank, ranks, "program", seconds});
+  return parties;
+}
+
+/// That all have met: each can be reached where every table says, under one token.
+void expectMet(std::vector<Outcome> &outcomes) {
+  for (Outcome &outcome : outcomes) {
+    ASSERT_FALSE(outcome.status.failed()) << outcome.status.message;
+    ASSERT_EQ(outcome.meeting.addresses.size(), outcomes.size());
+    EXPECT_EQ(outcome.meeting.token, outcomes[0].meeting.token);
+  }
+  for (Outcome &outcome : outcomes)
+    for (size_t to = 0; to < outcomes.size(); ++to) {
+      if (&outcome == &outcomes[to])
+        continue;
+      std::string why;
+      Socket socket = connectTo(outcome.meeting.addresses[to], NetworkClock::now() + std::chrono::seconds(5), why);
+      ASSERT_TRUE(socket) << why;
+      Socket came;
+      for (int i = 0; i < 500 && !came; ++i) {
+        came = acceptFrom(outcomes[to].meeting.listener);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      ASSERT_TRUE(came);
+      EXPECT_EQ(otherEnd(came).port, ownEnd(socket).port);
+    }
+}
+
+TEST(Rendezvous, allMeetAtAnAddressThoughRankZeroComesLast) {
+  auto outcomes = meetAll({addressPlace()}, world(5), std::chrono::milliseconds(200));
+  expectMet(outcomes);
+}
+
+TEST(Rendezvous, allMeetThroughAFileWhichIsGoneThen) {
+  Folder folder;
+  auto outcomes = meetAll({filePlace(folder / "place")}, world(4), std::chrono::milliseconds(100));
+  expectMet(outcomes);
+  EXPECT_FALSE(std::filesystem::exists(folder / "place"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder / ""));
+}
+
+TEST(Rendezvous, aFileThatAnEarlierRunLeftIsNotBelieved) {
+  Folder folder;
+  folder.write("place", "colo 127.0.0.1 " + std::to_string(freePort()) + " secret\n");
+  auto outcomes = meetAll({filePlace(folder / "place")}, world(3), std::chrono::milliseconds(200));
+  expectMet(outcomes);
+}
+
+TEST(Rendezvous, rankZeroTakesTheNextPortOfALaunchersThatIsFree) {
+  std::string why;
+  Socket taken = listenAt(0, /*onlyLoopback=*/true, why);
+  auto outcomes = meetAll({addressPlace(ownEnd(taken).port, /*ports=*/8)}, world(3));
+  expectMet(outcomes);
+}
+
+TEST(Rendezvous, aPortThatIsTakenIsAnErrorWhereTheUserHasChosenIt) {
+  std::string why;
+  Socket taken = listenAt(0, /*onlyLoopback=*/true, why);
+  uint16_t port = ownEnd(taken).port;
+  Meeting meeting;
+  Status status = meet(addressPlace(port), {0, 2, "program", 5}, meeting);
+  EXPECT_EQ(status.code, ExitUsage);
+  EXPECT_EQ(status.message,
+            "rank 0 cannot wait for the other ranks at localhost:" + std::to_string(port) + ": Address already in use");
+}
+
+TEST(Rendezvous, whoDoesNotComeIsNamed) {
+  std::vector<Party> parties = world(5, /*seconds=*/1);
+  MeetingPlace place = addressPlace();
+  auto outcomes = meetAll({place}, {parties[0], parties[2], parties[4]});
+  EXPECT_EQ(outcomes[0].status.message, "rank 0 waited 1 s at " + place.text() + " for ranks 1, 3");
+  EXPECT_EQ(outcomes[1].status.code, ExitUsage);
+}
+
+TEST(Rendezvous, rankZeroThatDoesNotComeIsNamed) {
+  MeetingPlace place = addressPlace();
+  auto outcomes = meetAll({place}, {{1, 2, "program", 0.5}});
+  EXPECT_EQ(outcomes[0].status.message, "rank 1 found no rank 0 at " + place.text() + " in 0.5 s: Connection refused");
+}
+
+TEST(Rendezvous, anotherProgramIsToldToBothAtOnce) {
+  auto outcomes = meetAll({addressPlace()}, {{0, 2, "program", 60}, {1, 2, "another", 60}});
+  for (const Outcome &outcome : outcomes)
+    EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, runs another program than rank 0");
+}
+
+TEST(Rendezvous, anotherNumberOfRanksIsToldToBothAtOnce) {
+  auto outcomes = meetAll({addressPlace()}, {{0, 2, "program", 60}, {1, 3, "program", 60}});
+  for (const Outcome &outcome : outcomes)
+    EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, was started as one of 3 ranks, rank 0 as one of 2");
+}
+
+TEST(Rendezvous, aRankThatIsThereTwiceEndsTheMeeting) {
+  auto outcomes = meetAll({addressPlace()}, {{0, 3, "program", 60}, {1, 3, "program", 60}, {1, 3, "program", 60}});
+  EXPECT_EQ(outcomes[0].status.message,
+            "rank 1, at 127.0.0.1, is there already: two processes were started as the same rank");
+  EXPECT_TRUE(outcomes[1].status.failed() && outcomes[2].status.failed());
+}
+
+/// Two jobs whose launchers say the same port, as two that share a host may.
+TEST(Rendezvous, jobsAtOnePlaceEachMeetTheirOwn) {
+  MeetingPlace mine = addressPlace(freePort(), /*ports=*/8), theirs = mine;
+  mine.job = "mine";
+  theirs.job = "theirs";
+  std::vector<Party> ranks = world(2);
+  auto outcomes = meetAll({mine, theirs, mine, theirs}, {ranks[0], ranks[0], ranks[1], ranks[1]});
+  for (const Outcome &outcome : outcomes)
+    ASSERT_FALSE(outcome.status.failed()) << outcome.status.message;
+  EXPECT_EQ(outcomes[0].meeting.token, outcomes[2].meeting.token);
+  EXPECT_EQ(outcomes[1].meeting.token, outcomes[3].meeting.token);
+  EXPECT_NE(outcomes[0].meeting.token, outcomes[1].meeting.token);
+}
+
+TEST(Rendezvous, strangersDoNotDisturb) {
+  MeetingPlace place = addressPlace();
+  std::vector<Socket> strangers;
+  std::thread knocking([&] {
+    NetworkAddress address = resolve("127.0.0.1", place.port, place.job)[0];
+    for (const char *said : {"", "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "short"}) {
+      std::string why;
+      Socket stranger;
+      for (int i = 0; i < 1000 && !stranger; ++i) {
+        stranger = connectTo(address, NetworkClock::now() + std::chrono::seconds(1), why);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      sendAll(stranger, said, strlen(said), NetworkClock::now() + std::chrono::seconds(1), why);
+      strangers.push_back(std::move(stranger));
+    }
+  });
+  std::vector<Party> parties = world(2);
+  std::vector<Outcome> outcomes(2);
+  std::thread zero([&] { outcomes[0].status = meet(place, parties[0], outcomes[0].meeting); });
+  knocking.join();
+  outcomes[1].status = meet(place, parties[1], outcomes[1].meeting);
+  zero.join();
+  strangers.clear();
+  EXPECT_FALSE(outcomes[0].status.failed()) << outcomes[0].status.message;
+  EXPECT_FALSE(outcomes[1].status.failed()) << outcomes[1].status.message;
+}
+
+/// Sets variables, and takes them away again.
+struct Variables {
+  explicit Variables(const std::map<std::string, std::string> &values) {
+    clear();
+    for (auto &[name, value] : values)
+      setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Variables() { clear(); }
+  static void clear() {
+    for (const char *name : {"MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RUN_ID",
+                             "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID", "SLURM_STEP_ID"})
+      unsetenv(name);
+  }
+};
+
+std::string placeText(const std::string &flag, const std::map<std::string, std::string> &values = {}) {
+  Variables variables(values);
+  MeetingPlace place;
+  Status status = findMeetingPlace(flag, place);
+  return status.failed() ? status.message : place.text();
+}
+
+TEST(MeetingPlace, isWhatTheFlagOrTheEnvironmentSays) {
+  EXPECT_EQ(placeText("file:///tmp/x"), "file /tmp/x");
+  EXPECT_EQ(placeText("tcp://host:80"), "host:80");
+  EXPECT_EQ(placeText("tcp://[::1]:80"), "::1:80");
+  EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}}), "host:100 to 115");
+  EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "65530"}}), "host:65530 to 65535");
+  EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}}),
+            "host:101 to 116");
+  EXPECT_EQ(placeText("tcp://a:1", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}}), "a:1");
+}
+
+TEST(MeetingPlace, thatIsNoneIsAnErrorWithWhatIsExpected) {
+  for (const char *flag : {"x", "file://", "tcp://", "tcp://host", "http://host:80"})
+    EXPECT_EQ(placeText(flag), std::string("--rendezvous=") + flag + ": expected tcp://HOST:PORT or file:///PATH");
+  EXPECT_EQ(placeText("tcp://:80"), "--rendezvous=tcp://:80 has no host");
+  EXPECT_EQ(placeText("tcp://a:0"), "--rendezvous=tcp://a:0: the port '0' is not a number from 1 to 65535");
+  EXPECT_EQ(placeText("tcp://a:65536"), "--rendezvous=tcp://a:65536: the port '65536' is not a number from 1 to 65535");
+  EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "x"}}),
+            "MASTER_PORT=x: the port 'x' is not a number from 1 to 65535");
+  EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}}).rfind("processes without MPI need a place to meet", 0), 0U);
+}
+
+} // namespace
