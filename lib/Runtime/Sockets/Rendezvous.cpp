@@ -222,7 +222,6 @@ Status Reception::publish() {
 
 /// What has come of a hello.
 Status Reception::hear(Guest &guest) {
-  std::string why;
   ssize_t received =
       recv(guest.socket.get(), guest.hello + guest.received, sizeof guest.hello - guest.received, MSG_DONTWAIT);
   if (received < 0 && (errno == EAGAIN || errno == EINTR))
