@@ -5,16 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Ranks are threads of one process, and operations run on their streams through the
-// runtime's provider for threads, in groups as the caller groups them.
+// Ranks are threads, of one process or of several of one machine (Communicator.h).
+// Operations run on their streams, in groups as the caller groups them.
 //
 //===----------------------------------------------------------------------===//
 
+#include "Communicator.h"
 #include "Double.h"
-#include "colo/Runtime/Comm.h"
 
 #include <cstdlib>
-#include <map>
+#include <cstring>
+#include <set>
 #include <vector>
 
 using namespace colo_double;
@@ -47,28 +48,24 @@ EXPORT(Recv);
 EXPORT(MemAlloc);
 EXPORT(MemFree);
 
-namespace colo::runtime {
-const char *callerSite() { return ""; }
-void reportCommFailure(ncclResult_t, const char *message) { fail(message); }
-} // namespace colo::runtime
-
 namespace {
-using Work = std::function<ncclResult_t()>;
 struct Group {
   int depth = 0;
-  std::vector<std::pair<CUstream_st *, Work>> work;
+  std::vector<std::pair<CUstream_st *, Call>> calls;
 };
 } // namespace
 
-/// The devices that communicators are on. Errors of NCCL's own are asked for on any thread.
-static std::mutex placesMutex;
-static std::map<ncclComm_t, int> places;
+/// Errors of NCCL's own are asked for on any thread.
+static std::mutex liveMutex;
+static std::set<Communicator *> live;
 
-static ncclResult_t made(ncclResult_t result, ncclComm_t comm) {
-  std::lock_guard<std::mutex> lock(placesMutex);
-  if (comm)
-    places[comm] = context().number;
-  return result;
+static Communicator *unwrap(ncclComm_t comm) { return reinterpret_cast<Communicator *>(comm); }
+
+static ncclComm_t wrap(Communicator *made) {
+  std::lock_guard<std::mutex> lock(liveMutex);
+  if (made)
+    live.insert(made);
+  return reinterpret_cast<ncclComm_t>(made);
 }
 
 static int version() {
@@ -76,36 +73,29 @@ static int version() {
   return asked ? std::atoi(asked) : 22800;
 }
 
-static const CommProvider &own() { return *threadsProvider(); }
-
 static Group &group() {
   static thread_local Group instance;
   return instance;
 }
 
-static void finish(ncclResult_t result) {
-  if (result != ncclSuccess)
-    fail(own().lastError(nullptr));
-}
-
-static ncclResult_t enqueue(ncclComm_t comm, CUstream_st *stream, Work work) {
+static ncclResult_t enqueue(CUstream_st *stream, ncclComm_t comm, Kind kind, const void *send, void *recv, size_t count,
+                            ncclDataType_t type, ncclRedOp_t op = ncclSum, int root = 0) {
   if (!stream)
     fail("a collective on the default stream");
   if (stream->capture && version() < 20900)
     fail("a collective is captured by a version that cannot");
   note(CUgraph_st::Collective, stream, comm, "an operation of a communicator");
+  Call call{{kind, type, op, root, count, send, recv, nullptr}, unwrap(comm)};
+  if (root < 0 || root >= call.comm->ranks)
+    return ncclInvalidArgument;
   if (group().depth)
-    group().work.emplace_back(stream, std::move(work));
+    group().calls.emplace_back(stream, call);
   else
-    stream->submit([work] { finish(work()); });
+    stream->submit([call] { runCalls({call}); });
   return ncclSuccess;
 }
 
-static size_t ranksOf(ncclComm_t comm) {
-  int ranks = 1;
-  own().count(comm, &ranks);
-  return ranks;
-}
+static size_t ranksOf(ncclComm_t comm) { return unwrap(comm)->ranks; }
 
 static void *see(const void *memory, size_t count, ncclDataType_t type) {
   return visible(reinterpret_cast<Address>(memory), count * typeBytes(type), "a collective");
@@ -119,45 +109,45 @@ DEFINE doubleAllReduce(const void *send, void *recv, size_t count, ncclDataType_
     return ncclInternalError;
   const void *from = see(send, count, type);
   void *to = see(recv, count, type);
-  return enqueue(comm, stream, [=] { return own().allReduce(from, to, count, type, op, comm, nullptr); });
+  return enqueue(stream, comm, Kind::AllReduce, from, to, count, type, op);
 }
 
 DEFINE doubleAllGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
                        CUstream_st *stream) {
   const void *from = see(send, count, type);
   void *to = see(recv, count * ranksOf(comm), type);
-  return enqueue(comm, stream, [=] { return own().allGather(from, to, count, type, comm, nullptr); });
+  return enqueue(stream, comm, Kind::AllGather, from, to, count, type);
 }
 
 DEFINE doubleReduceScatter(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
                            ncclComm_t comm, CUstream_st *stream) {
   const void *from = see(send, count * ranksOf(comm), type);
   void *to = see(recv, count, type);
-  return enqueue(comm, stream, [=] { return own().reduceScatter(from, to, count, type, op, comm, nullptr); });
+  return enqueue(stream, comm, Kind::ReduceScatter, from, to, count, type, op);
 }
 
 DEFINE doubleBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root, ncclComm_t comm,
                        CUstream_st *stream) {
   const void *from = see(send, count, type);
   void *to = see(recv, count, type);
-  return enqueue(comm, stream, [=] { return own().broadcast(from, to, count, type, root, comm, nullptr); });
+  return enqueue(stream, comm, Kind::Broadcast, from, to, count, type, ncclSum, root);
 }
 
 DEFINE doubleReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
                     ncclComm_t comm, CUstream_st *stream) {
   const void *from = see(send, count, type);
   void *to = see(recv, count, type);
-  return enqueue(comm, stream, [=] { return own().reduce(from, to, count, type, op, root, comm, nullptr); });
+  return enqueue(stream, comm, Kind::Reduce, from, to, count, type, op, root);
 }
 
 DEFINE doubleSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, CUstream_st *stream) {
   const void *from = see(send, count, type);
-  return enqueue(comm, stream, [=] { return own().send(from, count, type, peer, comm, nullptr); });
+  return enqueue(stream, comm, Kind::Send, from, nullptr, count, type, ncclSum, peer);
 }
 
 DEFINE doubleRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t comm, CUstream_st *stream) {
   void *to = see(recv, count, type);
-  return enqueue(comm, stream, [=] { return own().recv(to, count, type, peer, comm, nullptr); });
+  return enqueue(stream, comm, Kind::Recv, nullptr, to, count, type, ncclSum, peer);
 }
 
 DEFINE doubleGroupStart() {
@@ -170,20 +160,15 @@ DEFINE doubleGroupEnd() {
   Group &mine = group();
   if (--mine.depth)
     return ncclSuccess;
-  std::vector<std::pair<CUstream_st *, std::vector<Work>>> streams;
-  for (auto &[stream, work] : mine.work) {
+  std::vector<std::pair<CUstream_st *, std::vector<Call>>> streams;
+  for (auto &[stream, call] : mine.calls) {
     if (streams.empty() || streams.back().first != stream)
-      streams.emplace_back(stream, std::vector<Work>());
-    streams.back().second.push_back(std::move(work));
+      streams.emplace_back(stream, std::vector<Call>());
+    streams.back().second.push_back(call);
   }
-  mine.work.clear();
-  for (auto &[stream, all] : streams)
-    stream->submit([all = std::move(all)] {
-      own().groupStart();
-      for (const Work &work : all)
-        finish(work());
-      finish(own().groupEnd());
-    });
+  mine.calls.clear();
+  for (auto &[stream, calls] : streams)
+    stream->submit([calls = std::move(calls)] { runCalls(calls); });
   return ncclSuccess;
 }
 
@@ -191,35 +176,57 @@ DEFINE doubleGetVersion(int *version) {
   *version = ::version();
   return ncclSuccess;
 }
-DEFINE doubleGetUniqueId(ncclUniqueId *id) { return own().getUniqueId(id); }
+DEFINE doubleGetUniqueId(ncclUniqueId *id) {
+  Place place = Communicator::makePlace();
+  std::memset(id, 0, sizeof *id);
+  std::memcpy(id, &place, sizeof place);
+  return ncclSuccess;
+}
 DEFINE doubleCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank) {
-  return made(own().initRank(comm, ranks, id, rank, nullptr), *comm);
+  if (rank < 0 || rank >= ranks)
+    return ncclInvalidArgument;
+  Place place;
+  std::memcpy(&place, &id, sizeof place);
+  *comm = wrap(Communicator::join(place, ranks, rank, context().number));
+  return *comm ? ncclSuccess : ncclRemoteError;
 }
 DEFINE doubleCommSplit(ncclComm_t comm, int color, int key, ncclComm_t *child, ncclConfig_t *) {
-  return made(own().split(comm, color, key, child, nullptr), *child);
+  if (color < 0 && color != NCCL_SPLIT_NOCOLOR)
+    return ncclInvalidArgument;
+  *child = wrap(splitCommunicator(*unwrap(comm), color, key));
+  return ncclSuccess;
 }
-DEFINE doubleCommFinalize(ncclComm_t comm) { return own().finalize(comm); }
+DEFINE doubleCommFinalize(ncclComm_t) { return ncclSuccess; }
 DEFINE doubleCommDestroy(ncclComm_t comm) {
   // The real one waits for the graph, for ever.
   if (isInGraph(comm))
     fail("ncclCommDestroy of a communicator that a graph holds");
-  std::lock_guard<std::mutex> lock(placesMutex);
-  places.erase(comm);
-  return own().destroy(comm);
-}
-DEFINE doubleCommAbort(ncclComm_t comm) { return own().abort(comm); }
-DEFINE doubleCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
-  std::lock_guard<std::mutex> lock(placesMutex);
-  auto place = places.find(comm);
-  if (place == places.end())
-    fail("ncclCommGetAsyncError of what is no communicator");
-  *error = hasAsyncError(place->second) ? ncclRemoteError : ncclSuccess;
+  std::lock_guard<std::mutex> lock(liveMutex);
+  live.erase(unwrap(comm));
+  delete unwrap(comm);
   return ncclSuccess;
 }
-DEFINE doubleCommCount(ncclComm_t comm, int *ranks) { return own().count(comm, ranks); }
-DEFINE doubleCommUserRank(ncclComm_t comm, int *rank) { return own().userRank(comm, rank); }
-DEFINE doubleCommCuDevice(ncclComm_t, int *device) {
-  *device = context().number;
+DEFINE doubleCommAbort(ncclComm_t comm) {
+  unwrap(comm)->abort();
+  return ncclSuccess;
+}
+DEFINE doubleCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
+  std::lock_guard<std::mutex> lock(liveMutex);
+  if (!live.count(unwrap(comm)))
+    fail("ncclCommGetAsyncError of what is no communicator");
+  *error = hasAsyncError(unwrap(comm)->device) ? ncclRemoteError : ncclSuccess;
+  return ncclSuccess;
+}
+DEFINE doubleCommCount(ncclComm_t comm, int *ranks) {
+  *ranks = unwrap(comm)->ranks;
+  return ncclSuccess;
+}
+DEFINE doubleCommUserRank(ncclComm_t comm, int *rank) {
+  *rank = unwrap(comm)->rank;
+  return ncclSuccess;
+}
+DEFINE doubleCommCuDevice(ncclComm_t comm, int *device) {
+  *device = unwrap(comm)->device;
   return ncclSuccess;
 }
 DEFINE doubleMemAlloc(void **, size_t) { fail("ncclMemAlloc is for programs that register memory"); }
@@ -227,4 +234,4 @@ DEFINE doubleMemFree(void *) { fail("ncclMemFree is for programs that register m
 DOUBLE_EXPORT const char *doubleGetErrorString(ncclResult_t result) {
   return result == ncclRemoteError ? "remote process exited or there was a network error" : "an error of the double";
 }
-DOUBLE_EXPORT const char *doubleGetLastError(ncclComm_t comm) { return own().lastError(comm); }
+DOUBLE_EXPORT const char *doubleGetLastError(ncclComm_t) { return ""; }
