@@ -46,7 +46,7 @@ struct Devices {
   }
   ~Devices() {
     const char *path = std::getenv("COLO_DOUBLE_LOG");
-    FILE *file = path ? fopen(path, "we") : nullptr;
+    FILE *file = path ? fopen(path, "ae") : nullptr;
     if (!file)
       return;
     for (const CUctx_st &device : all)

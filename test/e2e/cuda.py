@@ -14,6 +14,7 @@ import options
 
 
 LATE = {"COLO_DOUBLE_DELAY": "300"} # microseconds at most
+LAUNCH = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 PIPELINES = dict(emulate.PIPELINES, **{
     "interleaved": "size=2, schedule='interleaved', chunks=2",
     "zb-h2": "size=2, schedule='zb-h2'",
@@ -48,6 +49,8 @@ def compile_cuda(command, base, double):
 
 
 def run_on_double(command, double, **environment):
+    if log := environment.get("COLO_DOUBLE_LOG"):
+        open(log, "w").close() # processes add lines to it
     result = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, LD_LIBRARY_PATH=double, **environment))
     if result.returncode:
         raise options.Failure(f"{' '.join(command)}\nexit {result.returncode}\n{result.stdout}{result.stderr}")
@@ -68,11 +71,15 @@ class Cell:
             emulate.run([*command, "-o", self.base + ".cpu"])
         compile_cuda(command, self.base, self.double)
 
-    def run(self, target, *flags, **environment):
-        command = [f"{self.base}.{target}", "--quiet", "--seed=3", "--threads=1", *self.ranks, *flags]
+    def run(self, target, *flags, processes=0, **environment):
+        """Ranks are threads, or as many processes."""
+        launch = ["mpirun", "-n", str(processes)] if processes else []
+        ranks = [] if processes else self.ranks
+        command = [*launch, f"{self.base}.{target}", "--quiet", "--seed=3", "--threads=1", *ranks, *flags]
         run_on_double(command, self.double, **environment)
 
     def train(self, target, *flags, **environment):
+        """What the files say that a run of three steps leaves at the base's name with the target's."""
         out = f"{self.base}.{target}"
         self.run(target, f"--data={self.data}", "--steps=3", f"--log={out}.jsonl", f"--export={out}.params",
                  f"--dump-grads={out}.grads", *flags, **environment)
@@ -132,6 +139,40 @@ def check_graph(arguments, name, model, mode, optimizer):
             options.require(found == expected and all(graph["nodes"] and graph["bytes"] for graph in of), f"{found}, {expected}")
     for what, plain, graph in zip(("losses", "counts", "the device's work", "parameters and gradients"), *results.values()):
         options.require(plain == graph, f"{what} differ" + (f": {plain}, {graph}" if what != "parameters and gradients" else ""))
+
+
+def check_processes(arguments, name, model, mode, optimizer):
+    """A process a rank trains as the CPU does and, launched plainly or as graphs, as ranks that are threads: bit by bit, with
+    the same counts, and each on a GPU of its own, which does the same."""
+    cell = Cell(arguments, model, mode, optimizer)
+    out = cell.base + ".cuda"
+
+    def train(graph, processes):
+        result = cell.train("cuda", "--check-replicas", f"--stats={out}.stats", f"--graph={graph}", processes=processes,
+                            **LAUNCH, COLO_DOUBLE_LOG=out + ".devices", **LATE)
+        found = {what: open(f"{out}.{what}", "rb").read() for what in ("params", "grads")}
+        with open(out + ".jsonl") as file:
+            found["log"] = [{**json.loads(line), "tokens_per_s": None} for line in file]
+        with open(out + ".stats") as file:
+            found["stats"] = {**json.load(file), "start_seconds": None}
+        with open(out + ".devices") as file:
+            found["devices"] = sorted((json.loads(line) for line in file), key=lambda device: device["device"])
+        found["graphs"] = [rank.pop("graphs", None) for rank in found["stats"]["per_rank"]]
+        found["launches"] = [(device.pop("graphs"), device.pop("graph_launches")) for device in found["devices"]]
+        return result, found
+
+    _, threads = train("auto", 0)
+    ranks = len(threads["stats"]["per_rank"])
+    options.require(ranks == len(threads["devices"]) > 1, f"{threads['devices']}")
+    cpu = cell.train("cpu")
+    for graph in ("auto", "on", "off"):
+        result, processes = train(graph, ranks)
+        compare_results(result, cpu)
+        if graph == "off":
+            options.require(not any(processes.pop("graphs")) and not any(map(any, processes.pop("launches"))), "graphs")
+        for what, ours in processes.items():
+            told = "" if what in ("params", "grads") else f": {ours}, {threads[what]}"
+            options.require(ours == threads[what], f"--graph={graph}: {what} differ{told}")
 
 
 def check_files(arguments, name, model, mode):
@@ -209,6 +250,10 @@ CHECKS = {
     "graph-2d": (check_graph, "gpt2", "2d", "adamw"),
     "graph-sequence": (check_graph, "llama", "sequence", "sgd"),
     **{f"graph-{mode}": (check_graph, "gpt2", mode, "adamw") for mode in PIPELINES},
+    "processes-data": (check_processes, "gpt2", "data", "adamw"),
+    "processes-1d-sp": (check_processes, "gpt2", "1d-sp", "sgd"),
+    "processes-2d": (check_processes, "gpt2", "2d", "adamw"),
+    "processes-1f1b": (check_processes, "gpt2", "1f1b", "adamw"),
     "activation": (check_activation,),
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
