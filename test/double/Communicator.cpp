@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
@@ -70,6 +71,8 @@ struct Communicator::Header {
 struct alignas(64) Communicator::Seat {
   Bell bell;
   std::atomic<int32_t> isTaken;
+  std::atomic<size_t> host;
+  std::atomic<int32_t> device;
 };
 
 static constexpr size_t kHeaderBytes = 64;
@@ -124,12 +127,19 @@ Communicator *Communicator::join(Place place, int ranks, int rank, int device) {
     fail(formatString("ranks make one communicator of %d ranks and of %d", ranks, said));
   if (made->seat(rank).isTaken.exchange(1))
     fail(formatString("rank %d joins a communicator twice", rank));
+  const char *host = std::getenv("NCCL_HOSTID");
+  made->seat(rank).host = host ? std::hash<std::string>()(host) : 0;
+  made->seat(rank).device = device;
   header.joined.fetch_add(1);
   header.joinedAll.ring();
   for (uint32_t seen; seen = header.joinedAll.load(), header.joined.load() < ranks;)
     header.joinedAll.wait(seen, 100);
   if (rank == 0 && place.process == getpid())
     close(place.file);
+  for (int other = 0; other < ranks; ++other)
+    if (other != rank && made->seat(other).device == device && made->seat(other).host == made->seat(rank).host)
+      fail(formatString("ranks %d and %d of a communicator are both on GPU %d", std::min(rank, other),
+                        std::max(rank, other), device));
   return made;
 }
 

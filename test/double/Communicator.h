@@ -79,7 +79,8 @@ class Communicator {
 public:
   /// New memory, for ranks that are yet to come.
   static Place makePlace();
-  /// One rank of `ranks`; returns when all have come. Null: the memory is gone.
+  /// One rank of `ranks`; returns when all have come. Null: the memory is gone. Ranks on one device of one host, which
+  /// is what NCCL_HOSTID says, end their process.
   static Communicator *join(Place place, int ranks, int rank, int device);
   ~Communicator();
   Communicator(const Communicator &) = delete;

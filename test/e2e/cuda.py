@@ -175,6 +175,19 @@ def check_processes(arguments, name, model, mode, optimizer):
             options.require(ours == threads[what], f"--graph={graph}: {what} differ{told}")
 
 
+def check_hosts(arguments, name, model, mode):
+    """Where ranks take turns between two hosts each has a GPU of its own there. A launcher's variables say who is where."""
+    cell = Cell(arguments, model, mode, cpu=False)
+    train = [cell.base + ".cuda", f"--data={cell.data}", "--steps=2", "--quiet"]
+    places = [dict(NCCL_HOSTID=str(rank % 2), RANK=rank, WORLD_SIZE=4, LOCAL_WORLD_SIZE=2, LOCAL_RANK=rank // 2) for rank in range(4)]
+    contexts = [[":", "-n", "1", *(flag for item in place.items() for flag in ("-x", "%s=%s" % item)), *train] for place in places]
+    log = cell.base + ".devices"
+    run_on_double(["mpirun", *sum(contexts, [])[1:]], cell.double, **LAUNCH, COLO_DOUBLE_LOG=log)
+    with open(log) as file:
+        devices = sorted(json.loads(line)["device"] for line in file)
+    options.require(devices == [0, 0, 1, 1], f"{devices}")
+
+
 def check_files(arguments, name, model, mode):
     """What --init reads is what --export writes, and a run goes on from it and is evaluated as on the CPU."""
     cell = Cell(arguments, model, mode)
@@ -254,6 +267,7 @@ CHECKS = {
     "processes-1d-sp": (check_processes, "gpt2", "1d-sp", "sgd"),
     "processes-2d": (check_processes, "gpt2", "2d", "adamw"),
     "processes-1f1b": (check_processes, "gpt2", "1f1b", "adamw"),
+    "hosts": (check_hosts, "mlp", "1d"),
     "activation": (check_activation,),
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
