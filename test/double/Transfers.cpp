@@ -66,7 +66,8 @@ private:
   Segment summedBy(int of) const;
   void sumUp(char *to);
   void add(bool isOut, int peer, const void *at, size_t size) {
-    transfers.push_back({isOut, peer, static_cast<char *>(const_cast<void *>(at)), size});
+    if (size)
+      transfers.push_back({isOut, peer, static_cast<char *>(const_cast<void *>(at)), size});
   }
 
   Descriptor own;
