@@ -11,6 +11,7 @@ import sys
 
 import emulate
 import options
+import sockets
 
 
 LATE = {"COLO_DOUBLE_DELAY": "300"} # microseconds at most
@@ -71,12 +72,14 @@ class Cell:
             emulate.run([*command, "-o", self.base + ".cpu"])
         compile_cuda(command, self.base, self.double)
 
+    def command(self, target, *flags):
+        return [f"{self.base}.{target}", "--quiet", "--seed=3", "--threads=1", *flags]
+
     def run(self, target, *flags, processes=0, **environment):
         """Ranks are threads, or as many processes."""
         launch = ["mpirun", "-n", str(processes)] if processes else []
         ranks = [] if processes else self.ranks
-        command = [*launch, f"{self.base}.{target}", "--quiet", "--seed=3", "--threads=1", *ranks, *flags]
-        run_on_double(command, self.double, **environment)
+        run_on_double([*launch, *self.command(target, *ranks, *flags)], self.double, **environment)
 
     def train(self, target, *flags, **environment):
         """What the files say that a run of three steps leaves at the base's name with the target's."""
@@ -188,6 +191,27 @@ def check_hosts(arguments, name, model, mode):
     options.require(devices == [0, 0, 1, 1], f"{devices}")
 
 
+def check_sockets(arguments, name, model, mode):
+    """Processes without MPI, on two hosts for NCCL, which meet through a file and at an address: bit by bit as ranks that are threads."""
+    cell = Cell(arguments, model, mode, cpu=False)
+    out = cell.base + ".cuda"
+    def outputs():
+        return [open(f"{out}.{what}", "rb").read() for what in ("params", "grads")]
+    cell.train("cuda")
+    threads = outputs()
+    command = cell.command("cuda", f"--data={cell.data}", "--steps=3", f"--export={out}.params", f"--dump-grads={out}.grads")
+    for place in ("file", "environment"):
+        flags, environment = sockets.place(place, out)
+        for what in ("params", "grads"):
+            os.remove(f"{out}.{what}")
+        ranks = sockets.start([["env", f"NCCL_HOSTID={rank % 2}", *command, *flags] for rank in range(2)],
+                              LD_LIBRARY_PATH=cell.double, **environment)
+        for rank in ranks:
+            said, _ = rank.communicate(timeout=300)
+            options.require(rank.returncode == 0, f"{place}: exit {rank.returncode}\n{said}")
+        options.require(outputs() == threads, f"{place}: parameters or gradients differ")
+
+
 def check_files(arguments, name, model, mode):
     """What --init reads is what --export writes, and a run goes on from it and is evaluated as on the CPU."""
     cell = Cell(arguments, model, mode)
@@ -268,6 +292,7 @@ CHECKS = {
     "processes-2d": (check_processes, "gpt2", "2d", "adamw"),
     "processes-1f1b": (check_processes, "gpt2", "1f1b", "adamw"),
     "hosts": (check_hosts, "mlp", "1d"),
+    "sockets": (check_sockets, "gpt2", "1d"),
     "activation": (check_activation,),
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
