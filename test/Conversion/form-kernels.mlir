@@ -1,6 +1,11 @@
 // RUN: colo-opt %s --form-kernels | FileCheck %s
+// RUN: colo-opt %s --form-kernels=row-bytes=399 | FileCheck %s --check-prefix=SMALL
 
-// A softmax is one kernel of three phases; the exponentials stay in the row.
+// A softmax is one kernel of three phases; the exponentials stay in the row, whose room they fill. In less they are made again.
+
+// SMALL-LABEL: func.func private @softmax.k0
+// SMALL-COUNT-2: math.exp
+// SMALL-LABEL: func.func @softmax(
 
 // CHECK-LABEL: func.func private @softmax.k0
 // CHECK-SAME:    rt.kernel, rt.rows = 2 : i64

@@ -18,7 +18,7 @@ func.func private @product(%x: tensor<8x64xf32>) -> tensor<8xf32> attributes {rt
 // -----
 
 #all = affine_map<(d0, d1) -> (d0, d1)>
-// expected-error@+1 {{a row keeps 64000 bytes between its loops, more than the 49152 bytes of shared memory}}
+// expected-error@+1 {{a row keeps 64000 bytes between its loops, more than the 48128 bytes of shared memory}}
 func.func private @long(%x: tensor<8x16000xf32>) -> tensor<8x16000xf32> attributes {rt.kernel, rt.rows = 1 : i64} {
   %e = tensor.empty() : tensor<8x16000xf32>
   %k = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}

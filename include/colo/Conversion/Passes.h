@@ -43,6 +43,8 @@ struct KernelPipelines {
   /// The largest heads of which the target has kernels of attention, which write no scores; 0: none. Such attention is
   /// neither cut into blocks nor decomposed.
   int64_t wholeHeadSize = 0;
+  /// The bytes that a row may keep between the phases of a kernel, all values together; 0: 64 KiB for each value.
+  int64_t rowBytes = 0;
   /// What its products do before they write a result (`fuse-epilogues`).
   llvm::SmallVector<Epilogue> epilogues;
 };

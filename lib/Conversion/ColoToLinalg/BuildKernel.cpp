@@ -130,8 +130,8 @@ static void buildPhase(OpBuilder &builder, const Phase &phase, BodyBuilder &body
 }
 
 void colo::buildKernel(const Clustering &clustering, const Kernel &plan, llvm::ArrayRef<Value> outputs,
-                       func::FuncOp kernel, KernelSignature &signature) {
-  PhasePlan phases(clustering, plan);
+                       func::FuncOp kernel, KernelSignature &signature, int64_t rowBytes) {
+  PhasePlan phases(clustering, plan, rowBytes);
   OpBuilder builder = OpBuilder::atBlockBegin(&kernel.getBody().front());
   llvm::DenseMap<Value, Value> made;
   for (const Phase &phase : phases.getPhases()) {

@@ -80,9 +80,10 @@ private:
 /// Global unpadded size of a positioned dim.
 int64_t globalSize(mlir::ArrayAttr positions, int64_t dim, int64_t local);
 
-/// Builds the body of `kernel` (empty, with an entry block and no arguments), whose results are `outputs`.
+/// Builds the body of `kernel` (empty, with an entry block and no arguments), whose results are `outputs`. `rowBytes`
+/// is the room for what a row keeps between its phases (Phases.h).
 void buildKernel(const Clustering &clustering, const Kernel &plan, llvm::ArrayRef<mlir::Value> outputs,
-                 mlir::func::FuncOp kernel, KernelSignature &signature);
+                 mlir::func::FuncOp kernel, KernelSignature &signature, int64_t rowBytes);
 
 /// Attaches OwnKernelBodyOpInterface to the ops that are kernels of their own.
 void registerOwnKernels(mlir::DialectRegistry &registry);

@@ -111,6 +111,8 @@ static void sortBlock(Block &block, const llvm::DenseMap<Operation *, int64_t> &
 
 namespace {
 struct FormKernelsPass : public colo::impl::FormKernelsBase<FormKernelsPass> {
+  using FormKernelsBase::FormKernelsBase;
+
   void getDependentDialects(DialectRegistry &registry) const override {
     FormKernelsBase::getDependentDialects(registry);
     registerOwnKernels(registry);
@@ -187,7 +189,7 @@ private:
         if (clustering.isRequired(anchor) || shared.contains(anchor))
           outputs.push_back(anchor);
       Outlined created = createKernel(host, scalars, symbols, outputs);
-      buildKernel(clustering, kernel, outputs, created.kernel, *created.signature);
+      buildKernel(clustering, kernel, outputs, created.kernel, *created.signature, rowBytes);
       outlined.push_back(std::move(created));
     }
     for (auto own : block.getOps<OwnKernelOpInterface>())

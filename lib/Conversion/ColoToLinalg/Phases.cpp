@@ -13,10 +13,11 @@
 using namespace mlir;
 using namespace colo;
 
-/// The largest row that is kept between phases.
+/// The largest row that is kept between phases where each has a place of its own.
 static constexpr int64_t kRowBufferBytes = 65536;
 
-PhasePlan::PhasePlan(const Clustering &clustering, const Kernel &kernel) : clustering(clustering), kernel(kernel) {
+PhasePlan::PhasePlan(const Clustering &clustering, const Kernel &kernel, int64_t rowBytes)
+    : clustering(clustering), kernel(kernel), rowBytes(rowBytes) {
   assignLevels();
   // A column kernel is one nest: nothing passes between phases.
   if (!kernel.column)
@@ -82,9 +83,17 @@ bool PhasePlan::addRowBuffer() {
   int64_t rows = 1;
   for (int64_t size : rowSizes)
     rows *= size;
+  auto bytesOf = [&](Value value) -> int64_t {
+    return elementsOf(value) / rows * llvm::divideCeil(getElementTypeOrSelf(value).getIntOrFloatBitWidth(), 8);
+  };
+  auto hasRoom = [&](Value value) {
+    if (rowBytes)
+      return keptBytes + bytesOf(value) <= rowBytes;
+    // With seven bits an element to spare.
+    return elementsOf(value) / rows * (getElementTypeOrSelf(value).getIntOrFloatBitWidth() + 7) / 8 <= kRowBufferBytes;
+  };
   for (auto &[value, usage] : usages) {
-    int64_t bytes = elementsOf(value) / rows * (getElementTypeOrSelf(value).getIntOrFloatBitWidth() + 7) / 8;
-    if (usage.levels.size() < 2 || !usage.aligned || elementsOf(value) <= rows || bytes > kRowBufferBytes ||
+    if (usage.levels.size() < 2 || !usage.aligned || elementsOf(value) <= rows || !hasRoom(value) ||
         isViewOp(value.getDefiningOp()) || isa<BroadcastOp>(value.getDefiningOp()) ||
         expressionWeight(value, isMade) < kDear)
       continue;
@@ -98,6 +107,7 @@ bool PhasePlan::addRowBuffer() {
   for (int user : usages[best].levels)
     level = std::min(level, user);
   levels[best] = level;
+  keptBytes += bytesOf(best);
   return true;
 }
 

@@ -7,7 +7,7 @@
 //
 // Within a row, a reduction has to end before its value is read: that is a
 // phase. Loop nests of one phase and one shape are one nest. A value that several
-// phases need is kept in a row buffer if it is dear to compute and the row fits,
+// phases need is kept in a row buffer if it is dear to compute and there is room,
 // otherwise it is computed again.
 //
 //===----------------------------------------------------------------------===//
@@ -28,7 +28,8 @@ struct Phase {
 
 class PhasePlan {
 public:
-  PhasePlan(const Clustering &clustering, const Kernel &kernel);
+  /// `rowBytes` is the room of all row buffers of a kernel; 0: each has its own.
+  PhasePlan(const Clustering &clustering, const Kernel &kernel, int64_t rowBytes);
 
   llvm::ArrayRef<Phase> getPhases() const { return phases; }
   /// Made by a phase of this kernel.
@@ -43,6 +44,7 @@ private:
 
   const Clustering &clustering;
   const Kernel &kernel;
+  int64_t rowBytes, keptBytes = 0;
   llvm::MapVector<mlir::Value, int> levels; ///< of items
   std::vector<Phase> phases;
 };

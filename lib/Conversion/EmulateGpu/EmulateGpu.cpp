@@ -349,5 +349,6 @@ KernelPipelines colo::emulatedGpuKernelPipelines() {
           /*scoresOfRound=*/0,
           "cpu",
           cudaKernelPipelines().wholeHeadSize,
+          cudaKernelPipelines().rowBytes,
           cudaKernelPipelines().epilogues};
 }

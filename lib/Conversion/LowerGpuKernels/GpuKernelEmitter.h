@@ -25,6 +25,8 @@ namespace colo {
 
 /// The bytes of shared memory that every device gives a block without being asked.
 inline constexpr int64_t kSharedBytes = 48 * 1024;
+/// Those of them that a row of a kernel may keep between its nests; the others are for sums.
+inline constexpr int64_t kRowBytes = kSharedBytes - 1024;
 
 /// Bytes of the widest access to global memory.
 inline constexpr int64_t kAccessBytes = 16;

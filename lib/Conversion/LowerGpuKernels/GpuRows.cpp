@@ -57,9 +57,9 @@ FailureOr<GpuKernelEmitter::RowShape> GpuKernelEmitter::shapeRows(llvm::ArrayRef
   auto divides = [&] { return shape.threads == 1 || shape.rows % shape.groups == 0; };
   while (shape.groups > 1 && (!divides() || shape.groups * buffered > kSharedBytes / 2))
     shape.groups /= 2;
-  if (buffered > kSharedBytes - 1024)
-    return kernel.emitError("a row keeps ") << buffered << " bytes between its loops, more than the " << kSharedBytes
-                                            << " bytes of shared memory of a block of threads";
+  if (buffered > kRowBytes)
+    return kernel.emitError("a row keeps ") << buffered << " bytes between its loops, more than the " << kRowBytes
+                                            << " bytes of shared memory that a block of threads has for it";
   return shape;
 }
 

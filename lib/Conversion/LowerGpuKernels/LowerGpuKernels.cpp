@@ -187,5 +187,6 @@ KernelPipelines colo::cudaKernelPipelines() {
           /*scoresOfRound=*/0,
           "cuda",
           kWholeHeadSize,
+          kRowBytes,
           {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad}};
 }

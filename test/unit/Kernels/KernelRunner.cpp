@@ -71,7 +71,7 @@ KernelRunner::KernelRunner(const std::string &text, RunOptions options) : option
     return;
   formed = original->clone();
   PassManager form(&context);
-  form.addPass(createFormKernels());
+  form.addPass(createFormKernels({options.gpu ? emulatedGpuKernelPipelines().rowBytes : 0}));
   if (failed(form.run(*formed))) {
     ADD_FAILURE() << "form-kernels failed";
     return;
