@@ -32,13 +32,14 @@ func.func @host(%start: index) {
 // CHECK-SAME:    rt.extent = 8 : i64
 // CHECK-SAME:    rt.threads = 128 : i64
 
-// A row is a block: each thread reads four neighbours at a time; a warp's sums meet by shuffles, those of warps in shared
-// memory; all threads read these.
+// A row is a block, whose threads may take 80 registers: each reads four neighbours at a time; a warp's sums meet by
+// shuffles, those of the four warps by shared memory and, in each warp, shuffles again.
 
 // CHECK-LABEL: gpu.func @normalise(
 // CHECK-SAME:    %[[X:.*]]: memref<5120xf32> {llvm.noalias}, %[[Y:.*]]: memref<5120xf32> {llvm.noalias}
 // CHECK-SAME:    workgroup({{.*}} : memref<16xi8, #gpu.address_space<workgroup>>
 // CHECK-SAME:    known_block_size = array<i32: 128, 1, 1>
+// CHECK-SAME:    nvvm.minctasm = 6 : i32
 // CHECK:         %[[THREAD:.*]] = gpu.thread_id
 // CHECK:         scf.for %{{.*}} = %[[THREAD]] to %c160 step %c128 iter_args
 // CHECK-COUNT-4:   memref.load %[[X]]
@@ -46,7 +47,10 @@ func.func @host(%start: index) {
 // CHECK-COUNT-4: gpu.shuffle xor
 // CHECK-NOT:     gpu.shuffle
 // CHECK:         gpu.barrier
-// CHECK-COUNT-4: memref.load %{{.*}} : memref<4xf32, #gpu.address_space<workgroup>>
+// CHECK:         %[[PART:.*]] = arith.remui %[[THREAD]], %c4
+// CHECK:         memref.load %{{.*}}[%[[PART]]] : memref<4xf32, #gpu.address_space<workgroup>>
+// CHECK:         gpu.shuffle xor %{{.*}}, %c2_i32, %c32_i32
+// CHECK:         gpu.shuffle xor %{{.*}}, %c1_i32, %c32_i32
 // CHECK:         scf.for
 // CHECK-COUNT-4:   memref.store %{{.*}}, %[[Y]]
 // CHECK-NOT:     gpu.barrier

@@ -79,6 +79,7 @@ LogicalResult GpuKernelEmitter::emitColumns(const Nest &nest) {
   Value end = constant(total);
   if (inside)
     end = builder.create<arith::SelectOp>(loc, inside, end, constant(0));
+  gpu->allowRegisters(registersOf(op, 1));
   auto loop = builder.create<scf::ForOp>(loc, lane, end, constant(lanes), sums);
   {
     OpBuilder::InsertionGuard guard(builder);

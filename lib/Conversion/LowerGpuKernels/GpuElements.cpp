@@ -10,6 +10,37 @@
 using namespace mlir;
 using namespace colo;
 
+/// Of registers that a thread takes at a time; beyond them it does fewer elements.
+static constexpr int64_t kMostAtOnce = 160;
+
+int64_t GpuKernelEmitter::registersOf(linalg::GenericOp op, int64_t width) {
+  Block *body = op.getBody();
+  auto registers = [](Value value) -> int64_t {
+    Operation *maker = value.getDefiningOp();
+    if (value.use_empty() || isa<IndexType>(value.getType()) || (maker && maker->hasTrait<OpTrait::ConstantLike>()))
+      return 0;
+    return llvm::divideCeil(value.getType().getIntOrFloatBitWidth(), 32);
+  };
+  llvm::DenseMap<Value, Operation *> last;
+  for (Operation &inner : *body)
+    for (Value operand : inner.getOperands())
+      last[operand] = &inner;
+  int64_t live = 0, most = 0;
+  for (Value argument : body->getArguments())
+    live += registers(argument);
+  for (Operation &inner : *body) {
+    most = std::max(most, live);
+    llvm::SmallDenseSet<Value> ended;
+    for (Value operand : inner.getOperands())
+      if (last[operand] == &inner && operand.getParentBlock() == body && ended.insert(operand).second)
+        live -= registers(operand);
+    for (Value result : inner.getResults())
+      live += registers(result);
+  }
+  // An address takes two.
+  return most * width + 2 * (op.getNumDpsInputs() + op.getNumResults());
+}
+
 int64_t GpuKernelEmitter::widthOf(const Nest &nest) {
   if (nest.loops.empty())
     return 1;
@@ -25,7 +56,11 @@ int64_t GpuKernelEmitter::widthOf(const Nest &nest) {
   for (Type type : op.getResultTypes())
     widen(type);
   int64_t width = std::min<int64_t>(4, kAccessBytes / bytes);
-  return nest.loops.back().size % width == 0 ? width : 1;
+  if (nest.loops.back().size % width != 0)
+    return 1;
+  while (width > 1 && registersOf(op, width) > kMostAtOnce)
+    width /= 2;
+  return width;
 }
 
 llvm::SmallVector<int64_t> GpuKernelEmitter::stepsOf(llvm::ArrayRef<Loop> loops, int64_t width) {
@@ -124,5 +159,8 @@ LogicalResult GpuKernelEmitter::emitFlat(const Nest &nest) {
       point[loop.dim] = index;
     emitElements(nest, point, width, llvm::SmallVector<Value>(op.getNumResults()));
   });
+  int64_t needed = registersOf(nest.op, width);
+  if (needed > kSomeRegisters)
+    gpu->allowRegisters(needed);
   return success();
 }

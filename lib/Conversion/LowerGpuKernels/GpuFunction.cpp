@@ -11,8 +11,8 @@
 using namespace mlir;
 using namespace colo;
 
-/// Registers that a thread may take where numbers have 8 bytes: ptxas would rather spill some than run fewer blocks.
-static constexpr int64_t kRegistersOfF64 = 128;
+/// Of what a thread is reckoned to need, the most that some and many registers hold beside all else.
+static constexpr int64_t kMostOfSome = 80, kMostOfMany = 128;
 
 GpuFunction::GpuFunction(OpBuilder &builder, gpu::GPUModuleOp module, Location loc, StringRef name,
                          llvm::ArrayRef<Type> types)
@@ -87,13 +87,17 @@ Value GpuFunction::combine(Operation *combiner, Value a, Value b) {
 
 Value GpuFunction::reduce(Value value, Operation *combiner, int64_t size, Value lane, int64_t groups, Value group) {
   auto integer = [&](int64_t number) -> Value { return builder.create<arith::ConstantIntOp>(loc, number, 32); };
-  for (int64_t distance = std::min(size, kWarp) / 2; distance > 0; distance /= 2) {
-    auto other = builder.create<gpu::ShuffleOp>(loc, value, integer(distance), integer(kWarp), gpu::ShuffleMode::XOR);
-    value = combine(combiner, value, other.getShuffleResult());
-  }
+  auto overLanes = [&](Value value, int64_t lanes) {
+    for (int64_t distance = lanes / 2; distance > 0; distance /= 2) {
+      auto other = builder.create<gpu::ShuffleOp>(loc, value, integer(distance), integer(kWarp), gpu::ShuffleMode::XOR);
+      value = combine(combiner, value, other.getShuffleResult());
+    }
+    return value;
+  };
+  value = overLanes(value, std::min(size, kWarp));
   if (size <= kWarp)
     return value;
-  // Each warp leaves its part; every thread adds them up in the order of the warps.
+  // Each warp leaves its part, and each adds them all up: a lane takes one, which no register need hold for long.
   int64_t warps = size / kWarp;
   Value parts = shared(value.getType(), warps, groups, group);
   where(isZero(builder.create<arith::RemUIOp>(loc, lane, constant(kWarp))), [&] {
@@ -101,17 +105,16 @@ Value GpuFunction::reduce(Value value, Operation *combiner, int64_t size, Value 
     builder.create<memref::StoreOp>(loc, value, parts, warp);
   });
   barrier();
-  Value sum = builder.create<memref::LoadOp>(loc, parts, constant(0));
-  for (int64_t warp = 1; warp < warps; ++warp)
-    sum = combine(combiner, sum, builder.create<memref::LoadOp>(loc, parts, constant(warp)));
-  return sum;
+  Value part = builder.create<arith::RemUIOp>(loc, lane, constant(warps));
+  return overLanes(builder.create<memref::LoadOp>(loc, parts, part), warps);
 }
 
 void GpuFunction::useRegisters(int64_t registers, int64_t threads) {
   // Of a multiprocessor.
   constexpr int64_t kRegisters = 64 * 1024;
-  func->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                builder.getI32IntegerAttr(static_cast<int32_t>(kRegisters / (registers * threads))));
+  func->setAttr(
+      NVVM::NVVMDialect::getMinctasmAttrName(),
+      builder.getI32IntegerAttr(static_cast<int32_t>(std::max<int64_t>(1, kRegisters / (registers * threads)))));
 }
 
 LogicalResult GpuFunction::finish(func::FuncOp declaration, int64_t threads, int64_t blocks) {
@@ -126,9 +129,14 @@ LogicalResult GpuFunction::finish(func::FuncOp declaration, int64_t threads, int
     func.setWorkgroupAttributionAttr(0, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(16));
   }
   auto isWide = [](Type type) { return isa<MemRefType>(type) && getElementTypeOrSelf(type).isF64(); };
-  if (llvm::any_of(func.getFunctionType().getInputs(), isWide) &&
-      !func->hasAttr(NVVM::NVVMDialect::getMinctasmAttrName()))
-    useRegisters(kRegistersOfF64, threads);
+  if (llvm::any_of(func.getFunctionType().getInputs(), isWide))
+    needed = std::max(needed, kMostOfMany);
+  // Left to itself ptxas would rather spill some than run fewer blocks.
+  if (needed && !func->hasAttr(NVVM::NVVMDialect::getMinctasmAttrName()))
+    useRegisters(needed <= kMostOfSome   ? kSomeRegisters
+                 : needed <= kMostOfMany ? kManyRegisters
+                                         : kAllRegisters,
+                 threads);
   auto size = builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1});
   func.setKnownBlockSizeAttr(size);
   declaration->setAttr(rt::kExtentAttr, builder.getI64IntegerAttr(blocks));

@@ -28,6 +28,9 @@ inline constexpr int64_t kSharedBytes = 48 * 1024;
 /// Those of them that a row of a kernel may keep between its nests; the others are for sums.
 inline constexpr int64_t kRowBytes = kSharedBytes - 1024;
 
+/// Registers that are allowed to a thread of some, of many, and the most that there are.
+inline constexpr int64_t kSomeRegisters = 80, kManyRegisters = 128, kAllRegisters = 255;
+
 /// Bytes of the widest access to global memory.
 inline constexpr int64_t kAccessBytes = 16;
 
@@ -62,6 +65,8 @@ public:
 
   /// Asks for a thread's registers: ptxas then neither spills to run more blocks nor takes more than these.
   void useRegisters(int64_t registers, int64_t threads);
+  /// The same of about so many, at the end, where no number has been asked for.
+  void allowRegisters(int64_t registers) { needed = std::max<int64_t>(needed, registers); }
 
   /// Ends the function and gives the kernel's declaration the form of its launch.
   mlir::LogicalResult finish(mlir::func::FuncOp declaration, int64_t threads, int64_t blocks);
@@ -71,7 +76,7 @@ private:
   mlir::Location loc;
   mlir::gpu::GPUFuncOp func;
   mlir::Value threadId, blockId, sharedMemory;
-  int64_t sharedBytes = 0;
+  int64_t sharedBytes = 0, needed = 0;
 };
 
 /// The operation by which the result of a reduction is made of the accumulator and one element; null if the body has
@@ -109,7 +114,9 @@ private:
   /// Adds the gradients of the tokens at the bits of `hits`, the first of which is `base`.
   void addHits(mlir::Value hits, mlir::Value base);
 
-  /// Elements of the innermost loop that one thread does at a time.
+  /// About the registers that a thread takes for `width` elements at a time.
+  static int64_t registersOf(mlir::linalg::GenericOp op, int64_t width);
+  /// Elements of the innermost loop that one thread does at a time: fewer where registers would not do.
   int64_t widthOf(const Nest &nest);
   /// The loops' sizes, the innermost in steps of `width`.
   static llvm::SmallVector<int64_t> stepsOf(llvm::ArrayRef<Loop> loops, int64_t width);

@@ -37,12 +37,13 @@ FailureOr<GpuKernelEmitter::RowShape> GpuKernelEmitter::shapeRows(llvm::ArrayRef
   RowShape shape;
   for (int64_t size : sizes)
     shape.rows *= size;
-  int64_t longest = 1, buffered = 0;
+  int64_t longest = 1, buffered = 0, least = 0;
   for (linalg::GenericOp op : generics) {
     int64_t length = 1;
     for (int64_t size : llvm::ArrayRef(op.getStaticLoopRanges()).drop_front(rows))
       length *= size;
     longest = std::max(longest, length);
+    least = std::max(least, registersOf(op, 1));
     for (Value result : op.getResults()) {
       auto type = cast<RankedTensorType>(result.getType());
       int64_t elements = rowElements(type, rows);
@@ -51,7 +52,8 @@ FailureOr<GpuKernelEmitter::RowShape> GpuKernelEmitter::shapeRows(llvm::ArrayRef
     }
   }
   if (longest > kShortRow)
-    shape.threads = std::clamp<int64_t>(llvm::PowerOf2Ceil((longest + 3) / 4) / 2, kWarp, kMostThreads);
+    shape.threads = std::clamp<int64_t>(llvm::PowerOf2Ceil((longest + 3) / 4) / 2, kWarp,
+                                        least > kManyRegisters ? kMostThreads / 2 : kMostThreads);
   // Half of the memory, so that two blocks fit.
   shape.groups = std::max<int64_t>(1, kRowThreads / shape.threads);
   auto divides = [&] { return shape.threads == 1 || shape.rows % shape.groups == 0; };
@@ -184,6 +186,7 @@ LogicalResult GpuKernelEmitter::emitRows() {
   Value row = builder.create<arith::AddIOp>(
       loc, builder.create<arith::MulIOp>(loc, gpu->block(), constant(shape->groups)), group);
   LogicalResult result = success();
+  int64_t most = 0;
   // Only rows of one thread each may be too few for the last block; nothing waits in those.
   gpu->where(shape->rows % shape->groups ? gpu->isLess(row, shape->rows) : Value(), [&] {
     llvm::SmallVector<Value> position = digits(row, sizes);
@@ -191,6 +194,7 @@ LogicalResult GpuKernelEmitter::emitRows() {
       Point point = rowPoint(op, position, sizes);
       Nest nest = buildNest(op, rows, /*keepRows=*/true, storage, resultStrides(op));
       bool inMemory = placeResults(op, nest, *shape);
+      most = std::max(most, registersOf(op, widthOf(nest)));
       if (failed(emitRowNest(nest, point, *shape))) {
         result = failure();
         return;
@@ -200,5 +204,7 @@ LogicalResult GpuKernelEmitter::emitRows() {
         gpu->barrier();
     }
   });
+  if (shape->threads > 1)
+    gpu->allowRegisters(most);
   return result;
 }

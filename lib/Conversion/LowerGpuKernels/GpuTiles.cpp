@@ -34,6 +34,7 @@ TileEmitter::TileEmitter(OpBuilder &builder, GpuFunction &gpu, Location loc, Typ
     : builder(builder), gpu(gpu), loc(loc), stored(stored), computed(computedType(stored)), size(size),
       width(kAccessBytes / bytesOf(stored)), groups(ceilDiv(size, width)),
       stride(rowStride(size, width, shape.otherThreads)), shape(shape) {
+  fillThread = gpu.thread();
   Value others = constant(shape.otherThreads);
   ownThread = builder.create<arith::DivUIOp>(loc, gpu.thread(), others);
   otherThread = builder.create<arith::RemUIOp>(loc, gpu.thread(), others);
@@ -53,7 +54,7 @@ static TileShape chooseShape(const TileNeed &need, llvm::function_ref<bool(const
     int64_t row = rowStride(need.size, width, shape.otherThreads) * bytesOf(need.stored);
     int64_t others = shape.oneBuffer ? shape.other() : 2 * shape.other();
     return (need.ownTiles * shape.own() + others) * row + shape.own() * (shape.other() * computed + kAccessBytes) <=
-           kSharedBytes;
+           kSharedBytes - need.reserved;
   };
   // A tile of which half lies behind the end is no use.
   auto isTooLong = [](int64_t rows, int64_t per, int64_t length) { return per > 1 && rows / 2 >= length; };
@@ -150,7 +151,7 @@ Value TileEmitter::overOthers(Value value, llvm::function_ref<Value(Value, Value
 
 std::pair<Value, Value> TileEmitter::placeOf(Value number) {
   // The thread's group is the same each time where threads are whole rows.
-  Value perRow = constant(groups), thread = gpu.thread();
+  Value perRow = constant(groups), thread = fillThread;
   if (shape.threads() % groups == 0) {
     Value row = builder.create<arith::DivUIOp>(loc, thread, perRow);
     return {sum(row, times(number, shape.threads() / groups)), builder.create<arith::RemUIOp>(loc, thread, perRow)};

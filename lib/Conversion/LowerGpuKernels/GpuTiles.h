@@ -53,7 +53,8 @@ struct TileNeed {
   mlir::Type stored;
   int64_t size, ownLength, otherLength;
   int64_t ownTiles, sums, scores;
-  bool draws; ///< random numbers
+  bool draws;           ///< random numbers
+  int64_t reserved = 0; ///< bytes of shared memory for something else
 };
 
 class TileEmitter {
@@ -127,6 +128,8 @@ public:
 
   const TileShape &getShape() const { return shape; }
   mlir::Value ownThread, otherThread;
+  /// The thread, as `fill` is to know it.
+  mlir::Value fillThread;
 
 protected:
   /// Neighbours of a group of sums, what all threads hold of groups of one number, the groups of a thread and the first
