@@ -18,7 +18,7 @@ TYPES = {
     "fp16": (FP16, [], (5, 12, 31, 49, 60, 80, 112, 144, 176, 192, 224)),
 }
 # Of a rank's attention: sequence, dropout, and the rest of the configuration.
-ATTENTION = [(333, 0.1, ""), (256, 0.1, ""), (8 * 43, 0.1, "parallel = dict(tensor=dict(size=4, mode='sequence'))\n")]
+ATTENTION = [(7, 0.1, ""), (333, 0.1, ""), (256, 0.1, ""), (8 * 43, 0.1, "parallel = dict(tensor=dict(size=4, mode='sequence'))\n")]
 FEATURES = (1, 7, 9, 17, 31, 33, 127, 128, 129, 768, 1000, 1600, 4096, 5120, 8192, 12288, 16384)
 CLASSES = (2, 9, 33, 1000, 12288, 50257, 128256)
 BLOCKS = {

@@ -284,7 +284,12 @@ void AttentionEmitter::emit() {
   findBlock();
   readOwn();
   int64_t heads = ownIsRows ? 1 : query[2] / key[2], turns = otherTileCount();
-  Values sums = tiles.loop(gpu.constant(heads * turns), start(), [&](Value number, llvm::ArrayRef<Value> carried) {
+  Value count = gpu.constant(heads * turns);
+  if (zeroPlace)
+    count = tiles.sum(
+        count, builder.create<arith::IndexCastUIOp>(loc, builder.getIndexType(),
+                                                    builder.create<memref::LoadOp>(loc, zeroPlace, gpu.constant(0))));
+  Values sums = tiles.loop(count, start(), [&](Value number, llvm::ArrayRef<Value> carried) {
     if (!ownIsRows) {
       Value head = builder.create<arith::DivUIOp>(loc, number, gpu.constant(turns));
       queryHead = tiles.sum(tiles.times(keyHead, heads), head);

@@ -35,6 +35,8 @@ namespace colo {
 inline constexpr int64_t kMostNarrowSums = 100, kMostNarrowSize = 80;
 /// Registers of a thread's scores beside which there are some for two calls of Philox a row.
 inline constexpr int64_t kMostScoreRegisters = 8;
+/// Rows of the others of which there may be one tile alone.
+inline constexpr int64_t kFewOthers = 64;
 
 class AttentionEmitter {
   using Values = llvm::SmallVector<mlir::Value>;
@@ -98,7 +100,9 @@ private:
   }
   /// Whether registers would not do if a thread held what is the same for all tiles: the keys of Philox and the places
   /// that it fills. LLVM makes those once, unless they are made of what has come from shared memory since.
-  bool isScarce() { return (!op.getRandom().empty() && !isAligned()) || isUneven(); }
+  /// Of one tile alone LLVM would leave the sums to where they are written, and hold all that they are made of until
+  /// then.
+  bool isScarce() { return (!op.getRandom().empty() && !isAligned()) || isUneven() || otherLength <= kFewOthers; }
   /// Whether 16 bytes do not divide a head.
   bool isUneven() {
     return query[3] * mlir::getElementTypeOrSelf(op.getQuery()).getIntOrFloatBitWidth() % (8 * kAccessBytes) != 0;
