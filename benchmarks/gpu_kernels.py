@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """What can be told of a program's GPU kernels without a GPU: a table of bytes, flops, registers, shared memory and occupancy.
 
-    python3 benchmarks/gpu_kernels.py MODEL CONFIG     (needs build/, and ptxas for registers)
+    python3 benchmarks/gpu_kernels.py MODEL CONFIG [FLAG ...]     (needs build/, and ptxas for registers; flags of colo-compile)
 
 The bodies of the kernels, as --emit=rt prints them, are walked by the threads of the first, a middle and the last block. Bytes are what these
 ask of global memory, over the least: every operand that is read, once, and every one that is written, once; where fewer bytes are asked for
-(rows of a table), those. Loops take their first trip as often as they go round; a branch on data counts as taken.
+(rows of a table), those. Loops take their first trip as often as they go round; a branch on data counts as taken. Last comes what a training step's
+kernels, without the optimizer's, and products read and write by the host program, each operand and result of each once.
 """
 
+import math
 import os
 import re
 import shutil
@@ -176,6 +178,47 @@ def least(count, arguments):
     return sum(min(value, size[key[1]]) for key, value in count.items() if key != "flops")
 
 
+def size_of(memref):
+    dims, element = re.match(r"memref<((?:\d+x)*)([^,>]+)", memref).groups()
+    return math.prod(int(dim) for dim in dims.split("x")[:-1]) * width_of(element)
+
+
+def actions(text):
+    """Of each host function, what it does: (how often, `launch` or `product` and bytes, or `call` and a function's name)."""
+    functions, body = {}, None
+    for line in map(str.strip, text.splitlines()):
+        opened = re.match(r"func\.func (?:private )?@(\S+?)\(.*\{$", line)
+        if opened:
+            body, times, known = functions.setdefault(opened[1], []), [1], {}
+        elif body is None:
+            continue
+        elif line == "}" or line.startswith("} "):
+            times.pop()
+            body = body if times else None
+        elif line.endswith("{"):
+            loop = re.search(r"scf\.for %\S+ = (%\S+) to (%\S+) step", line)
+            trips = known.get(loop[2], 1) - known.get(loop[1], 0) if loop else 1
+            times.append(times[-1] * trips)
+        elif constant := re.match(r"(%\S+) = arith\.constant (\d+) : index", line):
+            known[constant[1]] = int(constant[2])
+        elif call := re.search(r"\bcall @(\S+?)\(", line):
+            body.append((times[-1], "call", call[1]))
+        elif made := re.match(r"rt\.(gemm|launch @(?!optimizer\.)) ?", line):
+            bytes_ = sum(map(size_of, re.findall(r"memref<(?:[^<>]|<[^<>]*>)*>", line)))
+            body.append((times[-1], "product" if made[1] == "gemm" else "launch", bytes_))
+    return functions
+
+
+def step(functions, name="colo_step"):
+    """Launches, products and bytes of a function and of those that it calls."""
+    total = Count()
+    for times, kind, what in functions[name]:
+        inner = step(functions, what) if kind == "call" else {kind: 1, "bytes": what}
+        for key, value in inner.items():
+            total[key] += times * value
+    return total
+
+
 def registers(program, work):
     """Of each device: of each kernel registers and bytes of shared memory."""
     found = {}
@@ -199,12 +242,12 @@ def occupancy(device, threads, used, shared):
 
 
 def main():
-    model, config = sys.argv[1:]
+    model, config, *flags = sys.argv[1:]
     with tempfile.TemporaryDirectory() as work:
         texts = {}
         for phase in ("rt", "ptx"):
             path = os.path.join(work, phase)
-            subprocess.run([COMPILER, model, "--config", config, "--target=cuda", f"--emit={phase}", "-o", path], check=True)
+            subprocess.run([COMPILER, model, "--config", config, "--target=cuda", *flags, f"--emit={phase}", "-o", path], check=True)
             with open(path) as file:
                 texts[phase] = file.read()
         used = registers(os.path.join(work, "ptx"), work)
@@ -226,6 +269,8 @@ def main():
               + " / ".join(f"{100 * occupancy(device, threads, *rest):.0f}%" for device, *rest in of_devices) + " |")  # fmt: skip
     print(f"\n{len(forms)} kernels, {len(ratios)} of more than 1 MB", end="")
     print(f": bytes over least {statistics.median(ratios):.2f} in the median, {max(ratios):.2f} at most" if ratios else "")
+    total = step(actions(texts["rt"]))
+    print(f"a step without its optimizer: {total['launch']} launches, {total['product']} products, {total['bytes'] / 1e9:.2f} GB")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ void colo_gemm(ColoFrame *frame, int64_t gemm, const void *a, const void *b, voi
 }
 
 void colo_gemm_epilogue(ColoFrame *frame, int64_t gemm, const void *a, const void *b, void *c, const void *bias,
-                        const void *addend, void *sums, const void *aux) {
+                        const void *addend, void *sums, void *aux) {
   ProfileScope scope(Profile::Product, gemm);
   RangeScope range([&] { return formatString("product, %s", programOf(frame).gemms[gemm].source); });
   deviceOf(frame).products().run(gemm, {a, b, c, bias, addend, sums, aux});

@@ -124,7 +124,7 @@ void Profile::collect() {
 static int64_t bytesOf(const ColoGemm &g) {
   int64_t operands = (g.m * g.k + g.k * g.n) * typeSize(g.dtype), results = 1 + (g.beta != 0), vector = 0;
   results += (g.epilogue & COLO_EPILOGUE_ADDEND) != 0;
-  results += (g.epilogue & COLO_EPILOGUE_GELU_GRAD) != 0;
+  results += (g.epilogue & (COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_ARGUMENT)) != 0;
   if (g.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_SUM_B))
     vector += g.n;
   if (g.epilogue & COLO_EPILOGUE_SUM_A)

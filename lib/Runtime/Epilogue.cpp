@@ -1,4 +1,4 @@
-//===- Epilogue.cpp - what products add to their results on a CPU -*- C++ -*-===//
+//===- Epilogue.cpp - what products do to their results on a CPU -*- C++ -*-===//
 //
 // Part of colo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -41,12 +41,15 @@ template <typename T> void copyRows(void **arguments, int64_t begin, int64_t end
   }
 }
 
-template <typename T> void addToRows(void **arguments, int64_t begin, int64_t end) {
+template <typename T> void finishTheseRows(void **arguments, int64_t begin, int64_t end) {
   const auto &[gemm, data] = *static_cast<const Rows *>(*arguments);
+  bool adds = gemm.epilogue & COLO_EPILOGUE_BIAS, cuts = gemm.epilogue & COLO_EPILOGUE_RELU;
   for (int64_t row = begin; row < end; ++row) {
     T *c = static_cast<T *>(data.c) + offsetOf(gemm, row);
-    for (int64_t i = 0; i < gemm.n; ++i)
-      c[i] += static_cast<const T *>(data.bias)[i];
+    for (int64_t i = 0; i < gemm.n; ++i) {
+      T sum = adds ? c[i] + static_cast<const T *>(data.bias)[i] : c[i];
+      c[i] = cuts ? relu(sum) : sum;
+    }
   }
 }
 
@@ -94,9 +97,9 @@ void sumOperand(const ColoGemm &gemm, const ProductData &data) {
   runOnTeam(body, &argument, gemm.epilogue & COLO_EPILOGUE_SUM_A ? gemm.m : gemm.n, lineOfCache);
 }
 
-void addBias(const ColoGemm &gemm, const ProductData &data) {
-  if (gemm.epilogue & COLO_EPILOGUE_BIAS)
-    onRows(gemm.resultDtype == COLO_F64 ? addToRows<double> : addToRows<float>, gemm, data);
+void finishRows(const ColoGemm &gemm, const ProductData &data) {
+  if (gemm.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_RELU))
+    onRows(gemm.resultDtype == COLO_F64 ? finishTheseRows<double> : finishTheseRows<float>, gemm, data);
 }
 
 } // namespace colo::runtime

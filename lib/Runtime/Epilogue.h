@@ -1,4 +1,4 @@
-//===- Epilogue.h - what products add to their results on a CPU -*- C++ -*-===//
+//===- Epilogue.h - what products do to their results on a CPU -*- C++ -*-===//
 //
 // Part of colo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,8 +22,10 @@ namespace colo::runtime {
 void copyAddend(const ColoGemm &gemm, const ProductData &data);
 /// Adds up an operand over k, if that is asked for.
 void sumOperand(const ColoGemm &gemm, const ProductData &data);
-/// Adds the bias, if there is one, to each row of the result.
-void addBias(const ColoGemm &gemm, const ProductData &data);
+/// max(x, 0); NaN stays.
+template <typename T> T relu(T x) { return x < 0 ? T(0) : x; }
+/// Adds the bias, if there is one, to each row of the result, and does relu to it, if that is asked for.
+void finishRows(const ColoGemm &gemm, const ProductData &data);
 
 } // namespace colo::runtime
 

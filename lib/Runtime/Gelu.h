@@ -1,4 +1,4 @@
-//===- Gelu.h - gelu's derivative on the host -*- C++ -*-===//
+//===- Gelu.h - gelu and its derivative on the host -*- C++ -*-===//
 //
 // Part of colo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -16,10 +16,15 @@
 
 namespace colo::runtime {
 
+constexpr float kGeluRoot = 0.797884561f, kGeluCubic = 0.044715f;
+
+inline float geluTanh(float x) { return std::tanh(kGeluRoot * (x + kGeluCubic * x * x * x)); }
+
+inline float gelu(float x) { return 0.5f * x * (1 + geluTanh(x)); }
+
 inline float geluDerivative(float x) {
-  constexpr float root = 0.797884561f, cubic = 0.044715f;
-  float t = std::tanh(root * (x + cubic * x * x * x));
-  return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * root * (1 + 3 * cubic * x * x);
+  float t = geluTanh(x);
+  return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * kGeluRoot * (1 + 3 * kGeluCubic * x * x);
 }
 
 } // namespace colo::runtime

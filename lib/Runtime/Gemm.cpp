@@ -121,7 +121,7 @@ Status GemmSet::prepare(const ColoGemm &g, Prepared &p) {
   p.isDouble = g.dtype == COLO_F64;
   bool isNarrow = g.dtype == COLO_BF16 || g.dtype == COLO_F16;
   // A 16-bit result is rounded once, behind its epilogue.
-  bool isChanged = g.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_ADDEND | COLO_EPILOGUE_GELU_GRAD);
+  bool isChanged = g.epilogue & ~(COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B);
   if (isNarrow && !isChanged && prepareNarrow(p))
     return Status::ok();
   if (isNarrow) {
@@ -240,7 +240,7 @@ void GemmSet::execute(int64_t index, const ProductData &data) {
     p.wide->run(data, wideScratch.data(), [&](const float *a, const float *b, float *c) { execute(p, a, b, c); });
   else
     execute(p, data.a, data.b, data.c);
-  addBias(descriptors[index], data);
+  finishRows(descriptors[index], data);
 }
 
 void GemmSet::execute(Prepared &p, const void *a, const void *b, void *c) {

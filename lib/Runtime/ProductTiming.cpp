@@ -35,7 +35,7 @@ static double timeProduct(const Rank &rank, int64_t index, int64_t executions) {
                              where(COLO_EPILOGUE_ADDEND, result),
                              where(COLO_EPILOGUE_BIAS, out * gemm.n),
                              sums,
-                             where(COLO_EPILOGUE_GELU_GRAD, result),
+                             where(COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_ARGUMENT, result),
                              size * extent(gemm, gemm.aBatch, gemm.m, gemm.am, gemm.k, gemm.ak),
                              size * extent(gemm, gemm.bBatch, gemm.k, gemm.bk, gemm.n, gemm.bn)};
   int64_t total = 0;

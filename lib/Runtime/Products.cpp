@@ -38,12 +38,24 @@ static bool typesFit(const ColoGemm &g) {
   return (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.resultDtype == g.dtype;
 }
 
-/// A product adds to one thing, and beside it sums at most one operand, for which it has one pointer. Libraries read
-/// `aux` eight elements at a time.
+/// Gelu is of 16 bits. Libraries read and write `aux` eight elements at a time.
+static bool activationFits(const ColoGemm &g) {
+  constexpr int32_t aux = COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_ARGUMENT;
+  constexpr int32_t sums = COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B;
+  bool isNarrow = g.resultDtype == COLO_BF16 || g.resultDtype == COLO_F16;
+  int32_t activation = g.epilogue & (COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_GELU | COLO_EPILOGUE_RELU);
+  bool isAlone = (activation & (activation - 1)) == 0 && (activation == 0 || (g.epilogue & sums) == 0) &&
+                 (activation != COLO_EPILOGUE_GELU_GRAD || (g.epilogue == activation && g.beta == 0));
+  bool keepsWhatItHas = !(g.epilogue & COLO_EPILOGUE_ARGUMENT) || activation == COLO_EPILOGUE_GELU;
+  return isAlone && keepsWhatItHas && (activation == 0 || activation == COLO_EPILOGUE_RELU || isNarrow) &&
+         (!(g.epilogue & aux) || (g.cm % 8 == 0 && std::all_of(g.cBatch, g.cBatch + g.batchRank,
+                                                               [](int64_t stride) { return stride % 8 == 0; })));
+}
+
+/// A product adds to one thing, and beside it sums at most one operand, for which it has one pointer.
 static bool epilogueFits(const ColoGemm &g) {
-  if (g.epilogue & COLO_EPILOGUE_GELU_GRAD)
-    return g.epilogue == COLO_EPILOGUE_GELU_GRAD && g.beta == 0 && g.resultDtype == g.dtype &&
-           (g.dtype == COLO_BF16 || g.dtype == COLO_F16) && g.cm % 8 == 0 && g.batchRank == 0;
+  if (!activationFits(g))
+    return false;
   constexpr int32_t sums = COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B;
   if ((g.epilogue & COLO_EPILOGUE_ADDEND) && g.beta != 0)
     return false;

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "WideProduct.h"
+#include "Epilogue.h"
 #include "Gelu.h"
 #include "Half.h"
 #include "Threads.h"
@@ -26,7 +27,8 @@ struct Packing {
   void *strided;
   float *packed;
   const void *bias = nullptr; ///< of the cols, 16-bit floats that narrowing adds
-  const void *aux = nullptr;  ///< as `strided`: what narrowing multiplies with gelu's derivative of
+  void *aux = nullptr;        ///< as `strided`: what gelu's gradient reads, or gelu writes
+  int32_t epilogue = 0;       ///< what narrowing does
 
   /// Row `row` of all rows of the batch: calls body(address of its first element, of its packed twin).
   template <typename T, typename Body> void eachRow(int64_t begin, int64_t end, Body body) const {
@@ -57,13 +59,20 @@ template <typename T> void widenRows(void **arguments, int64_t begin, int64_t en
 
 template <typename T> void narrowRows(void **arguments, int64_t begin, int64_t end) {
   const Packing &p = *static_cast<const Packing *>(*arguments);
-  const T *bias = static_cast<const T *>(p.bias), *aux = static_cast<const T *>(p.aux);
+  const T *bias = static_cast<const T *>(p.bias);
+  T *aux = static_cast<T *>(p.aux);
   p.eachRow<T>(begin, end, [&](T *to, const float *from) {
-    const T *before = aux ? aux + (to - static_cast<T *>(p.strided)) : nullptr;
+    T *beside = aux ? aux + (to - static_cast<T *>(p.strided)) : nullptr;
     for (int64_t i = 0; i < p.cols; ++i) {
-      float value = bias ? from[i] + static_cast<float>(bias[i]) : from[i];
-      if (before)
-        value *= geluDerivative(static_cast<float>(before[i * p.colStride]));
+      float value = p.epilogue & COLO_EPILOGUE_BIAS ? from[i] + static_cast<float>(bias[i]) : from[i];
+      if (p.epilogue & COLO_EPILOGUE_ARGUMENT)
+        beside[i * p.colStride] = T(value);
+      if (p.epilogue & COLO_EPILOGUE_GELU_GRAD)
+        value *= geluDerivative(static_cast<float>(beside[i * p.colStride]));
+      if (p.epilogue & COLO_EPILOGUE_GELU)
+        value = gelu(value);
+      if (p.epilogue & COLO_EPILOGUE_RELU)
+        value = relu(value);
       to[i * p.colStride] = T(value);
     }
   });
@@ -111,8 +120,9 @@ void WideProduct::run(const ProductData &data, float *scratch,
     onRows(widen, start);
   }
   multiply(wideA, wideB, wideC);
-  packC.bias = gemm.epilogue & COLO_EPILOGUE_BIAS ? data.bias : nullptr;
-  packC.aux = gemm.epilogue & COLO_EPILOGUE_GELU_GRAD ? data.aux : nullptr;
+  packC.bias = data.bias;
+  packC.aux = data.aux;
+  packC.epilogue = gemm.epilogue;
   if (cFloats)
     onRows(isBf16 ? narrowRows<BFloat16> : narrowRows<Float16>, packC);
 }

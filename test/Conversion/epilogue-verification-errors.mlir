@@ -110,9 +110,33 @@ func.func @sumsOfAnotherLength(%x: memref<8x4xf32>, %y: memref<8x8xf32>, %b: mem
 // -----
 
 func.func @activationThatIsNone(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z: tensor<8x8xbf16>) -> tensor<8x8xbf16> {
-  // expected-error @+1 {{needs an activation, which can be gelu_grad, and `aux` of 'tensor<8x8xbf16>' together}}
+  // expected-error @+1 {{has 'bias', which is no activation; legal are gelu_grad, gelu, relu}}
   %y = colo.einsum "bi,oi->bo", %x, %w aux %z as bias : tensor<8x4xbf16>, tensor<8x4xbf16> aux tensor<8x8xbf16> -> tensor<8x8xbf16>
   return %y : tensor<8x8xbf16>
+}
+
+// -----
+
+func.func @auxThatNothingReads(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z: tensor<8x8xbf16>) -> tensor<8x8xbf16> {
+  // expected-error @+1 {{needs `aux` of 'tensor<8x8xbf16>' together with an activation that reads it}}
+  %y = colo.einsum "bi,oi->bo", %x, %w aux %z as relu : tensor<8x4xbf16>, tensor<8x4xbf16> aux tensor<8x8xbf16> -> tensor<8x8xbf16>
+  return %y : tensor<8x8xbf16>
+}
+
+// -----
+
+func.func @argumentOfRelu(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>) -> tensor<8x8xbf16> {
+  // expected-error @+1 {{gives an argument, which needs an activation that keeps it, of 'tensor<8x8xbf16>'}}
+  %y, %z = colo.einsum "bi,oi->bo", %x, %w as relu : tensor<8x4xbf16>, tensor<8x4xbf16> -> tensor<8x8xbf16> argument tensor<8x8xbf16>
+  return %z : tensor<8x8xbf16>
+}
+
+// -----
+
+func.func @activationBesidesSums(%x: tensor<8x4xf32>, %y: tensor<8x6xf32>) -> tensor<4x6xf32> {
+  // expected-error @+1 {{has an activation beside another epilogue}}
+  %z, %s = colo.einsum "bi,bo->io", %x, %y as relu {summed = 0 : i64} : tensor<8x4xf32>, tensor<8x6xf32> -> tensor<4x6xf32>, tensor<4xf32>
+  return %z : tensor<4x6xf32>
 }
 
 // -----
@@ -126,7 +150,7 @@ func.func @activationBesidesABias(%x: tensor<8x4xbf16>, %w: tensor<8x4xbf16>, %z
 // -----
 
 func.func @activationOfWhatLiesOtherwise(%x: memref<8x4xbf16>, %y: memref<8x8xbf16>, %z: memref<8x8xbf16, strided<[1, 8]>>) {
-  // expected-error @+1 {{needs an activation and `aux` that lies as the result together}}
+  // expected-error @+1 {{needs `aux` that lies as the result together with an activation that reads or writes it}}
   rt.gemm %x, %x, %y aux %z as gelu_grad {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 8, 1>}
     : memref<8x4xbf16>, memref<8x4xbf16>, memref<8x8xbf16> aux memref<8x8xbf16, strided<[1, 8]>>
   return
@@ -135,8 +159,17 @@ func.func @activationOfWhatLiesOtherwise(%x: memref<8x4xbf16>, %y: memref<8x8xbf
 // -----
 
 func.func @activationInOddRows(%x: memref<8x4xbf16>, %y: memref<8x12xbf16>, %z: memref<8x12xbf16>) {
-  // expected-error @+1 {{needs rows a multiple of 8 elements apart, without a batch, for an activation}}
+  // expected-error @+1 {{needs rows a multiple of 8 elements apart, in a batch, too, for `aux`}}
   rt.gemm %x, %x, %y aux %z as gelu_grad {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 12, 1>}
     : memref<8x4xbf16>, memref<8x4xbf16>, memref<8x12xbf16> aux memref<8x12xbf16>
+  return
+}
+
+// -----
+
+func.func @auxOfRelu(%x: memref<8x4xbf16>, %y: memref<8x8xbf16>, %z: memref<8x8xbf16>) {
+  // expected-error @+1 {{needs `aux` that lies as the result together with an activation that reads or writes it}}
+  rt.gemm %x, %x, %y aux %z as relu {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 8, 1>}
+    : memref<8x4xbf16>, memref<8x4xbf16>, memref<8x8xbf16> aux memref<8x8xbf16>
   return
 }

@@ -1,4 +1,4 @@
-// RUN: not colo-opt %s --fuse-epilogues=epilogues=bias,relu 2>&1 | FileCheck %s
+// RUN: not colo-opt %s --fuse-epilogues=epilogues=bias,tanh 2>&1 | FileCheck %s
 
-// CHECK: error: unknown epilogue 'relu'; legal are bias, plus, sums, gelu_grad
+// CHECK: error: unknown epilogue 'tanh'; legal are bias, plus, sums, gelu_grad, gelu, relu
 module {}

@@ -1,6 +1,6 @@
-// RUN: colo-opt %s --fuse-epilogues=epilogues=bias,plus,sums,gelu_grad | FileCheck %s
+// RUN: colo-opt %s --fuse-epilogues=epilogues=bias,plus,sums,gelu_grad,gelu,relu | FileCheck %s
 // RUN: colo-opt %s --fuse-epilogues=epilogues=bias | FileCheck %s --check-prefix=BIAS
-// RUN: colo-opt %s --fuse-epilogues | FileCheck %s --check-prefix=NONE --implicit-check-not="{{ bias| plus| aux|summed}}"
+// RUN: colo-opt %s --fuse-epilogues | FileCheck %s --check-prefix=NONE --implicit-check-not="{{ bias| plus| aux| as |summed}}"
 
 // A linear layer and its residual are one product; what a target lacks stays a sum.
 // CHECK-LABEL: func.func @residual(
@@ -126,6 +126,103 @@ func.func @activationOfARow(%dy: tensor<1x6xbf16>, %w: tensor<6x16xbf16>, %z: te
   %dh = colo.einsum "bo,oi->bi", %dy, %w : tensor<1x6xbf16>, tensor<6x16xbf16> -> tensor<1x16xbf16>
   %dz = colo.gelu_grad %z, %dh {tanh} : tensor<1x16xbf16>
   return %dz : tensor<1x16xbf16>
+}
+
+// Gelu's tanh form is done by the product, which writes the argument, too, where something else reads it, as the gradient does.
+// CHECK-LABEL: func.func @gelu(
+// CHECK-NEXT:  %[[H:.*]], %[[Z:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 bias %arg2 as gelu : {{.*}} -> tensor<8x16xbf16> argument tensor<8x16xbf16>
+// CHECK-NEXT:  %[[Y:.*]] = colo.einsum "bo,io->bi", %[[H]], %arg3 :
+// CHECK-NEXT:  %[[DZ:.*]] = colo.einsum "bi,io->bo", %arg4, %arg3 aux %[[Z]] as gelu_grad :
+// CHECK-NEXT:  return %[[Y]], %[[DZ]]
+// BIAS-LABEL: func.func @gelu(
+// BIAS-NEXT:  colo.einsum {{.*}} bias %arg2 : {{.*}} -> tensor<8x16xbf16>
+// BIAS-NEXT:  colo.gelu
+func.func @gelu(%x: tensor<8x6xbf16>, %w: tensor<16x6xbf16>, %b: tensor<16xbf16>, %v: tensor<6x16xbf16>, %dy: tensor<8x6xbf16>)
+    -> (tensor<8x6xbf16>, tensor<8x16xbf16>) {
+  %p = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xbf16>, tensor<16x6xbf16> -> tensor<8x16xbf16>
+  %bb = colo.broadcast %b {dims = array<i64: 1>} : tensor<16xbf16> -> tensor<8x16xbf16>
+  %z = colo.add %p, %bb : tensor<8x16xbf16>
+  %h = colo.gelu %z {tanh} : tensor<8x16xbf16>
+  %y = colo.einsum "bo,io->bi", %h, %v : tensor<8x16xbf16>, tensor<6x16xbf16> -> tensor<8x6xbf16>
+  %dh = colo.einsum "bi,io->bo", %dy, %v : tensor<8x6xbf16>, tensor<6x16xbf16> -> tensor<8x16xbf16>
+  %dz = colo.gelu_grad %z, %dh {tanh} : tensor<8x16xbf16>
+  return %y, %dz : tensor<8x6xbf16>, tensor<8x16xbf16>
+}
+
+// Where nothing else reads the argument it is not written, and rows may have any length.
+// CHECK-LABEL: func.func @geluAlone(
+// CHECK-NEXT:  %[[H:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 plus %arg2 as gelu : {{.*}} -> tensor<8x15xf16>{{$}}
+// CHECK-NEXT:  %[[V:.*]] = colo.reshape %[[H]]
+// CHECK-NEXT:  return %[[V]]
+func.func @geluAlone(%x: tensor<8x6xf16>, %w: tensor<15x6xf16>, %r: tensor<8x15xf16>) -> tensor<120xf16> {
+  %p = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xf16>, tensor<15x6xf16> -> tensor<8x15xf16>
+  %s = colo.add %p, %r : tensor<8x15xf16>
+  %h = colo.gelu %s {tanh} : tensor<8x15xf16>
+  %v = colo.reshape %h : tensor<8x15xf16> -> tensor<120xf16>
+  return %v : tensor<120xf16>
+}
+
+// Not in f32, nor its other form, nor where only kernels read the result, which need not be written then.
+// CHECK-LABEL: func.func @otherGelus(
+// CHECK-NOT:   as gelu
+// CHECK:       return
+func.func @otherGelus(%x: tensor<8x6xbf16>, %w: tensor<16x6xbf16>, %u: tensor<8x6xf32>, %v: tensor<16x6xf32>, %g: tensor<8x16xbf16>)
+    -> (tensor<8x16xbf16>, tensor<8x16xf32>, tensor<8x16xbf16>) {
+  %a = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xbf16>, tensor<16x6xbf16> -> tensor<8x16xbf16>
+  %erf = colo.gelu %a : tensor<8x16xbf16>
+  %b = colo.einsum "bi,oi->bo", %u, %v : tensor<8x6xf32>, tensor<16x6xf32> -> tensor<8x16xf32>
+  %wide = colo.gelu %b {tanh} : tensor<8x16xf32>
+  %c = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xbf16>, tensor<16x6xbf16> -> tensor<8x16xbf16>
+  %h = colo.gelu %c {tanh} : tensor<8x16xbf16>
+  %gated = colo.mul %h, %g : tensor<8x16xbf16>
+  return %erf, %wide, %gated : tensor<8x16xbf16>, tensor<8x16xf32>, tensor<8x16xbf16>
+}
+
+// Libraries do not write an argument in rows that are not whole groups of eight, or of a single row; they do of a batch.
+// CHECK-LABEL: func.func @argumentsThatLieOtherwise(
+// CHECK-NOT:   as gelu
+// CHECK:       colo.einsum "nbi,noi->nbo", %arg2, %arg3 as gelu : {{.*}} argument tensor<2x8x16xbf16>
+// CHECK-NOT:   as gelu
+// CHECK:       return
+func.func @argumentsThatLieOtherwise(%x: tensor<8x6xbf16>, %w: tensor<12x6xbf16>, %u: tensor<2x8x6xbf16>, %v: tensor<2x16x6xbf16>, %row: tensor<1x6xbf16>, %m: tensor<16x6xbf16>)
+    -> (tensor<8x12xbf16>, tensor<8x12xbf16>, tensor<2x8x16xbf16>, tensor<2x8x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16>) {
+  %a = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xbf16>, tensor<12x6xbf16> -> tensor<8x12xbf16>
+  %g = colo.gelu %a {tanh} : tensor<8x12xbf16>
+  %b = colo.einsum "nbi,noi->nbo", %u, %v : tensor<2x8x6xbf16>, tensor<2x16x6xbf16> -> tensor<2x8x16xbf16>
+  %h = colo.gelu %b {tanh} : tensor<2x8x16xbf16>
+  %c = colo.einsum "bi,oi->bo", %row, %m : tensor<1x6xbf16>, tensor<16x6xbf16> -> tensor<1x16xbf16>
+  %i = colo.gelu %c {tanh} : tensor<1x16xbf16>
+  return %a, %g, %b, %h, %c, %i : tensor<8x12xbf16>, tensor<8x12xbf16>, tensor<2x8x16xbf16>, tensor<2x8x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16>
+}
+
+// Relu is exact, so in every type; its gradient reads the result. Of relu libraries keep no argument.
+// CHECK-LABEL: func.func @relu(
+// CHECK-NEXT:  %[[H:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 bias %arg2 as relu : {{.*}} -> tensor<8x5xf32>{{$}}
+// CHECK-NEXT:  colo.einsum "bo,io->bi", %[[H]], %arg3 :
+// CHECK-NEXT:  %[[DH:.*]] = colo.einsum
+// CHECK-NEXT:  %[[ZERO:.*]] = colo.constant
+// CHECK-NEXT:  %[[MASK:.*]] = colo.compare gt, %[[H]], %[[ZERO]]
+// CHECK-NEXT:  colo.select %[[MASK]], %[[DH]], %[[ZERO]]
+// CHECK-NEXT:  colo.einsum "bi,oi->bo", %arg5, %arg6 as relu : {{.*}} -> tensor<8x5xf64>{{$}}
+// CHECK-NEXT:  %[[KEPT:.*]] = colo.einsum "bi,oi->bo", %arg0, %arg1 :
+// CHECK-NEXT:  colo.relu %[[KEPT]]
+// CHECK-NEXT:  return
+func.func @relu(%x: tensor<8x6xf32>, %w: tensor<5x6xf32>, %b: tensor<5xf32>, %v: tensor<6x5xf32>, %dy: tensor<8x6xf32>, %u: tensor<8x6xf64>, %m: tensor<5x6xf64>)
+    -> (tensor<8x6xf32>, tensor<8x5xf32>, tensor<8x5xf64>, tensor<8x5xf32>, tensor<8x5xf32>) {
+  %p = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xf32>, tensor<5x6xf32> -> tensor<8x5xf32>
+  %bb = colo.broadcast %b {dims = array<i64: 1>} : tensor<5xf32> -> tensor<8x5xf32>
+  %z = colo.add %p, %bb : tensor<8x5xf32>
+  %h = colo.relu %z : tensor<8x5xf32>
+  %y = colo.einsum "bo,io->bi", %h, %v : tensor<8x5xf32>, tensor<6x5xf32> -> tensor<8x6xf32>
+  %dh = colo.einsum "bi,io->bo", %dy, %v : tensor<8x6xf32>, tensor<6x5xf32> -> tensor<8x5xf32>
+  %zero = colo.constant 0.0 : tensor<8x5xf32>
+  %mask = colo.compare gt, %h, %zero : tensor<8x5xf32>, tensor<8x5xf32> -> tensor<8x5xi1>
+  %dz = colo.select %mask, %dh, %zero : tensor<8x5xi1>, tensor<8x5xf32>, tensor<8x5xf32> -> tensor<8x5xf32>
+  %wide = colo.einsum "bi,oi->bo", %u, %m : tensor<8x6xf64>, tensor<5x6xf64> -> tensor<8x5xf64>
+  %cut = colo.relu %wide : tensor<8x5xf64>
+  %kept = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xf32>, tensor<5x6xf32> -> tensor<8x5xf32>
+  %both = colo.relu %kept : tensor<8x5xf32>
+  return %y, %dz, %cut, %kept, %both : tensor<8x6xf32>, tensor<8x5xf32>, tensor<8x5xf64>, tensor<8x5xf32>, tensor<8x5xf32>
 }
 
 // A sum over other dims, a maximum, a sum that is needed before the product, and f64 stay kernels.

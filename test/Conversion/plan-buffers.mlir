@@ -340,6 +340,48 @@ module {
 
 // -----
 
+// What gelu is done to is written where it is returned, as the result lies, or beside it in the workspace.
+module {
+  // CHECK-LABEL: func.func @arguments
+  // CHECK-SAME: %[[X:[^:]*]]: memref<2x4xbf16>, %[[W:[^:]*]]: memref<8x4xbf16>, %[[B:[^:]*]]: memref<8xbf16>, %[[V:[^:]*]]: memref<3x8xbf16>, %[[Z:[^:]*]]: memref<2x8xbf16>, %[[Y:[^:]*]]: memref<2x3xbf16>, %[[D:[^:]*]]: memref<2x8xbf16>,
+  func.func @arguments(%x: tensor<2x4xbf16>, %w: tensor<8x4xbf16>, %b: tensor<8xbf16>, %v: tensor<3x8xbf16>)
+      -> (tensor<2x8xbf16>, tensor<2x3xbf16>, tensor<2x8xbf16>) attributes {colo.role = "entry"} {
+    // CHECK: rt.gemm %[[X]], %[[W]], %[[H:[0-9]+]] bias %[[B]] aux %[[Z]] as gelu {
+    // CHECK: rt.gemm %[[H]], %[[V]], %[[Y]] {
+    %h, %z = colo.einsum "bi,oi->bo", %x, %w bias %b as gelu : tensor<2x4xbf16>, tensor<8x4xbf16> bias tensor<8xbf16> -> tensor<2x8xbf16> argument tensor<2x8xbf16>
+    %y = colo.einsum "bo,io->bi", %h, %v : tensor<2x8xbf16>, tensor<3x8xbf16> -> tensor<2x3xbf16>
+    // CHECK: rt.gemm %[[X]], %[[W]], %[[G:[0-9]+]] aux %[[A:[0-9]+]] as gelu {
+    // CHECK: rt.gemm %[[Y]], %[[V]], %[[D]] aux %[[A]] as gelu_grad {
+    // CHECK: rt.gemm %[[G]], %[[V]],
+    %g, %a = colo.einsum "bi,oi->bo", %x, %w as gelu : tensor<2x4xbf16>, tensor<8x4xbf16> -> tensor<2x8xbf16> argument tensor<2x8xbf16>
+    %d = colo.einsum "bi,io->bo", %y, %v aux %a as gelu_grad : tensor<2x3xbf16>, tensor<3x8xbf16> aux tensor<2x8xbf16> -> tensor<2x8xbf16>
+    %u = colo.einsum "bo,io->bi", %g, %v : tensor<2x8xbf16>, tensor<3x8xbf16> -> tensor<2x3xbf16>
+    return %z, %y, %d : tensor<2x8xbf16>, tensor<2x3xbf16>, tensor<2x8xbf16>
+  }
+}
+
+// -----
+
+// An activation comes after a bias that is not along the contiguous dim of a result that is stored in another order.
+module {
+  dist.mesh @mesh <["tp"=2]>
+  // CHECK-LABEL: func.func @biasFirst
+  // CHECK-SAME: %[[X:[^:]*]]: memref<4x8xf32>, %[[W:[^:]*]]: memref<2x6x8xf32>, %[[B:[^:]*]]: memref<2x6xf32>,
+  func.func @biasFirst(%x: tensor<4x8xf32>, %w: tensor<2x6x8xf32>, %b: tensor<2x6xf32>) -> tensor<4x1x6xf32> attributes {colo.role = "entry"} {
+    // CHECK: %[[ALL:.*]] = rt.slot %[[B]] at 0 : memref<2x6xf32> to memref<4x2x6xf32, strided<[0, 6, 1]>>
+    // CHECK: %[[H:.*]] = rt.slot {{.*}} to memref<4x2x6xf32, strided<[6, 24, 1]>>
+    // CHECK: rt.launch @copy.{{[0-9]+}}(%[[ALL]]) outs(%[[H]])
+    // CHECK: rt.gemm %[[X]], %[[W]], %[[H]] as relu {{{.*}}accumulate,
+    // CHECK-NOT: rt.launch
+    // CHECK: rt.reduce_scatter
+    %h = colo.einsum "bi,goi->bgo", %x, %w bias %b as relu : tensor<4x8xf32>, tensor<2x6x8xf32> bias tensor<2x6xf32> -> tensor<4x2x6xf32>
+    %s = dist.reduce_scatter sum %h dim 1 over @mesh ["tp"] : tensor<4x2x6xf32> -> tensor<4x1x6xf32>
+    return %s : tensor<4x1x6xf32>
+  }
+}
+
+// -----
+
 // Sums of an operand are m or n of the product and are added to their gradient; an operand of which they are no dim is packed.
 module {
   colo.param @w : tensor<6x4xf32> {logical_shape = array<i64: 6, 4>, file_shape = array<i64: 6, 4>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}

@@ -6,13 +6,14 @@
 //===----------------------------------------------------------------------===//
 //
 // Column by column as the real one, on OpenBLAS. Algorithms remember the alignment
-// that they were chosen for, of the bias, too. C and D may be one, but may not overlap
-// otherwise. Gradients of biases are sums of an operand over what is contracted, not in
-// f64 and without a batch.
+// that they were chosen for, of the bias and the auxiliary matrix, too. C and D may be
+// one, but may not overlap otherwise. Gradients of biases are sums of an operand over
+// what is contracted, not in f64 and without a batch. Gelu is of 16 bits only.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Double.h"
+#include "Epilogue.h"
 #include "Gelu.h"
 #include "Half.h"
 
@@ -28,12 +29,32 @@ struct Product {
   int compute = 0, type = 0;
   int32_t turnA = 0, turnB = 0;
   uint32_t epilogue = 1;
-  const void *bias = nullptr, *aux = nullptr;
-  int64_t auxLead = 0;
+  const void *bias = nullptr;
+  void *aux = nullptr;
+  int64_t auxLead = 0, auxStride = 0;
 };
-constexpr uint32_t kGeluGrad = 192;
-constexpr uint32_t kBias = 4, kSumA = 256, kSumB = 512;
+constexpr uint32_t kNone = 1, kGeluGrad = 192, kSumA = 256, kSumB = 512;
+constexpr uint32_t kRelu = 2, kBias = 4, kGelu = 32, kKept = 128; // bits of the others
 bool sums(const Product &p) { return p.epilogue == kSumA || p.epilogue == kSumB; }
+bool differentiates(const Product &p) { return p.epilogue == kGeluGrad; }
+bool has(const Product &p, uint32_t bit) {
+  return p.epilogue != kNone && !differentiates(p) && !sums(p) && (p.epilogue & bit);
+}
+bool hasAux(const Product &p) { return differentiates(p) || has(p, kKept); }
+bool isKnown(const Product &p) {
+  constexpr uint32_t known[] = {kNone,
+                                kGeluGrad,
+                                kSumA,
+                                kSumB,
+                                kBias,
+                                kRelu,
+                                kGelu,
+                                kRelu | kBias,
+                                kGelu | kBias,
+                                kGelu | kKept,
+                                kGelu | kKept | kBias};
+  return std::find(std::begin(known), std::end(known), p.epilogue) != std::end(known);
+}
 struct Matrix {
   int type = 0;
   uint64_t rows = 0, cols = 0;
@@ -91,6 +112,8 @@ DOUBLE_EXPORT int cublasLtMatmulDescSetAttribute(void *product, int attribute, c
     set(p->aux, value, bytes);
   else if (attribute == 12)
     set(p->auxLead, value, bytes);
+  else if (attribute == 13)
+    set(p->auxStride, value, bytes);
   else
     return 7;
   return 0;
@@ -193,34 +216,34 @@ DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a,
   if (wanted < 1 || !sizes(of, am, bm, *static_cast<Matrix *>(c), m, n, k) ||
       !sizes(of, am, bm, *static_cast<Matrix *>(d), m, n, k))
     return 7;
-  bool hasVector = of.epilogue == kBias || sums(of);
-  bool hasAux = of.epilogue == kGeluGrad;
+  bool hasVector = has(of, kBias) || sums(of);
   const Matrix &dm = *static_cast<Matrix *>(d);
-  if (hasAux && (!of.aux || of.auxLead % 8 || of.auxLead < m || dm.batch != 1))
+  if (hasAux(of) && (!of.aux || of.auxLead % 8 || of.auxLead < m || of.auxStride % 8))
     return 7;
-  if (hasAux && !isNarrow(dm.type))
+  if ((differentiates(of) || has(of, kGelu)) && !isNarrow(dm.type))
     return 15;
-  if ((of.epilogue != 1 && !hasVector && !hasAux) || (sums(of) && (of.type || static_cast<Matrix *>(d)->batch != 1)))
+  if (!isKnown(of) || (sums(of) && (of.type || dm.batch != 1)))
     return 15;
   if (hasVector && !of.bias)
     return 7;
   results[0] = {};
   results[0].algorithm.data[0] = *std::min_element(p->alignment, p->alignment + 4);
-  results[0].algorithm.data[1] = hasVector ? alignmentOf(of.bias) : hasAux ? alignmentOf(of.aux) : 1;
+  results[0].algorithm.data[1] = hasVector ? alignmentOf(of.bias) : 1;
+  results[0].algorithm.data[2] = hasAux(of) ? alignmentOf(of.aux) : 1;
   results[0].scratchBytes = std::min(kScratch, p->scratch);
   *found = 1;
   return 0;
 }
 
-/// One product of a batch, in f32 of whatever type the matrices are: D = scale A B + keep C + bias.
+/// One product of a batch, in f32 of whatever type the matrices are: D = epilogue(scale A B + keep C + bias).
 namespace {
 struct Call {
   Product p;
   Matrix am, bm, cm, dm;
   int m, n, k;
   double scale, keep;
-  const char *a, *b, *c, *bias, *aux;
-  char *d, *sums;
+  const char *a, *b, *c, *bias;
+  char *d, *sums, *aux;
 
   template <typename T> void exact(int32_t i) const {
     const T *x = reinterpret_cast<const T *>(a) + i * am.stride, *y = reinterpret_cast<const T *>(b) + i * bm.stride;
@@ -237,6 +260,9 @@ struct Call {
     for (int col = 0; bias && col < n; ++col)
       for (int row = 0; row < m; ++row)
         out[col * dm.lead + row] += reinterpret_cast<const T *>(bias)[row];
+    for (int col = 0; has(p, kRelu) && col < n; ++col)
+      for (int row = 0; row < m; ++row)
+        out[col * dm.lead + row] = colo::runtime::relu(out[col * dm.lead + row]);
   }
 
   void narrow(int32_t i) const {
@@ -254,11 +280,15 @@ struct Call {
     wide.c = reinterpret_cast<const char *>(z.data()), wide.d = reinterpret_cast<char *>(out.data());
     wide.bias = bias ? reinterpret_cast<const char *>(vector.data()) : nullptr;
     wide.exact<float>(0);
-    std::vector<float> before;
-    if (aux)
-      before = widened(aux, {dm.type, dm.rows, dm.cols, p.auxLead});
+    Matrix auxLayout{dm.type, dm.rows, dm.cols, p.auxLead};
+    char *beside = aux + i * p.auxStride * static_cast<int64_t>(bytesOf(dm.type));
+    if (has(p, kKept))
+      narrowInto(beside, auxLayout, out);
+    std::vector<float> before = differentiates(p) ? widened(beside, auxLayout) : std::vector<float>();
     for (size_t j = 0; j < before.size(); ++j)
       out[j] *= colo::runtime::geluDerivative(before[j]);
+    for (size_t j = 0; has(p, kGelu) && j < out.size(); ++j)
+      out[j] = colo::runtime::gelu(out[j]);
     narrowInto(d + i * dm.stride * static_cast<int64_t>(bytesOf(dm.type)), dm, out);
   }
 
@@ -310,9 +340,8 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
     places |= reinterpret_cast<uint64_t>(matrix);
   if (places % algorithm->data[0])
     fail("cublasLtMatmul with operands that its algorithm was not chosen for");
-  bool hasBias = call.p.epilogue == kBias, hasSums = sums(call.p);
-  bool hasAux = call.p.epilogue == kGeluGrad;
-  if (hasAux && alignmentOf(call.p.aux) < algorithm->data[1])
+  bool hasBias = has(call.p, kBias), hasSums = sums(call.p);
+  if (hasAux(call.p) && alignmentOf(call.p.aux) < algorithm->data[2])
     fail("cublasLtMatmul with an auxiliary matrix that its algorithm was not chosen for");
   if ((hasBias || hasSums) && alignmentOf(call.p.bias) < algorithm->data[1])
     fail("cublasLtMatmul with a bias, or sums, that its algorithm was not chosen for");
@@ -328,8 +357,14 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
     fail("cublasLtMatmul with a result that overlaps what it adds");
   auto vector = [&](int elements) { return see(call.p.bias, elements * static_cast<int64_t>(bytesOf(call.dm.type))); };
   call.bias = hasBias ? vector(call.m) : nullptr;
-  Matrix auxLayout{call.dm.type, call.dm.rows, call.dm.cols, call.p.auxLead};
-  call.aux = hasAux ? see(call.p.aux, bytesOf(auxLayout)) : nullptr;
+  Matrix auxLayout{call.dm.type, call.dm.rows, call.dm.cols, call.p.auxLead, call.p.auxStride, call.dm.batch};
+  call.aux = hasAux(call.p) ? see(call.p.aux, bytesOf(auxLayout)) : nullptr;
+  for (auto [other, bytes] : {std::pair<const char *, int64_t>(call.a, bytesOf(call.am)),
+                              {call.b, bytesOf(call.bm)},
+                              {call.c, bytesOf(call.cm)},
+                              {call.d, bytesOf(call.dm)}})
+    if (call.aux && other < call.aux + bytesOf(auxLayout) && call.aux < other + bytes)
+      fail("cublasLtMatmul with an auxiliary matrix that overlaps another");
   call.sums = hasSums ? vector(call.p.epilogue == kSumA ? call.m : call.n) : nullptr;
   call.scale = call.p.type ? *static_cast<const double *>(alpha) : *static_cast<const float *>(alpha);
   call.keep = call.p.type ? *static_cast<const double *>(beta) : *static_cast<const float *>(beta);

@@ -5,6 +5,7 @@ nothing is allocated after the first launch, models come in and go out bit by bi
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import options
 import sockets
 
 
+SHIFTED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs", "shifted.colo")
 LATE = {"COLO_DOUBLE_DELAY": "300"} # microseconds at most
 LAUNCH = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 PIPELINES = dict(emulate.PIPELINES, **{
@@ -247,17 +249,18 @@ def check_memory(arguments, name, model, config, ranks, flags):
                 raise options.Failure(f"allocated {allocated}, measured {measured}, planned {plan['total']}")
 
 
-def check_activation(arguments, name):
-    """What the epilogue of gelu's gradient reads lies at no multiple of 16 bytes. One rounding to 16 bits is 2^-9."""
+def check_activation(arguments, name, source, sizes, products):
+    """Products that do gelu and its gradient, so many of each, train in bf16 as on the CPU. One rounding to 16 bits is 2^-9."""
     base = os.path.join(arguments.work, name)
     with open(base + ".cfg", "w") as file:
         file.write(f"{emulate.OPTIMIZERS['sgd']}\nBATCH_SIZE = 4\nNUM_MICRO_BATCHES = 4\nbf16 = True\n")
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs", "shifted.colo")
-    command = ["colo-compile", source, "--config", base + ".cfg"]
+        file.write(f"model = dict({', '.join(f'{k}={v}' for k, v in sizes.items())})\n")
+    command = ["colo-compile", source.format(examples=arguments.examples), "--config", base + ".cfg"]
     emulate.run([*command, "-o", base + ".cpu"])
     compile_cuda(command, base, arguments.double)
     program = subprocess.run([*command, "--target=cuda", "--emit=rt"], check=True, capture_output=True, text=True).stdout
-    options.require(program.count("gelu_grad") == 2, "the products do not differentiate gelu")
+    for form, count in products.items():
+        options.require(len(re.findall(rf"rt\.gemm .* {form} \{{", program)) == count, f"not {count} products do {form}")
     losses = {}
     for target in ("cuda", "cpu"):
         out = f"{base}.{target}"
@@ -293,7 +296,10 @@ CHECKS = {
     "processes-1f1b": (check_processes, "gpt2", "1f1b", "adamw"),
     "hosts": (check_hosts, "mlp", "1d"),
     "sockets": (check_sockets, "gpt2", "1d"),
-    "activation": (check_activation,),
+    # What the gradient reads lies at no multiple of 16 bytes.
+    "activation": (check_activation, SHIFTED, {}, {"as gelu_grad": 2, "as gelu": 0}),
+    # Of a layer of training, which keeps gelu's argument, and of one of evaluation.
+    "gelu": (check_activation, "{examples}/gpt2/gpt2.colo", emulate.MODELS["gpt2"][0], {"as gelu_grad": 1, r"aux %\S+ as gelu": 1, r"bias %\S+ as gelu": 1}),
     "files": (check_files, "gpt2", "1d"),
     "memory": (check_memory, "gpt2", "mini-1d.cfg", 4, ["-D", "layers=3"]),
     "memory-vit": (check_memory, "vit", "dp.cfg", 1, ["-D", "layers=1"]),

@@ -31,7 +31,7 @@ def check : F<"check", "check model and configuration and stop; with --plan, pri
 def print_config : F<"print-config", "print the resolved configuration, and where each value came from, and stop">;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, HelpText<"optimisation level (default 3)">;
 def algorithm_eq : J<"algorithm", "loop|reference", "how products of 2d and 2.5d and rings of attention move: part by part (default), or at once">;
-def no_epilogues : F<"no-epilogues", "let products of GPUs do nothing but multiply; kernels add biases and residuals, sum gradients of biases and differentiate gelu">;
+def no_epilogues : F<"no-epilogues", "let products of GPUs do nothing but multiply; kernels add biases and residuals, sum gradients of biases and apply gelu, its gradient and relu">;
 def save_temps : F<"save-temps", "keep the object file beside the executable">;
 def verify_diagnostics : F<"verify-diagnostics", "check diagnostics against expected-error comments">, Flags<[HelpHidden]>;
 def verbose : Flag<["-"], "v">, HelpText<"print each phase and its seconds, and remarks on the pipeline's schedule">;

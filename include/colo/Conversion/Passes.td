@@ -16,11 +16,12 @@
 include "mlir/Pass/PassBase.td"
 
 def FuseEpilogues : Pass<"fuse-epilogues", "::mlir::ModuleOp"> {
-  let summary = "Let products add biases and residuals, sum an operand and apply a gradient of gelu beside what they multiply.";
+  let summary = "Let products add biases and residuals, sum an operand and apply gelu, its gradient and relu beside what they multiply.";
   let description = [{
     In: phase `spmd`, local shapes. Out: sums of a product, which nothing else reads, and a broadcast vector or a tensor in memory are part of
     the product, as far as `epilogues` names them. A vector must be of the last dims of the result, and of all that one operand alone brings to it.
-    Sums of a product's operand over all that it contracts are its second result. An activation's gradient, in 16 bits, is done by the product.
+    Sums of a product's operand over all that it contracts are another result. Gelu's gradient and gelu itself, in 16 bits, and relu are done by the
+    product, which gives gelu's argument as another result where something else reads it.
     Errors: an epilogue of another name.
 
     ```mlir
@@ -31,7 +32,7 @@ def FuseEpilogues : Pass<"fuse-epilogues", "::mlir::ModuleOp"> {
     %z = colo.einsum "mk,nk->mn", %x, %w bias %b : tensor<8x4xf32>, tensor<6x4xf32> bias tensor<6xf32> -> tensor<8x6xf32>
     ```
   }];
-  let options = [ListOption<"epilogues", "epilogues", "std::string", "What products can do: bias, plus, sums, gelu_grad.">];
+  let options = [ListOption<"epilogues", "epilogues", "std::string", "What products can do: bias, plus, sums, gelu_grad, gelu, relu.">];
 }
 
 def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {

@@ -27,7 +27,7 @@ struct ProductData {
   void *c;
   const void *bias = nullptr, *addend = nullptr;
   void *sums = nullptr;
-  const void *aux = nullptr;
+  void *aux = nullptr; ///< read by gelu's gradient, written by gelu
 };
 
 class Products {

@@ -118,13 +118,17 @@ typedef struct {
  * beside C, of C's type, without a batch: A over k, m elements; B over k, n elements.
  * Either of these or a bias. Or the only one: the product times the derivative of
  * gelu's tanh form of an element of `aux`, which is of C's type, of 16 bits, and lies
- * as C. */
+ * as C. What is done to a sum, to which nothing is added up beside, last of all: gelu's
+ * tanh form, of 16 bits, and max(x, 0). What gelu is done to can be written to `aux`. */
 enum {
   COLO_EPILOGUE_BIAS = 1,
   COLO_EPILOGUE_ADDEND = 2,
   COLO_EPILOGUE_SUM_A = 4,
   COLO_EPILOGUE_SUM_B = 8,
-  COLO_EPILOGUE_GELU_GRAD = 16
+  COLO_EPILOGUE_GELU_GRAD = 16,
+  COLO_EPILOGUE_GELU = 32,
+  COLO_EPILOGUE_RELU = 64,
+  COLO_EPILOGUE_ARGUMENT = 128
 };
 
 /* C[batch, m, n] = A[batch, m, k] * B[batch, k, n] + beta * C. Strides count
@@ -325,7 +329,7 @@ struct ColoFrame {
 void colo_gemm(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c);
 /* With an epilogue; a pointer is null where it adds no such thing. */
 void colo_gemm_epilogue(ColoFrame *, int64_t gemm, const void *a, const void *b, void *c, const void *bias,
-                        const void *addend, void *sums, const void *aux);
+                        const void *addend, void *sums, void *aux);
 void colo_launch(ColoFrame *, ColoKernel, void **args, int64_t extent,
                  int64_t grain); /* grain: least rows worth a thread */
 /* Where the device has memory of its own: kernel `kernel` of the table; zeros; the host's copy of what the host

@@ -12,9 +12,11 @@
 // so nothing is added to it before it is whole. What a collective gives is not added:
 // the product can run while it is on its way.
 //
-// An activation's gradient is done to the product that makes its operand
-// (EpilogueOpInterface). Libraries do not say how exact their functions are, so only
-// where a result of 16 bits hides it.
+// An activation, or its gradient, is done to the product that makes its operand
+// (EpilogueOpInterface, ActivationRule). Libraries do not say how exact their
+// functions are, so only where a result of 16 bits hides it, but for relu. An
+// activation whose argument something else reads, as its gradient does, is fused where
+// libraries write the argument, too.
 //
 // A bias's gradient, the sum of a product's operand over all that the product
 // contracts, is made beside the product of the weight's gradient, which reads that
@@ -36,14 +38,24 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
+static bool isReadOutsideKernels(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) { return !isKernelOp(user); });
+}
+
 /// Whether a product can read the value without a kernel that is run for this alone, and need not wait for others.
 static bool isInMemory(Value value) {
   while (isViewOp(value.getDefiningOp()))
     value = value.getDefiningOp()->getOperand(0);
   if (isa_and_nonnull<dist::CollectiveOpInterface>(value.getDefiningOp()))
     return false;
-  return !isKernelOp(value.getDefiningOp()) ||
-         llvm::any_of(value.getUsers(), [](Operation *user) { return !isKernelOp(user); });
+  return !isKernelOp(value.getDefiningOp()) || isReadOutsideKernels(value);
+}
+
+/// Whether a kernel would write the value, because something outside kernels reads it, maybe as a view.
+static bool isWrittenAnyway(Value value) {
+  return isReadOutsideKernels(value) || llvm::any_of(value.getUsers(), [](Operation *user) {
+           return isViewOp(user) && isWrittenAnyway(user->getResult(0));
+         });
 }
 
 /// Whether `sum` is of operand number `operand` of `product`, over all that is contracted, with what is left in the
@@ -67,19 +79,23 @@ static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
   return sum.getKind() == ReduceKind::Sum && getElementTypeOrSelf(sum.getResult()) == element && !element.isF64();
 }
 
-/// Of 16 bits, of several rows, without a batch; what is contiguous in the result are whole groups of the eight
-/// elements that libraries read.
-static bool takesActivations(EinsumOp product) {
+/// Of several rows; what is contiguous in the result are whole groups of the eight elements that libraries read and
+/// write.
+static bool takesAux(EinsumOp product) {
   RankedTensorType type = product.getType();
   EinsumSpec spec = parseEinsumSpec(product.getSpec());
-  bool isNarrow = type.getElementType().isBF16() || type.getElementType().isF16();
   int64_t rows = 1, last = 1; // of a packed result
   for (auto [letter, size] : llvm::zip(spec.result, type.getShape())) {
-    if (spec.lhs.contains(letter) && spec.rhs.contains(letter))
-      return false;
-    (spec.rhs.contains(letter) ? last : rows) *= size;
+    if (!spec.lhs.contains(letter) || !spec.rhs.contains(letter))
+      (spec.rhs.contains(letter) ? last : rows) *= size;
   }
-  return isNarrow && rows > 1 && type.getShape().back() % 8 == 0 && last % 8 == 0;
+  return rows > 1 && type.getShape().back() % 8 == 0 && last % 8 == 0;
+}
+
+/// Whether rounding the result hides that libraries' functions are not ours.
+static bool takesRule(EinsumOp product, const ActivationRule &rule) {
+  Type element = product.getType().getElementType();
+  return rule.isExact || element.isBF16() || element.isF16();
 }
 
 /// Whether all that reads `sum` may stand behind `product`: it does, or is where a gradient leaves.
@@ -132,7 +148,7 @@ private:
   bool fuse(AddOp sum, Value made, Value added) {
     auto product = made.getDefiningOp<EinsumOp>();
     if (!product || product->getBlock() != sum->getBlock() || !made.hasOneUse() || product.getInto() ||
-        product.getAux() || made.getType() != sum.getType())
+        product.getActivation() || made.getType() != sum.getType())
       return false;
     // Of two products the later one adds the other: that is in memory by then.
     auto other = added.getDefiningOp<EinsumOp>();
@@ -153,31 +169,58 @@ private:
   }
 
   void fuse(EpilogueOpInterface activation) {
-    auto product = activation.getProductOperand().get().getDefiningOp<EinsumOp>();
-    Value aux = activation.getOtherOperand();
+    Value operand = activation.getProductOperand().get();
+    auto product = operand.getDefiningOp<EinsumOp>();
     std::optional<Epilogue> epilogue = activation.getEpilogue();
-    if (!epilogue || !has(*epilogue) || !product || !product.getResult().hasOneUse() ||
-        product->getNumOperands() != 2 || product.getSums() || product->getBlock() != activation->getBlock() ||
-        !isInMemory(aux) || !takesActivations(product) || aux.getType() != product.getType())
+    if (!epilogue || !has(*epilogue) || !product || operand != product.getResult() || product.getInto() ||
+        product.getActivation() || product.getSums() || product->getBlock() != activation->getBlock())
+      return;
+    ActivationRule rule = *activationRule(*epilogue);
+    if (takesRule(product, rule))
+      rule.readsAux ? fuseReading(activation, product) : fuseLast(activation, product, rule);
+  }
+
+  /// Nothing is added to the product then.
+  static void fuseReading(EpilogueOpInterface activation, EinsumOp product) {
+    Value aux = activation.getOtherOperand();
+    if (!product.getResult().hasOneUse() || product->getNumOperands() != 2 || !isInMemory(aux) || !takesAux(product) ||
+        aux.getType() != product.getType())
       return;
     Operation *maker = aux.getDefiningOp();
     if (maker && product->isBeforeInBlock(maker))
       product->moveBefore(activation);
     product.getAuxMutable().assign(aux);
-    product.setActivation(*epilogue);
+    product.setActivation(*activation.getEpilogue());
     activation->getResult(0).replaceAllUsesWith(product.getResult());
     activation->erase();
+  }
+
+  /// Done to the sum, which is then written only where something else reads it.
+  static void fuseLast(EpilogueOpInterface activation, EinsumOp product, const ActivationRule &rule) {
+    bool keeps = !product.getResult().hasOneUse();
+    if (!isWrittenAnyway(activation->getResult(0)) || (keeps && !(rule.keepsArgument && takesAux(product))))
+      return;
+    OpBuilder builder(product);
+    auto both = builder.create<EinsumOp>(
+        product.getLoc(), product.getType(), Type(), keeps ? product.getType() : Type(), product.getLhs(),
+        product.getRhs(), Value(), product.getBias(), product.getAddend(), Value(), product.getSpecAttr(),
+        IntegerAttr(), EpilogueAttr::get(product.getContext(), *activation.getEpilogue()));
+    activation->getResult(0).replaceAllUsesWith(both.getResult());
+    activation->erase();
+    if (keeps)
+      product.getResult().replaceAllUsesWith(both.getArgument());
+    product.erase();
   }
 
   static void fuse(ReduceOp sum) {
     for (OpOperand &use : sum.getInput().getUses()) {
       auto product = dyn_cast<EinsumOp>(use.getOwner());
       unsigned operand = use.getOperandNumber();
-      if (!product || operand > 1 || product.getSums() || product.getBias() || product.getAux() ||
+      if (!product || operand > 1 || product.getSums() || product.getBias() || product.getActivation() ||
           product->getBlock() != sum->getBlock() || !isSumOf(sum, product, operand) || !canWait(sum, product))
         continue;
       OpBuilder builder(product);
-      auto both = builder.create<EinsumOp>(product.getLoc(), product.getType(), sum.getType(), product.getLhs(),
+      auto both = builder.create<EinsumOp>(product.getLoc(), product.getType(), sum.getType(), Type(), product.getLhs(),
                                            product.getRhs(), product.getInto(), Value(), product.getAddend(), Value(),
                                            product.getSpecAttr(), builder.getI64IntegerAttr(operand), EpilogueAttr());
       for (Operation *user : llvm::make_early_inc_range(sum->getUsers()))

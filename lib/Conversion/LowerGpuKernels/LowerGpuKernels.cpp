@@ -188,5 +188,5 @@ KernelPipelines colo::cudaKernelPipelines() {
           "cuda",
           kWholeHeadSize,
           kRowBytes,
-          {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad}};
+          {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad, Epilogue::Gelu, Epilogue::Relu}};
 }

@@ -99,9 +99,8 @@ std::string reorderLetters(llvm::StringRef letters, llvm::StringRef order);
 struct ProductEpilogue {
   mlir::Value bias, addend, sums, aux;
   rt::ActivationAttr activation;
-  bool summed = false;       ///< sums are of the right operand
-  bool accumulate = false;   ///< the product is added to what is there
-  std::optional<Place> late; ///< a bias that is not along the result's contiguous dim: a kernel adds it
+  bool summed = false;     ///< sums are of the right operand
+  bool accumulate = false; ///< the product is added to what is there
 };
 
 class FunctionPlanner {
@@ -122,7 +121,7 @@ private:
   mlir::LogicalResult planLaunch(rt::LaunchOp op);
   mlir::LogicalResult planEinsum(EinsumOp op);
   ProductEpilogue planEpilogue(EinsumOp op, const GemmShape &shape, const Place &target, bool accumulate);
-  void finishEpilogue(EinsumOp op, const ProductEpilogue &epilogue, const Place &target);
+  void finishEpilogue(EinsumOp op);
   mlir::LogicalResult planCall(CallOp op);
   mlir::LogicalResult planLayers(LayersOp op);
   mlir::LogicalResult planCollective(mlir::Operation *op);

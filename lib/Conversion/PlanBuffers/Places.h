@@ -25,7 +25,7 @@
 namespace colo {
 
 inline constexpr int64_t kAlignment = 64; // bytes
-/// Bytes of which the start of what an activation of a product reads is a multiple.
+/// Bytes of which the start of what an activation of a product reads or writes beside the result is a multiple.
 inline constexpr int64_t kLibraryAlignment = 16;
 
 /// Bytes of one element in memory; masks take a byte.

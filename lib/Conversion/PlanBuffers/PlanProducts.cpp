@@ -11,9 +11,10 @@
 //
 // What a product adds before it writes its result is read as a library takes it: a
 // bias along the result's contiguous dim, another value with the result's strides.
-// Where they lie otherwise a copy is made, or they are added by a kernel; so is a copy
-// of what an activation reads where it may not start as libraries want it. Sums of an
-// operand are one of the product's dims; operands are packed where they are not.
+// Where they lie otherwise a kernel puts them where the product is then added; so is
+// what an activation reads, or writes beside the result, copied where it may not start
+// as libraries want it. Sums of an operand are one of the product's dims; operands are
+// packed where they are not.
 //
 //===----------------------------------------------------------------------===//
 
@@ -149,19 +150,36 @@ bool sumsFit(EinsumOp op, const Contraction &c, const Match &match) {
   return match.shape.batch.empty() && length == (isRight ? match.shape.n : match.shape.m);
 }
 
-/// Whether the product can do what is asked for beside it: sums are one of its dims; of what an activation reads, as
-/// the result lies, libraries take no batch and eight elements at a time.
+/// Whether something else lies as the result.
+bool hasAux(EinsumOp op) { return op.getAux() || op.getArgument(); }
+
+/// Whether memory with these strides has no gaps.
+bool isPacked(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides) {
+  int64_t elements = 1, last = 0;
+  for (auto [size, stride] : llvm::zip(shape, strides))
+    elements *= size, last += (size - 1) * stride;
+  return last + 1 == elements;
+}
+
+/// Whether the product can do what is asked for beside it: sums are one of its dims; what an activation reads or
+/// writes, as the result lies, libraries take eight elements at a time.
 bool epilogueFits(EinsumOp op, const Contraction &c, const Match &match) {
   if (op.getSums() && !sumsFit(op, c, match))
     return false;
-  return !op.getAux() || (match.shape.batch.empty() && match.shape.cm % 8 == 0);
+  auto isWide = [](int64_t stride) { return stride % 8 == 0; };
+  return !hasAux(op) || (isWide(match.shape.cm) && llvm::all_of(match.shape.cBatch, isWide) &&
+                         isPacked(op.getType().getShape(), match.result));
 }
 
-/// What is done to the product with `aux`.
+/// What is done to the product last.
 rt::Activation activationOf(Epilogue epilogue) {
   switch (epilogue) {
   case Epilogue::GeluGrad:
     return rt::Activation::GeluGrad;
+  case Epilogue::Gelu:
+    return rt::Activation::Gelu;
+  case Epilogue::Relu:
+    return rt::Activation::Relu;
   case Epilogue::Bias:
   case Epilogue::Plus:
   case Epilogue::Sums:
@@ -176,6 +194,10 @@ ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shap
                                               bool accumulate) {
   ProductEpilogue epilogue;
   epilogue.accumulate = accumulate;
+  auto putFirst = [&](const Place &place) {
+    copy(place, target, epilogue.accumulate, op.getLoc());
+    epilogue.accumulate = true;
+  };
   auto alike = [&](Place place) {
     place.strides = target.strides;
     return use(place);
@@ -185,24 +207,33 @@ ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shap
     if (vector.elements() == shape.n && liesAs(vector, ArrayRef(target.strides).take_back(vector.shape.size())))
       epilogue.bias = use(vector);
     else
-      epilogue.late = repeated(vector, target.shape);
+      putFirst(repeated(vector, target.shape));
   }
-  if (op.getAddend() && !accumulate && liesAs(placeOf(op.getAddend()), target.strides)) {
+  if (op.getAddend() && !epilogue.accumulate && liesAs(placeOf(op.getAddend()), target.strides)) {
     epilogue.addend = alike(placeOf(op.getAddend()));
   } else if (op.getAddend()) {
-    copy(placeOf(op.getAddend()), target, accumulate, op.getLoc());
-    epilogue.accumulate = true;
+    putFirst(placeOf(op.getAddend()));
   }
+  if (op.getActivation())
+    epilogue.activation = rt::ActivationAttr::get(op.getContext(), activationOf(*op.getActivation()));
+  auto fits = [&](const Place &place) { return liesAs(place, target.strides) && startsAligned(place); };
+  auto temporaryAlike = [&] {
+    Place packed = temporary(target.shape, target.element);
+    packed.strides = target.strides;
+    return packed;
+  };
   if (op.getAux()) {
     Place aux = placeOf(op.getAux());
-    if (!liesAs(aux, target.strides) || !startsAligned(aux)) {
-      Place packed = temporary(target.shape, target.element);
-      packed.strides = target.strides;
-      copy(aux, packed, /*accumulate=*/false, op.getLoc());
-      aux = packed;
+    if (!fits(aux)) {
+      aux = temporaryAlike();
+      copy(placeOf(op.getAux()), aux, /*accumulate=*/false, op.getLoc());
     }
     epilogue.aux = alike(aux);
-    epilogue.activation = rt::ActivationAttr::get(op.getContext(), activationOf(*op.getActivation()));
+  }
+  if (Value argument = op.getArgument()) {
+    auto claim = claimed.find(argument);
+    places[argument] = claim != claimed.end() && fits(claim->second) ? claim->second : temporaryAlike();
+    epilogue.aux = alike(placeOf(argument));
   }
   if (Value sums = op.getSums()) {
     auto type = cast<RankedTensorType>(sums.getType());
@@ -213,9 +244,12 @@ ProductEpilogue FunctionPlanner::planEpilogue(EinsumOp op, const GemmShape &shap
   return epilogue;
 }
 
-void FunctionPlanner::finishEpilogue(EinsumOp op, const ProductEpilogue &epilogue, const Place &target) {
-  if (epilogue.late)
-    copy(*epilogue.late, target, /*accumulate=*/true, op.getLoc());
+void FunctionPlanner::finishEpilogue(EinsumOp op) {
+  if (auto claim = claimed.find(op.getArgument());
+      claim != claimed.end() && placeOf(claim->first).root != claim->second.root) {
+    copy(placeOf(claim->first), claim->second, /*accumulate=*/false, op.getLoc());
+    places[claim->first] = claim->second;
+  }
   if (std::optional<Place> total = op.getSums() ? gradientUse(op.getSums()) : std::nullopt)
     copy(placeOf(op.getSums()), *total, /*accumulate=*/true, op.getLoc());
 }
@@ -233,16 +267,18 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   Order order;
   if (!given) {
     layouts.push_back(c.stridesFor(spec.result, c.packedResult()));
-    if ((order = orderOfResult(op, sum)))
+    // What is written beside the result lies as it does, and may have its place.
+    if (!(op.getArgument() && claimed.count(op.getArgument())) && (order = orderOfResult(op, sum)))
       layouts.insert(layouts.begin(), stridesInOrder(out.shape, *order));
   }
   std::optional<Match> match = findMatch(c, lhs, rhs, layouts);
   Place target = out;
-  if (match && !epilogueFits(op, c, *match))
+  // An activation is of what the product adds up, not of what it is added to.
+  if (match && (!epilogueFits(op, c, *match) || (op.getActivation() && accumulate)))
     match = std::nullopt;
   if (!match) {
     Strides result = c.stridesFor(spec.result, c.packedResult());
-    match = op.getSums() || op.getAux() ? packedMatch(c, result) : findMatch(c, lhs, rhs, {result});
+    match = op.getSums() || hasAux(op) ? packedMatch(c, result) : findMatch(c, lhs, rhs, {result});
     if (!match)
       return op.emitOpError("has more than four batch dims that do not collapse");
     target = temporary(out.shape, out.element);
@@ -260,11 +296,13 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   bool direct = target.root == out.root;
   ProductEpilogue epilogue = planEpilogue(op, match->shape, target, direct && accumulate);
   createGemm(builder, op.getLoc(), match->shape, use(a), use(b), use(target), epilogue);
-  finishEpilogue(op, epilogue, target);
+  finishEpilogue(op);
   if (!direct)
     copy(target, out, accumulate, op.getLoc());
   places[op.getResult()] = direct ? target : out;
   if (order && match->result == stridesInOrder(out.shape, *order))
-    storedOrders[op.getResult()] = *order;
+    for (Value value : {op.getResult(), op.getArgument()})
+      if (value)
+        storedOrders[value] = *order;
   return success();
 }

@@ -182,6 +182,10 @@ static int32_t codeOf(rt::Activation activation) {
   switch (activation) {
   case rt::Activation::GeluGrad:
     return COLO_EPILOGUE_GELU_GRAD;
+  case rt::Activation::Gelu:
+    return COLO_EPILOGUE_GELU;
+  case rt::Activation::Relu:
+    return COLO_EPILOGUE_RELU;
   }
   llvm_unreachable("unknown activation");
 }
@@ -203,6 +207,8 @@ void TableCollector::number(rt::GemmOp gemm) {
   g.epilogue = (gemm.getBias() ? COLO_EPILOGUE_BIAS : 0) | (gemm.getAddend() ? COLO_EPILOGUE_ADDEND : 0);
   if (gemm.getActivation())
     g.epilogue |= codeOf(*gemm.getActivation());
+  if (gemm.writesAux())
+    g.epilogue |= COLO_EPILOGUE_ARGUMENT;
   if (gemm.getSums())
     g.epilogue |= *gemm.getSummed() ? COLO_EPILOGUE_SUM_B : COLO_EPILOGUE_SUM_A;
   gemm.setIndexAttr(builder.getI64IntegerAttr(tables.gemms.size()));

@@ -19,10 +19,12 @@ namespace colo::runtime::cuda {
 
 enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kRealBf16 = 14 };
 enum { kCompute32 = 68, kCompute64 = 70 };
-enum { kTransposeA = 3, kTransposeB = 4, kEpilogue = 7, kBias = 8, kAux = 11, kAuxLead = 12 }; // of a product
-enum { kEpilogueNone = 1, kEpilogueBias = 4, kEpilogueGeluGrad = 192, kEpilogueSumA = 256, kEpilogueSumB = 512 };
-enum { kBatchCount = 5, kBatchStride = 6 };                          // of a matrix
-enum { kMaxScratchBytes = 1, kLeastAlignment = 5 /* A, B, C, D */ }; // of a preference
+enum { kTransposeA = 3, kTransposeB = 4, kEpilogue = 7, kBias = 8 }; // of a product
+enum { kAux = 11, kAuxLead = 12, kAuxStride = 13 };                  // of its auxiliary matrix
+enum { kEpilogueNone = 1, kEpilogueGeluGrad = 192, kEpilogueSumA = 256, kEpilogueSumB = 512 };
+enum { kEpilogueRelu = 2, kEpilogueBias = 4, kEpilogueGelu = 32, kEpilogueKeepArgument = 128 }; // may be or'ed
+enum { kBatchCount = 5, kBatchStride = 6 };                                                     // of a matrix
+enum { kMaxScratchBytes = 1, kLeastAlignment = 5 /* A, B, C, D */ };                            // of a preference
 
 struct Algorithm {
   uint64_t data[8];

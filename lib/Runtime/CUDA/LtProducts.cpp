@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 namespace colo::runtime::cuda {
 
@@ -131,11 +132,25 @@ static int setAux(void *product, const void *aux) {
 static uint32_t epilogueOf(const ColoGemm &g) {
   if (g.epilogue & COLO_EPILOGUE_GELU_GRAD)
     return kEpilogueGeluGrad;
-  if (g.epilogue & COLO_EPILOGUE_BIAS)
-    return kEpilogueBias;
-  return g.epilogue & COLO_EPILOGUE_SUM_A   ? kEpilogueSumB
-         : g.epilogue & COLO_EPILOGUE_SUM_B ? kEpilogueSumA
-                                            : kEpilogueNone;
+  if (g.epilogue & COLO_EPILOGUE_SUM_A)
+    return kEpilogueSumB;
+  if (g.epilogue & COLO_EPILOGUE_SUM_B)
+    return kEpilogueSumA;
+  uint32_t all = 0;
+  for (auto [ours, theirs] : {std::pair<int32_t, uint32_t>(COLO_EPILOGUE_BIAS, kEpilogueBias),
+                              {COLO_EPILOGUE_RELU, kEpilogueRelu},
+                              {COLO_EPILOGUE_GELU, kEpilogueGelu},
+                              {COLO_EPILOGUE_ARGUMENT, kEpilogueKeepArgument}})
+    all |= g.epilogue & ours ? theirs : 0;
+  return all ? all : kEpilogueNone;
+}
+
+/// Whether there is an auxiliary matrix.
+static bool hasAux(const ColoGemm &g) { return g.epilogue & (COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_ARGUMENT); }
+
+/// Whether there is a bias, or sums.
+static bool hasVector(const ColoGemm &g) {
+  return g.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B);
 }
 
 static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, uint32_t alignment, bool hasVector,
@@ -203,20 +218,21 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   if (!result)
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kTransposeB, &turnA, sizeof turnA);
   uint32_t epilogue = epilogueOf(g);
-  bool hasAux = epilogue == kEpilogueGeluGrad, hasVector = epilogue != kEpilogueNone && !hasAux;
   if (!result)
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kEpilogue, &epilogue, sizeof epilogue);
   // The auxiliary matrix, which lies as the result, is at a multiple of 16 bytes whatever operands are at.
-  if (!result && hasAux)
+  if (!result && hasAux(g))
     result = lt.cublasLtMatmulDescSetAttribute(plan.product, kAuxLead, &g.cm, sizeof g.cm);
-  if (!result && hasAux)
+  if (!result && hasAux(g))
+    result = lt.cublasLtMatmulDescSetAttribute(plan.product, kAuxStride, &batch.c, sizeof batch.c);
+  if (!result && hasAux(g))
     result = setAux(plan.product, reinterpret_cast<const void *>(uintptr_t(kWideAlignment)));
   Heuristic wide{}, any{};
   if (!result)
-    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, hasVector, wide);
+    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, hasVector(g), wide);
   if (!result)
     result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, static_cast<uint32_t>(typeSize(g.dtype)),
-                             hasVector, any);
+                             hasVector(g), any);
   if (result)
     return failed(result);
   plan.wide = wide.algorithm;
@@ -258,12 +274,8 @@ void LtProducts::execute(int64_t gemm, const ProductData &data) {
   const void *beta = g.beta != 0 || g.epilogue & COLO_EPILOGUE_ADDEND ? alpha : zero;
   if (int result = vector ? setVector(plan.product, vector) : 0)
     failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
-  if (g.epilogue & COLO_EPILOGUE_GELU_GRAD) {
-    if (addressOf(data.aux) % kWideAlignment)
-      failProcess(Status::internal("%s: an auxiliary matrix that is not at a multiple of 16 bytes", g.source));
-    if (int result = setAux(plan.product, data.aux))
-      failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
-  }
+  if (hasAux(g) && addressOf(data.aux) % kWideAlignment)
+    failProcess(Status::internal("%s: an auxiliary matrix that is not at a multiple of 16 bytes", g.source));
   for (int64_t number = 0; number < plan.times; ++number) {
     int64_t ao = 0, bo = 0, co = 0, rest = number;
     for (const BatchDim &dim : plan.loops) {
@@ -275,6 +287,8 @@ void LtProducts::execute(int64_t gemm, const ProductData &data) {
     const char *right = static_cast<const char *>(data.a) + ao * size;
     const char *from = static_cast<const char *>(start) + co * resultSize;
     char *out = static_cast<char *>(data.c) + co * resultSize;
+    if (int result = hasAux(g) ? setAux(plan.product, static_cast<char *>(data.aux) + co * resultSize) : 0)
+      failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
     auto places = addressOf(left) | addressOf(right) | addressOf(from) | addressOf(out) | addressOf(vector);
     const Algorithm &algorithm = places % kWideAlignment == 0 ? plan.wide : plan.any;
     int result = lt.cublasLtMatmul(handle, plan.product, alpha, left, plan.b, right, plan.a, beta, from, plan.c, out,

@@ -119,8 +119,15 @@ static_assert(cuda::kReal32 == CUDA_R_32F && cuda::kReal64 == CUDA_R_64F && cuda
 static_assert(cuda::kTransposeA == CUBLASLT_MATMUL_DESC_TRANSA && cuda::kTransposeB == CUBLASLT_MATMUL_DESC_TRANSB &&
               cuda::kEpilogue == CUBLASLT_MATMUL_DESC_EPILOGUE && cuda::kBias == CUBLASLT_MATMUL_DESC_BIAS_POINTER &&
               cuda::kEpilogueNone == CUBLASLT_EPILOGUE_DEFAULT && cuda::kEpilogueBias == CUBLASLT_EPILOGUE_BIAS &&
+              cuda::kEpilogueRelu == CUBLASLT_EPILOGUE_RELU && cuda::kEpilogueGelu == CUBLASLT_EPILOGUE_GELU &&
+              (cuda::kEpilogueRelu | cuda::kEpilogueBias) == CUBLASLT_EPILOGUE_RELU_BIAS &&
+              (cuda::kEpilogueGelu | cuda::kEpilogueBias) == CUBLASLT_EPILOGUE_GELU_BIAS &&
+              (cuda::kEpilogueGelu | cuda::kEpilogueKeepArgument) == CUBLASLT_EPILOGUE_GELU_AUX &&
+              (cuda::kEpilogueGelu | cuda::kEpilogueKeepArgument | cuda::kEpilogueBias) ==
+                  CUBLASLT_EPILOGUE_GELU_AUX_BIAS &&
               cuda::kAux == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER &&
               cuda::kAuxLead == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD &&
+              cuda::kAuxStride == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE &&
               cuda::kEpilogueGeluGrad == CUBLASLT_EPILOGUE_DGELU && cuda::kEpilogueSumA == CUBLASLT_EPILOGUE_BGRADA &&
               cuda::kEpilogueSumB == CUBLASLT_EPILOGUE_BGRADB &&
               cuda::kBatchCount == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT &&

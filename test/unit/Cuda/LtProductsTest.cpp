@@ -123,7 +123,7 @@ private:
   Address next = gpu().memory;
 };
 
-TEST(LtProducts, biasesAndAddendsBeforeTheResultIsRounded) {
+TEST(LtProducts, biasesAddendsAndActivationsBeforeTheResultIsRounded) {
   for (size_t shift : {0, 1})
     forEpilogues([&](const ColoGemm &g, auto product, const char *what) {
       LtProducts products;
@@ -138,6 +138,7 @@ TEST(LtProducts, biasesAndAddendsBeforeTheResultIsRounded) {
       products.useScratch(placed.scratch());
       products.run(0, {a, b, c, bias, addend, sums, aux});
       gpu().read(product.c.data(), reinterpret_cast<Address>(c), product.c.size() * sizeof(product.c[0]));
+      gpu().read(product.aux.data(), reinterpret_cast<Address>(aux), product.aux.size() * sizeof(product.aux[0]));
       if (sums)
         gpu().read(product.sums.data(), reinterpret_cast<Address>(sums), product.sums.size() * sizeof(product.sums[0]));
       product.expectResult(g, what);

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Products with a bias and an addend in every type, for what executes products on
-// a device; operands, and the result of plain loops.
+// Products with a bias, an addend and an activation in every type, for what executes
+// products on a device; operands, and the result of plain loops in f64.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +16,7 @@
 #include "../../../lib/Runtime/Half.h"
 #include "ProductCases.h"
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -40,17 +41,19 @@ template <typename T> double wideOf(T value) {
     return value;
 }
 
-/// Of gelu's tanh form, from its values.
-inline double geluSlope(double x) {
-  auto gelu = [](double y) { return 0.5 * y * (1 + std::tanh(std::sqrt(2 / M_PI) * (y + 0.044715 * y * y * y))); };
-  return (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5;
+/// Its tanh form.
+inline double exactGelu(double x) {
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
 }
+
+/// From its values.
+inline double geluSlope(double x) { return (exactGelu(x + 1e-5) - exactGelu(x - 1e-5)) / 2e-5; }
 
 /// Operands of type T, a result of type R.
 template <typename T, typename R> struct EpilogueCase {
   std::vector<T> a, b;
   std::vector<R> c, bias, addend, sums, aux;
-  std::vector<double> expected, expectedSums;
+  std::vector<double> expected, expectedSums, expectedAux;
 
   explicit EpilogueCase(const ColoGemm &g) {
     constexpr size_t room = 24000;
@@ -73,10 +76,17 @@ template <typename T, typename R> struct EpilogueCase {
     sums.resize(expectedSums.size());
     // Of what lies between rows nothing changes.
     expected = wide.c;
+    expectedAux = most.a;
     forElements(g, [&](int64_t at, int64_t column) {
       expected[at] = added[at] + (g.epilogue & COLO_EPILOGUE_BIAS ? more.a[column] : 0);
       if (g.epilogue & COLO_EPILOGUE_GELU_GRAD)
         expected[at] *= geluSlope(most.a[at]);
+      if (g.epilogue & COLO_EPILOGUE_ARGUMENT)
+        expectedAux[at] = expected[at];
+      if (g.epilogue & COLO_EPILOGUE_GELU)
+        expected[at] = exactGelu(expected[at]);
+      if (g.epilogue & COLO_EPILOGUE_RELU)
+        expected[at] = std::max(expected[at], 0.0);
     });
   }
 
@@ -85,6 +95,7 @@ template <typename T, typename R> struct EpilogueCase {
     double room = (sizeof(R) == 8 ? 1e-13 : 1e-5) * std::sqrt(static_cast<double>(g.k));
     expectNear(c, expected, room, what);
     expectNear(sums, expectedSums, room, what);
+    expectNear(aux, expectedAux, room, what);
   }
 
 private:
@@ -132,14 +143,36 @@ template <typename Check> void forEpilogues(Check check) {
         inTypes(g, what);
       }
   };
-  ColoGemm gelu = dense(COLO_BF16, 33, 64, 31);
-  gelu.epilogue = COLO_EPILOGUE_GELU_GRAD;
-  for (int64_t row : {64, 80}) {
-    gelu.cm = row;
-    gelu.dtype = gelu.resultDtype = COLO_BF16;
-    check(gelu, EpilogueCase<BFloat16, BFloat16>(gelu), "gelu's gradient in bf16");
-    gelu.dtype = gelu.resultDtype = COLO_F16;
-    check(gelu, EpilogueCase<Float16, Float16>(gelu), "gelu's gradient in f16");
+  auto narrow = [&](ColoGemm g, int32_t epilogue, const char *what) {
+    g.epilogue = epilogue;
+    g.dtype = g.resultDtype = COLO_BF16;
+    check(g, EpilogueCase<BFloat16, BFloat16>(g), what);
+    g.dtype = g.resultDtype = COLO_F16;
+    check(g, EpilogueCase<Float16, Float16>(g), what);
+  };
+  auto activated = [&](ColoGemm g, int32_t activation, auto in) {
+    for (int32_t more : std::initializer_list<int32_t>{0, COLO_EPILOGUE_BIAS, COLO_EPILOGUE_ADDEND,
+                                                       COLO_EPILOGUE_BIAS | COLO_EPILOGUE_ADDEND})
+      in(g, activation | more);
+    g.beta = 1;
+    in(g, activation | COLO_EPILOGUE_BIAS);
+  };
+  ColoGemm wideRows = dense(COLO_BF16, 33, 64, 31), apart = batched(dense(COLO_BF16, 8, 16, 10), 2, 3);
+  wideRows.cm = 80;
+  apart.aBatch[0] += 7;
+  for (const ColoGemm &g :
+       {dense(COLO_BF16, 33, 64, 31), wideRows, batched(dense(COLO_BF16, 8, 16, 10), 2, 3), apart}) {
+    narrow(g, COLO_EPILOGUE_GELU_GRAD, "gelu's gradient");
+    activated(g, COLO_EPILOGUE_GELU | COLO_EPILOGUE_ARGUMENT,
+              [&](const ColoGemm &g, int32_t epilogue) { narrow(g, epilogue, "gelu and its argument"); });
+  }
+  for (ColoGemm g :
+       {dense(COLO_BF16, 33, 65, 31), dense(COLO_BF16, 1, 17, 5), batched(dense(COLO_BF16, 8, 12, 10), 2, 3)}) {
+    activated(g, COLO_EPILOGUE_GELU, [&](const ColoGemm &g, int32_t epilogue) { narrow(g, epilogue, "gelu"); });
+    activated(g, COLO_EPILOGUE_RELU, [&](ColoGemm g, int32_t epilogue) {
+      g.epilogue = epilogue;
+      inTypes(g, "relu");
+    });
   }
   ColoGemm g = dense(COLO_F32, 33, 65, 31);
   summed(g, "sums of A B");

@@ -130,7 +130,7 @@ TEST(Gemm, batches) { forBatches(checkBoth); }
 TEST(Gemm, headsInsideAFusedProjection) { forHeads(checkBoth); }
 TEST(Gemm, anOperandSharedByTheBatch) { forSharedOperand(checkBoth); }
 
-TEST(Gemm, biasesAndAddendsBeforeTheResultIsRounded) {
+TEST(Gemm, biasesAddendsAndActivationsBeforeTheResultIsRounded) {
   forEpilogues([](const ColoGemm &g, auto product, const char *what) {
     GemmSet set;
     Status status = set.prepare(&g, 1);
@@ -149,6 +149,25 @@ TEST(Gemm, activationsOfF32AndOfOddRowsAreRefused) {
   EXPECT_FALSE(GemmSet().prepare(&g, 1).failed());
   g.cm = 12;
   EXPECT_TRUE(GemmSet().prepare(&g, 1).failed());
+  g.epilogue = COLO_EPILOGUE_GELU | COLO_EPILOGUE_ARGUMENT;
+  EXPECT_TRUE(GemmSet().prepare(&g, 1).failed());
+  g.epilogue = COLO_EPILOGUE_GELU;
+  EXPECT_FALSE(GemmSet().prepare(&g, 1).failed());
+  g.dtype = g.resultDtype = COLO_F32;
+  EXPECT_TRUE(GemmSet().prepare(&g, 1).failed());
+  g.epilogue = COLO_EPILOGUE_RELU;
+  EXPECT_FALSE(GemmSet().prepare(&g, 1).failed());
+}
+
+TEST(Gemm, activationsOfAnotherKindOrBesideSumsAreRefused) {
+  ColoGemm g = dense(COLO_BF16, 8, 8, 8);
+  for (int32_t epilogue : std::initializer_list<int32_t>{
+           COLO_EPILOGUE_GELU | COLO_EPILOGUE_RELU, COLO_EPILOGUE_RELU | COLO_EPILOGUE_ARGUMENT, COLO_EPILOGUE_ARGUMENT,
+           COLO_EPILOGUE_GELU | COLO_EPILOGUE_SUM_A, COLO_EPILOGUE_RELU | COLO_EPILOGUE_SUM_B,
+           COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_BIAS}) {
+    g.epilogue = epilogue;
+    EXPECT_TRUE(GemmSet().prepare(&g, 1).failed()) << epilogue;
+  }
 }
 
 TEST(Gemm, sumsOfABatchAreRefused) {

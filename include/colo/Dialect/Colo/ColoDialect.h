@@ -50,6 +50,15 @@ EinsumSpec parseEinsumSpec(llvm::StringRef spec);
 /// there.
 mlir::Value biasOf(EinsumOp product, mlir::Value added);
 
+/// What holds of an epilogue that is done to each element of a product, after all that is added.
+struct ActivationRule {
+  bool readsAux;      ///< with an element of `aux`; nothing is added then
+  bool keepsArgument; ///< a product can give what it is done to as another result
+  bool isExact;       ///< libraries compute what kernels do, bit by bit
+};
+/// None of an epilogue that is no activation.
+std::optional<ActivationRule> activationRule(Epilogue epilogue);
+
 /// A tensor type with another shape and the element type (and no encoding) of `like`.
 mlir::RankedTensorType withShape(mlir::Type like, llvm::ArrayRef<int64_t> shape);
 

@@ -94,14 +94,14 @@ def EpilogueOpInterface : OpInterface<"EpilogueOpInterface"> {
   let cppNamespace = "::colo";
   let description = [{
     An elementwise op that a library's products may do to their results: `fuse-epilogues` makes it an epilogue of the product that it reads,
-    where the target has it.
+    where the target has it (ActivationRule).
   }];
   let methods = [
     InterfaceMethod<"Which epilogue; none where libraries have no such form of it.",
       "::std::optional<::colo::Epilogue>", "getEpilogue">,
-    InterfaceMethod<"The operand that a product may make; the other is in memory.", "::mlir::OpOperand &",
-      "getProductOperand">,
-    InterfaceMethod<"The other operand.", "::mlir::Value", "getOtherOperand">,
+    InterfaceMethod<"The operand that a product may make.", "::mlir::OpOperand &", "getProductOperand">,
+    InterfaceMethod<"The other operand, which is in memory then; null if there is none.", "::mlir::Value", "getOtherOperand", (ins),
+      [{}], [{ return {}; }]>,
   ];
 }
 

@@ -55,7 +55,7 @@ def Colo_ReduceKind : I32EnumAttr<"ReduceKind", "reduction", [
 
 def Colo_Epilogue : I32EnumAttr<"Epilogue", "what a product does beside multiplying (colo.einsum)", [
   I32EnumAttrCase<"Bias", 0, "bias">, I32EnumAttrCase<"Plus", 1, "plus">, I32EnumAttrCase<"Sums", 2, "sums">,
-  I32EnumAttrCase<"GeluGrad", 3, "gelu_grad">]> {
+  I32EnumAttrCase<"GeluGrad", 3, "gelu_grad">, I32EnumAttrCase<"Gelu", 4, "gelu">, I32EnumAttrCase<"Relu", 5, "relu">]> {
   let cppNamespace = "::colo";
 }
 
@@ -209,11 +209,27 @@ def Colo_SinOp : Colo_UnaryOp<"sin", "sine", 10>;
 def Colo_TanhOp : Colo_UnaryOp<"tanh", "hyperbolic tangent", 10>;
 def Colo_SigmoidOp : Colo_UnaryOp<"sigmoid", "1/(1+e^-x), without overflow", 10>;
 def Colo_ErfOp : Colo_UnaryOp<"erf", "error function", 10>;
-def Colo_ReluOp : Colo_UnaryOp<"relu", "max(x, 0); gradient 0 at 0">;
+def Colo_ReluOp : Colo_UnaryOp<"relu", "max(x, 0); gradient 0 at 0", 1,
+    [DeclareOpInterfaceMethods<DifferentiableOpInterface>, EpilogueOpInterface]> {
+  let extraClassDeclaration = [{
+    int64_t getWeight() { return 1; }
+    ::std::optional<::colo::Epilogue> getEpilogue() { return ::colo::Epilogue::Relu; }
+    ::mlir::OpOperand &getProductOperand() { return getInputMutable(); }
+  }];
+}
 def Colo_SiluOp : Colo_UnaryOp<"silu", "x * sigmoid(x)", 10>;
 def Colo_StopGradientOp : Colo_UnaryOp<"stop_gradient", "x, through which no gradient flows">;
-def Colo_GeluOp : Colo_UnaryOp<"gelu", "x * Phi(x), or its tanh form (Hendrycks and Gimpel, 1606.08415)", 10> {
+def Colo_GeluOp : Colo_UnaryOp<"gelu", "x * Phi(x), or its tanh form (Hendrycks and Gimpel, 1606.08415)", 10,
+    [DeclareOpInterfaceMethods<DifferentiableOpInterface>, EpilogueOpInterface]> {
   let arguments = (ins AnyRankedTensor:$input, UnitAttr:$tanh);
+  let extraClassDeclaration = [{
+    int64_t getWeight() { return 10; }
+    /// Libraries know gelu in its tanh form.
+    ::std::optional<::colo::Epilogue> getEpilogue() {
+      return getTanh() ? ::std::optional(::colo::Epilogue::Gelu) : ::std::nullopt;
+    }
+    ::mlir::OpOperand &getProductOperand() { return getInputMutable(); }
+  }];
 }
 def Colo_PowerOp : Colo_UnaryOp<"power", "x^exponent with a static exponent", 10> {
   let arguments = (ins AnyRankedTensor:$input, F64Attr:$exponent);
@@ -350,7 +366,7 @@ def Colo_ConcatOp : Colo_Op<"concat", [Pure, Colo_ReadsElsewhere, DeclareOpInter
   let hasVerifier = 1;
 }
 
-def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, PrecisionOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, AttrSizedResultSegments, PrecisionOpInterface, DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
     DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<CostOpInterface>, InPlaceOpInterface]> {
   let summary = "A product of two tensors, one letter a factor: `\"bsh,oh->bso\"`. Closed under differentiation.";
   let description = [{
@@ -360,9 +376,10 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, Precision
     in its place: nothing else reads it.
 
     What a target's products add before they write the result (`fuse-epilogues`): `bias`, of the last letters of the result and
-    the same for all others, and `plus`, a value that stays as it is. The second result is what they add up beside it: operand
-    number `summed` over all that is contracted, in the result's type. `activation` is done to the product with the element of `aux`,
-    which is of the result's type: `gelu_grad` multiplies it with the derivative of gelu's tanh form there.
+    the same for all others, and `plus`, a value that stays as it is. `sums` is what they add up beside it: operand
+    number `summed` over all that is contracted, in the result's type. `activation` comes last: `gelu_grad` multiplies the product with the
+    derivative of gelu's tanh form at the element of `aux`, which is of the result's type; `gelu` (tanh form) and `relu` are done to the sum
+    before it is rounded. `argument` is then that sum, rounded, as another result.
 
     ```mlir
     %y1 = colo.einsum "mk,kn->mn", %x1, %w1 into %y0
@@ -371,6 +388,8 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, Precision
       : tensor<4x2xf32>, tensor<2x8xf32> bias tensor<8xf32> plus tensor<4x8xf32> -> tensor<4x8xf32>
     %dz = colo.einsum "mn,nk->mk", %dy, %w aux %z as gelu_grad
       : tensor<4x8xbf16>, tensor<8x8xbf16> aux tensor<4x8xbf16> -> tensor<4x8xbf16>
+    %h, %z = colo.einsum "mk,nk->mn", %x, %w bias %b as gelu
+      : tensor<4x2xbf16>, tensor<8x2xbf16> bias tensor<8xbf16> -> tensor<4x8xbf16> argument tensor<4x8xbf16>
     %dw, %db = colo.einsum "mn,mk->nk", %dy, %x {summed = 0}
       : tensor<4x8xf32>, tensor<4x2xf32> -> tensor<8x2xf32>, tensor<8xf32>
     ```
@@ -378,17 +397,17 @@ def Colo_EinsumOp : Colo_Op<"einsum", [Pure, AttrSizedOperandSegments, Precision
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, Optional<AnyRankedTensor>:$into,
     Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$addend, Optional<AnyRankedTensor>:$aux, StrAttr:$spec,
     OptionalAttr<I64Attr>:$summed, OptionalAttr<Colo_Epilogue>:$activation);
-  let results = (outs AnyRankedTensor:$result, Optional<AnyRankedTensor>:$sums);
+  let results = (outs AnyRankedTensor:$result, Optional<AnyRankedTensor>:$sums, Optional<AnyRankedTensor>:$argument);
   let assemblyFormat = [{
-    $spec `,` $lhs `,` $rhs (`into` $into^)? (`bias` $bias^)? (`plus` $addend^)? (`aux` $aux^ `as` $activation)? attr-dict `:`
+    $spec `,` $lhs `,` $rhs (`into` $into^)? (`bias` $bias^)? (`plus` $addend^)? (`aux` $aux^)? (`as` $activation^)? attr-dict `:`
     type($lhs) `,` type($rhs) (`,` type($into)^)? (`bias` type($bias)^)? (`plus` type($addend)^)? (`aux` type($aux)^)? `->` type($result)
-    (`,` type($sums)^)?
+    (`,` type($sums)^)? (`argument` type($argument)^)?
   }];
   let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
     "::mlir::StringAttr":$spec), [{ build($_builder, $_state, type, lhs, rhs, ::mlir::Value(), spec); }]>,
     OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs, "::mlir::Value":$into,
     "::mlir::StringAttr":$spec), [{
-      build($_builder, $_state, type, ::mlir::Type(), lhs, rhs, into, ::mlir::Value(), ::mlir::Value(),
+      build($_builder, $_state, type, ::mlir::Type(), ::mlir::Type(), lhs, rhs, into, ::mlir::Value(), ::mlir::Value(),
             ::mlir::Value(), spec, ::mlir::IntegerAttr(), ::colo::EpilogueAttr());
     }]>];
   let extraClassDeclaration = [{

@@ -124,7 +124,7 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceM
 }
 
 def Rt_Activation : I32EnumAttr<"Activation", "what a product does to each element of its result", [
-  I32EnumAttrCase<"GeluGrad", 0, "gelu_grad">]> {
+  I32EnumAttrCase<"GeluGrad", 0, "gelu_grad">, I32EnumAttrCase<"Gelu", 1, "gelu">, I32EnumAttrCase<"Relu", 2, "relu">]> {
   let cppNamespace = "::colo::rt";
 }
 
@@ -137,7 +137,8 @@ def Rt_GemmOp : Rt_Op<"gemm", [AttrSizedOperandSegments, DeclareOpInterfaceMetho
 
     Before the result is rounded and written, `bias` is added to each row, n elements one after the other, and the element of `plus`
     that lies as the result's. `sums` is written, too: operand `summed` (0 or 1) added up over k, m or n contiguous elements of the
-    result's type. `activation` is done to the product with the element of `aux` that lies as the result's (colo.einsum).
+    result's type. `activation` comes last (colo.einsum): `gelu_grad` reads the element of `aux` that lies as the result's, `gelu` writes there
+    what it is done to, if there is one.
 
     ```mlir
     rt.gemm %x, %w, %y {sizes = array<i64: 128, 64, 32>, a = array<i64: 32, 1>, b = array<i64: 1, 32>, c = array<i64: 64, 1>}
@@ -152,9 +153,13 @@ def Rt_GemmOp : Rt_Op<"gemm", [AttrSizedOperandSegments, DeclareOpInterfaceMetho
     DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$a_batch, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$b_batch,
     DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$c_batch, UnitAttr:$accumulate, OptionalAttr<I64Attr>:$index);
   let assemblyFormat = [{
-    $lhs `,` $rhs `,` $out (`bias` $bias^)? (`plus` $addend^)? (`sums` $sums^)? (`aux` $aux^ `as` $activation)? attr-dict `:`
+    $lhs `,` $rhs `,` $out (`bias` $bias^)? (`plus` $addend^)? (`sums` $sums^)? (`aux` $aux^)? (`as` $activation^)? attr-dict `:`
     type($lhs) `,` type($rhs) `,` type($out) (`bias` type($bias)^)? (`plus` type($addend)^)? (`sums` type($sums)^)?
     (`aux` type($aux)^)?
+  }];
+  let extraClassDeclaration = [{
+    bool readsAux() { return getActivation() == Activation::GeluGrad; }
+    bool writesAux() { return getAux() && getActivation() == Activation::Gelu; }
   }];
   let hasVerifier = 1;
 }

@@ -339,8 +339,48 @@ static LogicalResult verifySums(EinsumOp op) {
   return success();
 }
 
-/// Whether an epilogue is done to each element of a product with one of `aux`.
-static bool isActivation(Epilogue epilogue) { return epilogue == Epilogue::GeluGrad; }
+std::optional<ActivationRule> colo::activationRule(Epilogue epilogue) {
+  switch (epilogue) {
+  case Epilogue::GeluGrad:
+    return ActivationRule{/*readsAux=*/true, /*keepsArgument=*/false, /*isExact=*/false};
+  case Epilogue::Gelu:
+    return ActivationRule{/*readsAux=*/false, /*keepsArgument=*/true, /*isExact=*/false};
+  case Epilogue::Relu:
+    return ActivationRule{/*readsAux=*/false, /*keepsArgument=*/false, /*isExact=*/true};
+  case Epilogue::Bias:
+  case Epilogue::Plus:
+  case Epilogue::Sums:
+    return std::nullopt;
+  }
+  llvm_unreachable("unknown epilogue");
+}
+
+static std::string activationNames() {
+  SmallVector<StringRef> names;
+  for (uint32_t number = 0; number <= getMaxEnumValForEpilogue(); ++number)
+    if (auto epilogue = static_cast<Epilogue>(number); activationRule(epilogue))
+      names.push_back(stringifyEpilogue(epilogue));
+  return llvm::join(names, ", ");
+}
+
+static LogicalResult verifyActivation(EinsumOp op) {
+  RankedTensorType result = op.getType();
+  ActivationRule rule{false, false, false};
+  if (std::optional<Epilogue> epilogue = op.getActivation()) {
+    std::optional<ActivationRule> found = activationRule(*epilogue);
+    if (!found)
+      return op.emitOpError("has '") << stringifyEpilogue(*epilogue) << "', which is no activation; legal are "
+                                     << activationNames();
+    rule = *found;
+    if (op.getInto() || op.getSums() || (rule.readsAux && (op.getBias() || op.getAddend())))
+      return op.emitOpError("has an activation beside another epilogue");
+  }
+  if (rule.readsAux != static_cast<bool>(op.getAux()) || (op.getAux() && op.getAux().getType() != result))
+    return op.emitOpError("needs `aux` of ") << result << " together with an activation that reads it";
+  if (op.getArgument() && (!rule.keepsArgument || op.getArgument().getType() != result))
+    return op.emitOpError("gives an argument, which needs an activation that keeps it, of ") << result;
+  return success();
+}
 
 static LogicalResult verifyEpilogue(EinsumOp op) {
   RankedTensorType result = op.getType();
@@ -352,12 +392,8 @@ static LogicalResult verifyEpilogue(EinsumOp op) {
   }
   if (failed(verifySums(op)))
     return failure();
-  if (op.getAux() || op.getActivation()) {
-    if (!op.getAux() || !op.getActivation() || !isActivation(*op.getActivation()) || op.getAux().getType() != result)
-      return op.emitOpError("needs an activation, which can be gelu_grad, and `aux` of ") << result << " together";
-    if (op.getInto() || op.getBias() || op.getAddend() || op.getSums())
-      return op.emitOpError("has an activation beside another epilogue");
-  }
+  if (failed(verifyActivation(op)))
+    return failure();
   if (!op.getAddend())
     return success();
   if (op.getAddend().getType() != result)

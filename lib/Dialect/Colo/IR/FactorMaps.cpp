@@ -292,6 +292,8 @@ FactorMap EinsumOp::getFactorMap() {
         kept += letter;
     builder.result(tensor(kept, getSums()));
   }
+  if (getArgument())
+    builder.result(tensor(spec.result, getArgument()));
   return builder.linearInOneOf({0, 1});
 }
 

@@ -119,9 +119,11 @@ SmallVector<Value> GemmOp::getRead() {
   SmallVector<Value> read{getLhs(), getRhs()};
   if (getAccumulate())
     read.push_back(getOut());
-  for (Value value : {getBias(), getAddend(), getAux()})
+  for (Value value : {getBias(), getAddend()})
     if (value)
       read.push_back(value);
+  if (readsAux())
+    read.push_back(getAux());
   return read;
 }
 
@@ -129,6 +131,8 @@ SmallVector<Value> GemmOp::getWritten() {
   SmallVector<Value> written{getOut()};
   if (getSums())
     written.push_back(getSums());
+  if (writesAux())
+    written.push_back(getAux());
   return written;
 }
 
@@ -154,14 +158,12 @@ LogicalResult GemmOp::verify() {
            << getOut().getType() << ", not " << getAddend().getType();
   if (getAddend() && getAccumulate())
     return emitOpError("adds both to the result's memory and another value");
-  if (getAux() || getActivation()) {
-    if (!getAux() || !getActivation() || getAux().getType() != getOut().getType())
-      return emitOpError("needs an activation and `aux` that lies as the result together");
-    if (getBias() || getAddend() || getSums() || getAccumulate())
-      return emitOpError("has an activation beside another epilogue");
-    if (rank != 0 || getC()[0] % 8 != 0)
-      return emitOpError("needs rows a multiple of 8 elements apart, without a batch, for an activation");
-  }
+  if (getActivation() && (getSums() || (readsAux() && (getBias() || getAddend() || getAccumulate()))))
+    return emitOpError("has an activation beside another epilogue");
+  if (getAux() ? !(readsAux() || writesAux()) || getAux().getType() != getOut().getType() : readsAux())
+    return emitOpError("needs `aux` that lies as the result together with an activation that reads or writes it");
+  if (getAux() && (getC()[0] % 8 != 0 || llvm::any_of(getCBatch(), [](int64_t stride) { return stride % 8 != 0; })))
+    return emitOpError("needs rows a multiple of 8 elements apart, in a batch, too, for `aux`");
   if (!getSums() && !getSummed())
     return success();
   if (!getSums() || !getSummed() || *getSummed() > 1 || getBias() || rank != 0)
