@@ -362,6 +362,23 @@ module {
 
 // -----
 
+// So it is where the rows of the operand lie in another order: the product is a batch then, which nothing is copied for.
+module {
+  // CHECK-LABEL: func.func @argumentOfABatch
+  // CHECK-SAME: memref<4x2x6xbf16>, %[[W:[^:]*]]: memref<8x6xbf16>, %[[H:[^:]*]]: memref<2x4x8xbf16>, %[[Z:[^:]*]]: memref<2x4x8xbf16>,
+  func.func @argumentOfABatch(%x: tensor<4x2x6xbf16>, %w: tensor<8x6xbf16>) -> (tensor<2x4x8xbf16>, tensor<2x4x8xbf16>) attributes {colo.role = "entry"} {
+    // CHECK-NOT: rt.launch
+    // CHECK: rt.gemm %{{.*}}, %[[W]], %[[H]] aux %[[Z]] as gelu {{{.*}} batch = array<i64: 2>, c = array<i64: 8, 1>, c_batch = array<i64: 32>,
+    // CHECK-NOT: rt.launch
+    // CHECK: return
+    %t = colo.transpose %x {permutation = array<i64: 1, 0, 2>} : tensor<4x2x6xbf16> -> tensor<2x4x6xbf16>
+    %h, %z = colo.einsum "bsi,oi->bso", %t, %w as gelu : tensor<2x4x6xbf16>, tensor<8x6xbf16> -> tensor<2x4x8xbf16> argument tensor<2x4x8xbf16>
+    return %h, %z : tensor<2x4x8xbf16>, tensor<2x4x8xbf16>
+  }
+}
+
+// -----
+
 // An activation comes after a bias that is not along the contiguous dim of a result that is stored in another order.
 module {
   dist.mesh @mesh <["tp"=2]>
