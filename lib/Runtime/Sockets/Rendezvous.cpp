@@ -78,9 +78,8 @@ static std::string textOf(const char *variable) {
 std::string MeetingPlace::text() const {
   if (!file.empty())
     return "file " + file;
-  if (ports == 1)
-    return formatString("%s:%d", host.c_str(), port);
-  return formatString("%s:%d to %d", host.c_str(), port, port + ports - 1);
+  std::string from = formatString(host.find(':') == std::string::npos ? "%s:%d" : "[%s]:%d", host.c_str(), port);
+  return ports == 1 ? from : from + formatString(" to %d", port + ports - 1);
 }
 
 static Status setAddress(const std::string &source, const std::string &host, const std::string &port,
@@ -131,10 +130,8 @@ Status findMeetingPlace(const std::string &flag, MeetingPlace &place) {
   return Status::ok();
 }
 
-/// A name of this machine for itself: other hosts cannot come there.
-static bool isLocalName(const std::string &host) {
-  return host == "localhost" || host == "::1" || host.compare(0, 4, "127.") == 0;
-}
+/// Whether the host is 127.0.0.1, where listenAt can listen alone: other hosts cannot come there.
+static bool isLocalName(const std::string &host) { return host == "localhost" || host == "127.0.0.1"; }
 
 static TableEntry entryOf(const NetworkAddress &address) {
   TableEntry entry{{}, address.scope, address.port};

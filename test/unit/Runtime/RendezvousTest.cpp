@@ -100,6 +100,21 @@ TEST(Rendezvous, allMeetAtAnAddressThoughRankZeroComesLast) {
   expectMet(outcomes);
 }
 
+/// A listener at 127.0.0.1 alone would miss those who come to these.
+TEST(Rendezvous, allMeetAtAnyNumberOfTheLoopback) {
+  for (const char *host : {"127.0.1.1", "::1"}) {
+    MeetingPlace place = addressPlace();
+    place.host = host;
+    std::string why;
+    Socket probed = listenAt(0, /*onlyLoopback=*/false, why);
+    std::vector<NetworkAddress> addresses = resolve(host, ownEnd(probed).port, why);
+    if (addresses.empty() || !connectTo(addresses[0], NetworkClock::now() + std::chrono::seconds(5), why))
+      continue; // a machine without IPv6
+    auto outcomes = meetAll({place}, world(3));
+    expectMet(outcomes);
+  }
+}
+
 TEST(Rendezvous, allMeetThroughAFileWhichIsGoneThen) {
   Folder folder;
   auto outcomes = meetAll({filePlace(folder / "place")}, world(4), std::chrono::milliseconds(100));
@@ -232,7 +247,7 @@ std::string placeText(const std::string &flag, const std::map<std::string, std::
 TEST(MeetingPlace, isWhatTheFlagOrTheEnvironmentSays) {
   EXPECT_EQ(placeText("file:///tmp/x"), "file /tmp/x");
   EXPECT_EQ(placeText("tcp://host:80"), "host:80");
-  EXPECT_EQ(placeText("tcp://[::1]:80"), "::1:80");
+  EXPECT_EQ(placeText("tcp://[::1]:80"), "[::1]:80");
   EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}}), "host:100 to 115");
   EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "65530"}}), "host:65530 to 65535");
   EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}}),
