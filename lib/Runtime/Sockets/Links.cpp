@@ -17,7 +17,6 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,21 +51,8 @@ struct Links::Incoming {
   Message message;
 };
 
-/// Each rank may have two connections.
-static void allowFiles(size_t ranks) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
-  rlim_t wanted = 2 * ranks + 256;
-  if (limit.rlim_cur >= wanted)
-    return;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 Links::Links(Meeting met, int rank, std::function<void(const std::string &)> lost)
     : meeting(std::move(met)), rank(rank), lost(std::move(lost)), wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  allowFiles(meeting.addresses.size());
   isOver.resize(meeting.lifelines.size());
   for (size_t i = 0; i < meeting.addresses.size(); ++i)
     outgoing.push_back(std::make_unique<Outgoing>());

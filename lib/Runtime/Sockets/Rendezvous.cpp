@@ -25,6 +25,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <random>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <thread>
@@ -458,7 +459,20 @@ Status Visit::run() {
                        why.c_str());
 }
 
+/// Rank 0 has up to three connections with each rank: from the meeting, and for messages in each direction.
+static void allowFiles(int ranks) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return;
+  rlim_t wanted = 3 * static_cast<rlim_t>(ranks) + 256;
+  if (limit.rlim_cur >= wanted)
+    return;
+  limit.rlim_cur = std::min(limit.rlim_max, wanted);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting) {
+  allowFiles(party.ranks);
   return party.rank == 0 ? Reception(place, party, meeting).run() : Visit(place, party, meeting).run();
 }
 

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <map>
-#include <set>
+#include <sys/resource.h>
 #include <thread>
 
 using namespace colo::runtime;
@@ -113,6 +113,18 @@ TEST(Rendezvous, allMeetAtAnyNumberOfTheLoopback) {
     auto outcomes = meetAll({place}, world(3));
     expectMet(outcomes);
   }
+}
+
+/// As where the limit of files is less than the number of ranks.
+TEST(Rendezvous, moreRanksMeetThanFilesMayBeOpen) {
+  rlimit before{}, few{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  few.rlim_cur = 16;
+  few.rlim_max = before.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto outcomes = meetAll({addressPlace()}, world(8, /*seconds=*/5));
+  setrlimit(RLIMIT_NOFILE, &before);
+  expectMet(outcomes);
 }
 
 TEST(Rendezvous, allMeetThroughAFileWhichIsGoneThen) {
