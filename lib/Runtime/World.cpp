@@ -79,12 +79,14 @@ Status detectLauncher(World &world) {
       // A batch script, which is one process, has the number of the job's tasks, but not of a step's.
       {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"}};
   const Launcher *found = nullptr;
-  bool speaksMpi = textOf("PMIX_RANK") != nullptr; // srun --mpi=pmix
+  // torchrun itself, whatever has started it on each host, and not a script that sets RANK as another launcher says.
+  const bool isTorchrun = textOf("TORCHELASTIC_RUN_ID") && textOf("RANK") && textOf("WORLD_SIZE");
+  bool speaksMpi = !isTorchrun && textOf("PMIX_RANK"); // srun --mpi=pmix
   for (const Launcher &launcher : launchers) {
     World said;
     if (!textOf(launcher.rank) || !textOf(launcher.size))
       continue;
-    if (found && found->mayUse && &launcher == std::end(launchers) - 1)
+    if (found && (isTorchrun || (found->mayUse && &launcher == std::end(launchers) - 1)))
       continue;
     if (Status status = readLauncher(launcher, said); status.failed())
       return status;

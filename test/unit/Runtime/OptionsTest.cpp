@@ -177,9 +177,10 @@ struct Environment {
   ~Environment() { clear(); }
   static void clear() {
     for (const char *name :
-         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_NTASKS",
-          "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"})
+         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", "OMPI_COMM_WORLD_RANK",
+          "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "PMI_RANK", "PMI_SIZE",
+          "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "PMIX_RANK", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS",
+          "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"})
       unsetenv(name);
   }
 };
@@ -218,6 +219,25 @@ TEST(Launcher, saysWhichOfTheHostsRanksAProcessIs) {
   unsetenv("SLURM_LOCALID");
   ASSERT_FALSE(detectLauncher(world).failed());
   EXPECT_EQ(world.rankOnHost, 1); // in blocks
+}
+
+TEST(Launcher, eachHasItsOwnNamesForThat) {
+  struct Names {
+    const char *rank, *size, *place, *here;
+  };
+  for (Names names :
+       {Names{"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"},
+        {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"},
+        {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
+        {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"}}) {
+    Environment environment({{names.rank, "5"}, {names.size, "8"}, {names.place, "2"}, {names.here, "4"}});
+    World world;
+    ASSERT_FALSE(detectLauncher(world).failed());
+    EXPECT_EQ(world.processRank, 5);
+    EXPECT_EQ(world.ranks, 8);
+    EXPECT_EQ(world.rankOnHost, 2) << names.place;
+    EXPECT_EQ(world.ranksOnHost, 4) << names.here;
+  }
 }
 
 TEST(Launcher, mpirunAndPmixSpeakMpiAndOthersDoNot) {
@@ -268,6 +288,21 @@ TEST(Launcher, whatStartsTheDaemonsOfMpirunIsNoLauncherOfRanks) {
   ASSERT_FALSE(detectLauncher(world).failed());
   EXPECT_EQ(world.launcher, "Open MPI");
   EXPECT_EQ(world.processRank, 5);
+}
+
+/// As srun --ntasks-per-node=1 torchrun --nproc_per_node=4 does.
+TEST(Launcher, whatStartsTorchrunOnEachHostIsNoLauncherOfRanks) {
+  Environment environment({{"RANK", "5"},
+                           {"WORLD_SIZE", "8"},
+                           {"TORCHELASTIC_RUN_ID", "none"},
+                           {"SLURM_PROCID", "1"},
+                           {"SLURM_STEP_NUM_TASKS", "2"},
+                           {"PMIX_RANK", "1"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.launcher, "torchrun");
+  EXPECT_EQ(world.processRank, 5);
+  EXPECT_FALSE(world.speaksMpi);
 }
 
 std::string launcherError(std::initializer_list<std::pair<const char *, const char *>> values) {
