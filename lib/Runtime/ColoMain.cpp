@@ -298,17 +298,18 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   }
   if (!status.failed())
     status = checkOutputs(run.options);
-  MeetingPlace place;
-  if (!status.failed() && run.world.launched && !run.world.speaksMpi)
-    status = findMeetingPlace(run.options.rendezvous, place);
   // Every process finds the same fault in the command line and in outputs; one says so.
   const bool isFoundByAll = status.failed();
+  // Where ranks meet is a matter of each: one that was started by hand may miss what the others have.
+  const bool isMeeting = !isFoundByAll && run.world.launched && !run.world.speaksMpi;
+  MeetingPlace place;
+  if (isMeeting)
+    status = findMeetingPlace(run.options.rendezvous, place);
   Logger logger;
   if (!status.failed())
     status = openFiles(run);
   if (!status.failed())
     status = probeDevice(run);
-  bool isMeeting = !status.failed() && run.world.launched && !run.world.speaksMpi;
   if (!status.failed())
     status = startProvider(run, place);
   // What is written to standard output takes the place of the lines for people.

@@ -54,7 +54,7 @@ def missing(train, base):
 
 def no_place(train, _):
     processes = sockets.start([train] * RANKS)
-    end(processes, "colo: error: processes without MPI need a place to meet: MASTER_ADDR and MASTER_PORT")
+    end(processes, *["colo: error: processes without MPI need a place to meet: MASTER_ADDR and MASTER_PORT"] * RANKS)
 
 
 def check(arguments, _, fault):
