@@ -88,13 +88,14 @@ void Links::lose(int other) {
 
 Links::Mailbox &Links::mailbox(int from, uint64_t channel) { return mailboxes[{from, channel}]; }
 
-std::vector<char> Links::takeSpare(Mailbox &box, size_t bytes) {
+std::vector<char> Links::takeSpare(int from, uint64_t channel) {
+  std::lock_guard<std::mutex> lock(mutex);
+  Mailbox &box = mailbox(from, channel);
   std::vector<char> data;
   if (!box.spare.empty()) {
     data = std::move(box.spare.back());
     box.spare.pop_back();
   }
-  data.resize(bytes);
   return data;
 }
 
@@ -135,15 +136,14 @@ std::string Links::open(int to, Outgoing &link, NetworkClock::time_point until) 
 std::string Links::send(int to, uint64_t channel, const PostedCall &call, const void *data, size_t bytes,
                         double seconds) {
   if (to == rank) {
-    Message message{call, {}};
+    Message message{call, takeSpare(rank, channel)};
     auto *begin = static_cast<const char *>(data);
     message.data.assign(begin, begin + bytes);
     deliver(rank, channel, std::move(message));
     return "";
   }
   Outgoing &link = *outgoing[to];
-  auto until =
-      NetworkClock::now() + std::chrono::duration_cast<NetworkClock::duration>(std::chrono::duration<double>(seconds));
+  NetworkClock::time_point until = secondsFromNow(seconds);
   std::lock_guard<std::mutex> lock(link.mutex);
   if (!link.socket)
     if (std::string why = open(to, link, until); !why.empty())
@@ -185,9 +185,9 @@ bool Links::readFrom(Incoming &in) {
     Header header{};
     std::memcpy(&header, in.head, sizeof header);
     if (inHead) {
-      std::lock_guard<std::mutex> lock(mutex);
       in.message.call = header.call;
-      in.message.data = takeSpare(mailbox(in.rank, header.channel), header.bytes);
+      in.message.data = takeSpare(in.rank, header.channel);
+      in.message.data.resize(header.bytes);
       in.dataBytes = 0;
       if (header.bytes)
         continue;

@@ -38,7 +38,7 @@ struct Message {
   std::vector<char> data;
 };
 
-/// Of all threads.
+/// Of a process. Its functions may be called on all threads at once.
 class Links {
 public:
   /// `lost` is called, on any thread, when a rank has ended that had not said goodbye.
@@ -47,9 +47,9 @@ public:
   ~Links();
   Links(const Links &) = delete;
 
-  /// Returns when the system has taken all of it; else why it has not.
+  /// Returns "" when the system has taken all of it; else why it has not in so many seconds.
   std::string send(int to, uint64_t channel, const PostedCall &call, const void *data, size_t bytes, double seconds);
-  /// False if nothing came in time.
+  /// The next message of the channel from that rank. False if none came in time.
   bool receive(int from, uint64_t channel, double seconds, Message &message);
   /// Gives the memory of a message back for later ones.
   void recycle(int from, uint64_t channel, Message message);
@@ -67,7 +67,7 @@ private:
   struct Incoming;
 
   Mailbox &mailbox(int from, uint64_t channel);
-  std::vector<char> takeSpare(Mailbox &box, size_t bytes);
+  std::vector<char> takeSpare(int from, uint64_t channel);
   void deliver(int from, uint64_t channel, Message message);
   std::string open(int to, Outgoing &link, NetworkClock::time_point until);
   void read();

@@ -23,6 +23,12 @@ namespace colo::runtime {
 
 using NetworkClock = std::chrono::steady_clock;
 
+/// `seconds` from now, of which --comm-timeout allows 1e9.
+inline NetworkClock::time_point secondsFromNow(double seconds) {
+  return NetworkClock::now() +
+         std::chrono::duration_cast<NetworkClock::duration>(std::chrono::duration<double>(seconds));
+}
+
 /// An open file, closed with its owner.
 class Socket {
 public:

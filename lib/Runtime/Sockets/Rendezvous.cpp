@@ -314,8 +314,7 @@ std::string Reception::missing() const {
 Status Reception::run() {
   if (Status status = open(); status.failed())
     return status;
-  auto end = NetworkClock::now() +
-             std::chrono::duration_cast<NetworkClock::duration>(std::chrono::duration<double>(party.seconds));
+  NetworkClock::time_point end = secondsFromNow(party.seconds);
   while (std::count(present.begin() + 1, present.end(), nullptr)) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - NetworkClock::now()).count();
     if (left <= 0)
@@ -444,7 +443,7 @@ Visit::Outcome Visit::greet(const NetworkAddress &address, uint64_t job) {
 }
 
 Status Visit::run() {
-  end = begin + std::chrono::duration_cast<NetworkClock::duration>(std::chrono::duration<double>(party.seconds));
+  end = secondsFromNow(party.seconds);
   // Rank 0 is soon there, or starts late: many ranks must not keep its host busy.
   std::chrono::milliseconds pause{20}, longest{500};
   while (NetworkClock::now() < end) {
