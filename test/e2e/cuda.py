@@ -206,11 +206,11 @@ def check_sockets(arguments, name, model, mode):
         flags, environment = sockets.place(place, out)
         for what in ("params", "grads"):
             os.remove(f"{out}.{what}")
-        ranks = sockets.start([["env", f"NCCL_HOSTID={rank % 2}", *command, *flags] for rank in range(2)],
-                              LD_LIBRARY_PATH=cell.double, **environment)
-        for rank in ranks:
-            said, _ = rank.communicate(timeout=300)
-            options.require(rank.returncode == 0, f"{place}: exit {rank.returncode}\n{said}")
+        commands = [["env", f"NCCL_HOSTID={rank % 2}", *command, *flags] for rank in range(2)]
+        with sockets.started(commands, LD_LIBRARY_PATH=cell.double, **environment) as ranks:
+            for rank in ranks:
+                said, _ = rank.communicate(timeout=300)
+                options.require(rank.returncode == 0, f"{place}: exit {rank.returncode}\n{said}")
         options.require(outputs() == threads, f"{place}: parameters or gradients differ")
 
 

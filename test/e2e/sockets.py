@@ -2,6 +2,7 @@
 """Ranks that are processes without MPI train to the bits of ranks that are threads, and send the same bytes: for each tensor mode,
 replicas and pipelines, met at an address of the environment, at one of the command line and through a file."""
 
+import contextlib
 import json
 import os
 import socket
@@ -30,13 +31,19 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def start(commands, **environment):
-    """One process a rank, as torchrun would start them on one host; a command of None is a rank that does not come."""
+@contextlib.contextmanager
+def started(commands, **environment):
+    """One process a rank, as torchrun would start them on one host; a command of None is a rank that does not come. None is left."""
     alone = {key: value for key, value in os.environ.items() if not key.startswith(("OMPI_", "PMI", "SLURM_", "MASTER_"))}
-    return [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             env=dict(alone, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(len(commands)),
-                                      LOCAL_WORLD_SIZE=str(len(commands)), **environment))
-            for rank, command in enumerate(commands) if command]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env=dict(alone, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(len(commands)),
+                                           LOCAL_WORLD_SIZE=str(len(commands)), **environment))
+                 for rank, command in enumerate(commands) if command]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def place(kind, base):
@@ -66,13 +73,14 @@ def check(arguments, name, model, cell, ranks, kind):
         file.write(f"model = dict({', '.join(f'{k}={v}' for k, v in emulate.sizes_of(model, cell).items())})\n")
     emulate.run(["colo-compile", os.path.join(arguments.examples, model, model + ".colo"), "--config", base + ".cfg", "-o", base])
     command = [base, f"--data={emulate.MODELS[model][1]}", "--steps=2", "--seed=3", "--quiet", "--threads=1", "--check-replicas"]
-    def outputs(kind):
-        return [f"--export={base}.{kind}.params", f"--dump-grads={base}.{kind}.grads", f"--stats={base}.{kind}.stats"]
+    def outputs(of):
+        return [f"--export={base}.{of}.params", f"--dump-grads={base}.{of}.grads", f"--stats={base}.{of}.stats"]
     emulate.run([*command, f"--ranks={ranks}", *outputs("threads")])
     flags, environment = place(kind, base)
-    for rank, process in enumerate(start([[*command, *outputs("processes"), *flags]] * ranks, **environment)):
-        said, _ = process.communicate(timeout=300)
-        options.require(process.returncode == 0 and not said, f"rank {rank}: exit {process.returncode}\n{said}")
+    with started([[*command, *outputs("processes"), *flags]] * ranks, **environment) as processes:
+        for rank, process in enumerate(processes):
+            said, _ = process.communicate(timeout=300)
+            options.require(process.returncode == 0 and not said, f"rank {rank}: exit {process.returncode}\n{said}")
     for what in ("params", "grads"):
         options.require(same(base, what), f"{what} are not those of threads")
     options.require(sent(base, "threads") == sent(base, "processes"), "ranks do not send what threads send")

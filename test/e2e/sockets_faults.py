@@ -2,7 +2,6 @@
 """What goes wrong among processes that no MPI connects ends all of them soon, with exit code 2 and a line that says what it was."""
 
 import os
-import signal
 import time
 
 import emulate
@@ -15,7 +14,7 @@ RANKS = 4
 
 def end(processes, *said):
     """Each process ends by itself, having said its line."""
-    for process, line in zip(processes, said):
+    for process, line in zip(processes, said, strict=True):
         output, _ = process.communicate(timeout=SOON)
         options.require(process.returncode == 2, f"exit {process.returncode}, not 2: {output}")
         options.require(line in output, f"'{line}' is not what it says:\n{output}")
@@ -27,34 +26,36 @@ def killed(train, base):
     log = base + ".log"
     with open(log, "w"):
         pass # what an earlier run has left
-    processes = sockets.start([[*train, *flags, "--steps=1000000", f"--log={log}"]] * RANKS, **environment)
-    begun = time.monotonic()
-    while not os.path.getsize(log):
-        options.require(time.monotonic() - begun < SOON, "no step is made")
-        time.sleep(0.02)
-    dead = processes.pop(2)
-    dead.send_signal(signal.SIGKILL)
-    dead.wait()
-    end(processes, "colo: error: rank 2, at 127.0.0.1, has ended",
-        *(f"colo: error: rank {rank} stops: rank " for rank in (1, 3)))
+    with sockets.started([[*train, *flags, "--steps=1000000", f"--log={log}"]] * RANKS, **environment) as processes:
+        begun = time.monotonic()
+        while not os.path.getsize(log):
+            options.require(time.monotonic() - begun < SOON, "no step is made")
+            time.sleep(0.02)
+        dead = processes[2]
+        dead.kill()
+        dead.wait()
+        end([process for process in processes if process is not dead], "colo: error: rank 2, at 127.0.0.1, has ended",
+            *(f"colo: error: rank {rank} stops: rank " for rank in (1, 3)))
 
 
 def another_program(train, base):
     flags, environment = sockets.place("file", base)
     commands = [[*train, *flags], None, None, [base + ".other", *train[1:], *flags]]
     said = "runs another program than rank 0"
-    end(sockets.start(commands, **environment), said, said)
+    with sockets.started(commands, **environment) as processes:
+        end(processes, said, said)
 
 
 def missing(train, base):
     flags, environment = sockets.place("address", base)
     command = [*train, *flags, "--comm-timeout=2"]
-    end(sockets.start([command, command, None, None], **environment), "for ranks 2, 3")
+    with sockets.started([command, command, None, None], **environment) as processes:
+        end(processes, "for ranks 2, 3", "ended before all ranks had met")
 
 
 def no_place(train, _):
-    processes = sockets.start([train] * RANKS)
-    end(processes, *["colo: error: processes without MPI need a place to meet: MASTER_ADDR and MASTER_PORT"] * RANKS)
+    with sockets.started([train] * RANKS) as processes:
+        end(processes, *["colo: error: processes without MPI need a place to meet: MASTER_ADDR and MASTER_PORT"] * RANKS)
 
 
 def check(arguments, _, fault):

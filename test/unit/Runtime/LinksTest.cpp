@@ -137,6 +137,22 @@ TEST(Links, allSeeThatRankZeroHasEnded) {
   EXPECT_EQ(world.heard(2).rfind("rank 2 stops: rank 0, at ", 0), 0U);
 }
 
+/// Of rank 2's end rank 0 knows here by rank 1 alone: its own connection has said goodbye.
+TEST(Links, whoSeesThatARankHasEndedTellsRankZero) {
+  World world(3);
+  world.openAll();
+  ASSERT_EQ(world.links[1]->send(2, 1, numbered(0), nullptr, 0, 5), "");
+  world.links[2].reset();
+  std::string why;
+  for (int i = 0; i < 1000 && why.empty(); ++i) {
+    why = world.links[1]->send(2, 1, numbered(i), nullptr, 0, 5);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(why, "rank 2 at " + world.addresses[2].text() + " has ended");
+  EXPECT_EQ(world.heard(1).rfind("rank 1 stops: rank 2, at ", 0), 0U);
+  EXPECT_EQ(world.heard(0).rfind("rank 2, at ", 0), 0U);
+}
+
 TEST(Links, whoSaysGoodbyeIsNotMissed) {
   World world(3);
   world.openAll();

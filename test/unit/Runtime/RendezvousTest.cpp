@@ -211,9 +211,9 @@ TEST(Rendezvous, strangersDoNotDisturb) {
   MeetingPlace place = addressPlace();
   std::vector<Socket> strangers;
   std::thread knocking([&] {
-    NetworkAddress address = resolve("127.0.0.1", place.port, place.job)[0];
+    std::string why;
+    NetworkAddress address = resolve("127.0.0.1", place.port, why)[0];
     for (const char *said : {"", "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "short"}) {
-      std::string why;
       Socket stranger;
       for (int i = 0; i < 1000 && !stranger; ++i) {
         stranger = connectTo(address, NetworkClock::now() + std::chrono::seconds(1), why);
