@@ -25,6 +25,8 @@ namespace colo::runtime {
 static constexpr uint64_t kMagic = 0x326f6c6f632d6f63;
 /// More than these kept for a rank and channel are given back to the system.
 static constexpr size_t kMostSpare = 4;
+/// In which all are told that a rank has ended.
+static constexpr std::chrono::seconds kNews{1};
 
 namespace {
 struct Greeting {
@@ -146,8 +148,11 @@ std::string Links::send(int to, uint64_t channel, const PostedCall &call, const 
   NetworkClock::time_point until = secondsFromNow(seconds);
   std::lock_guard<std::mutex> lock(link.mutex);
   if (!link.socket)
-    if (std::string why = open(to, link, until); !why.empty())
+    if (std::string why = open(to, link, until); !why.empty()) {
+      // If its process has ended, who is told by a connection of the meeting says so meanwhile.
+      std::this_thread::sleep_for(kNews);
       return why;
+    }
   Header header{channel, bytes, call};
   std::string why;
   if (sendAll(link.socket, &header, sizeof header, until, why) && sendAll(link.socket, data, bytes, until, why))

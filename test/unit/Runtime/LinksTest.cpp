@@ -137,6 +137,25 @@ TEST(Links, allSeeThatRankZeroHasEnded) {
   EXPECT_EQ(world.heard(2).rfind("rank 2 stops: rank 0, at ", 0), 0U);
 }
 
+/// Its process ends and stops to listen, but its end is not yet known when rank 1 comes to connect.
+TEST(Links, thatARankHasEndedIsHeardBeforeThatItCannotBeReached) {
+  World world(3);
+  world.open(0);
+  world.open(1);
+  world.meetings[2].listener.close();
+  std::thread ending([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    world.meetings[2] = Meeting();
+  });
+  std::string why = world.links[1]->send(2, 1, numbered(0), nullptr, 0, 5);
+  {
+    std::lock_guard<std::mutex> lock(world.mutex);
+    EXPECT_EQ(world.lost[0].size(), 1U);
+  }
+  EXPECT_EQ(why, "no connection to rank 2 at " + world.addresses[2].text() + ": Connection refused");
+  ending.join();
+}
+
 /// Of rank 2's end rank 0 knows here by rank 1 alone: its own connection has said goodbye.
 TEST(Links, whoSeesThatARankHasEndedTellsRankZero) {
   World world(3);
