@@ -31,7 +31,7 @@ struct CommHost {
   double (*timeout)();
 };
 
-/// The runtime's own.
+/// What the runtime of this process gives its providers, in plug-ins or not.
 const CommHost &commHost();
 
 /// Exported as colo_comm_open. Returns null and a message if the library does

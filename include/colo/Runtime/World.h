@@ -30,7 +30,7 @@ struct World {
   int64_t processRank = 0;    ///< then, this process's rank
   int64_t ranksOnHost = 1;    ///< and the ranks on its host
   int64_t rankOnHost = 0;     ///< and its number among them
-  bool speaksMpi = false;     ///< the launcher connects processes by MPI
+  bool speaksMpi = false;     ///< MPI connects the processes: the launcher does so, or --comm says so
   std::string launcher;       ///< and its name
   std::string sizeVariable;   ///< and the variable that has its number of processes
 };

@@ -33,6 +33,7 @@
 
 namespace colo::runtime {
 
+/// What its sender called, and the elements.
 struct Message {
   PostedCall call;
   std::vector<char> data;

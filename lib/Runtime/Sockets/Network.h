@@ -72,6 +72,7 @@ std::vector<NetworkAddress> resolve(const std::string &host, uint16_t port, std:
 Socket listenAt(uint16_t port, bool onlyLoopback, std::string &why);
 /// The next of those that came, or none.
 Socket acceptFrom(const Socket &listener);
+/// A connection, or none when it has failed or the time is over.
 Socket connectTo(const NetworkAddress &address, NetworkClock::time_point until, std::string &why);
 /// The ends of a connection, or where a listener is.
 NetworkAddress ownEnd(const Socket &socket);

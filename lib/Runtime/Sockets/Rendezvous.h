@@ -21,6 +21,7 @@
 
 namespace colo::runtime {
 
+/// What all ranks know before they meet.
 struct MeetingPlace {
   std::string file;   ///< empty: the place is an address
   std::string host;   ///< by its name or number
@@ -34,21 +35,23 @@ struct MeetingPlace {
 /// itself listen at MASTER_PORT, so it is the first of several.
 Status findMeetingPlace(const std::string &flag, MeetingPlace &place);
 
+/// What a rank says of itself.
 struct Party {
   int rank = 0, ranks = 1;
   std::string program; ///< equal for ranks that run the same program
   double seconds = 0;  ///< to wait for the others
 };
 
+/// What a rank has when all have met.
 struct Meeting {
-  Socket listener; ///< of this rank, at its place in the table
-  std::vector<NetworkAddress> addresses;
-  uint64_t token = 0; ///< of this meeting alone
+  Socket listener;                       ///< of this rank, at its place in the table
+  std::vector<NetworkAddress> addresses; ///< by rank: where it listens, as this rank reaches it
+  uint64_t token = 0;                    ///< of this meeting alone
   /// Connections from the meeting: rank 0 has one to each, others one to rank 0, which is the first.
   std::vector<Socket> lifelines;
 };
 
-/// Returns when all ranks have met.
+/// Returns when all ranks have met; else, with a usage error, which of them did not come in time or do not belong.
 Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting);
 
 } // namespace colo::runtime
