@@ -59,6 +59,12 @@ struct TableEntry {
   uint32_t scope, port;
 };
 
+/// What rank 0 writes into the file.
+struct PublishedPlace {
+  std::string host, secret;
+  int port = 0;
+};
+
 /// One that has connected to rank 0.
 struct Guest {
   Socket socket;
@@ -171,12 +177,21 @@ private:
   std::vector<std::unique_ptr<Guest>> guests;
   std::vector<Guest *> present; ///< by rank
   uint64_t job;
-  bool isPublished = false;
+  std::string secret; ///< in the file, once it is there
 };
 } // namespace
 
+/// False if the file is not there or not rank 0's.
+static bool readPublished(const std::string &path, PublishedPlace &published) {
+  std::ifstream file(path);
+  std::string magic;
+  return file >> magic >> published.host >> published.port >> published.secret && magic == "colo" &&
+         published.port > 0 && published.port <= kMostPort;
+}
+
+/// The file may meanwhile be another job's.
 Reception::~Reception() {
-  if (isPublished)
+  if (PublishedPlace published; !secret.empty() && readPublished(place.file, published) && published.secret == secret)
     unlink(place.file.c_str());
 }
 
@@ -194,15 +209,15 @@ Status Reception::open() {
 /// earlier run has left goes.
 Status Reception::publish() {
   std::random_device random;
-  std::string secret;
+  std::string drawn;
   for (int i = 0; i < 4; ++i)
-    secret += formatString("%08x", random());
+    drawn += formatString("%08x", random());
   in_addr host{chooseHost()};
   if (!host.s_addr)
     host.s_addr = htonl(INADDR_LOOPBACK);
   const auto *bytes = reinterpret_cast<const uint8_t *>(&host);
   std::string text = formatString("colo %d.%d.%d.%d %d %s\n", bytes[0], bytes[1], bytes[2], bytes[3],
-                                  ownEnd(meeting.listener).port, secret.c_str());
+                                  ownEnd(meeting.listener).port, drawn.c_str());
   std::string temporary = formatString("%s.%d.%08x", place.file.c_str(), getpid(), random());
   Socket file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   bool isWritten = file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
@@ -213,8 +228,8 @@ Status Reception::publish() {
     return Status::usage("rank 0 cannot write %s, where ranks are to meet: %s", place.file.c_str(),
                          std::strerror(error));
   }
-  isPublished = true;
-  job = hashOf(secret);
+  secret = drawn;
+  job = hashOf(place.job + secret);
   return Status::ok();
 }
 
@@ -374,12 +389,9 @@ std::vector<NetworkAddress> Visit::candidates(uint64_t &job) {
       }
     return found;
   }
-  std::ifstream file(place.file);
-  std::string magic, host, secret;
-  int port = 0;
-  if (file >> magic >> host >> port >> secret && magic == "colo" && port > 0 && port <= kMostPort) {
-    job = hashOf(secret);
-    return resolve(host, static_cast<uint16_t>(port), why);
+  if (PublishedPlace published; readPublished(place.file, published)) {
+    job = hashOf(place.job + published.secret);
+    return resolve(published.host, static_cast<uint16_t>(published.port), why);
   }
   why = "the file is not there, or not rank 0's";
   return found;

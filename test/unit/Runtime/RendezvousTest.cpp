@@ -207,6 +207,38 @@ TEST(Rendezvous, jobsAtOnePlaceEachMeetTheirOwn) {
   EXPECT_NE(outcomes[0].meeting.token, outcomes[1].meeting.token);
 }
 
+/// The second replaces the first's file, which the first then leaves alone.
+TEST(Rendezvous, jobsAtOneFileAreNotMixed) {
+  Folder folder;
+  MeetingPlace mine = filePlace(folder / "place"), theirs = mine;
+  mine.job = "mine";
+  theirs.job = "theirs";
+  std::vector<Outcome> outcomes(4);
+  auto start = [&](size_t i, const MeetingPlace &place, int rank, double seconds) {
+    return std::thread([&outcomes, &place, i, rank, seconds] {
+      outcomes[i].status = meet(place, {rank, 2, "program", seconds}, outcomes[i].meeting);
+    });
+  };
+  auto fileOtherThan = [&](const std::string &before) {
+    for (int i = 0; i < 5000; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(1)))
+      if (std::filesystem::exists(folder / "place") && folder.read("place") != before)
+        return folder.read("place");
+    return std::string();
+  };
+  std::thread mineZero = start(0, mine, 0, 1);
+  std::string first = fileOtherThan("");
+  std::thread theirsZero = start(1, theirs, 0, 20);
+  EXPECT_NE(fileOtherThan(first), "");
+  start(2, mine, 1, 1).join();
+  mineZero.join();
+  start(3, theirs, 1, 20).join();
+  theirsZero.join();
+  EXPECT_TRUE(outcomes[0].status.failed());
+  EXPECT_NE(outcomes[2].status.message.find("rank 0 there is of another job"), std::string::npos);
+  for (size_t i : {1, 3})
+    EXPECT_FALSE(outcomes[i].status.failed()) << outcomes[i].status.message;
+}
+
 TEST(Rendezvous, strangersDoNotDisturb) {
   MeetingPlace place = addressPlace();
   std::vector<Socket> strangers;
