@@ -60,14 +60,15 @@ module attributes {
   // CHECK: rt.wait {event = 1 : i64, stream = 0 : i64}
   // The norm counts a replicated segment on one rank only.
   // CHECK: rt.axis_index "tp"
-  // CHECK: rt.launch @optimizer.squares
+  // CHECK: rt.launch @optimizer.squares{{.*}} {extent = 1 : i64, rt.bytes = 264 : i64}
   // CHECK: rt.sum %{{.*}} to %[[NORM:.*]] at 0 : memref<1xf64>, memref<1xf64>
   // CHECK: rt.all_reduce %[[NORM]], %[[NORM]] over ["tp"] : memref<1xf64>
   // The host computes nothing and waits for nothing: the norm and the factors of the update are a kernel's.
   // CHECK: rt.launch @optimizer.factors(%{{.*}}) outs(%{{.*}}, %[[FACTORS:.*]]) {extent = 1 : i64}
   // CHECK: rt.fetch %{{.*}} to %{{.*}} : memref<1xf64>, memref<1xf64>
   // CHECK: rt.launch @optimizer.update(%{{.*}}, %{{.*}}, %[[FACTORS]], %{{[a-z0-9_]+}})
-  // CHECK-SAME: {extent = 64 : i64}
+  // Of each element a gradient is read, a parameter and its momentum are read and written.
+  // CHECK-SAME: {extent = 64 : i64, rt.bytes = 1280 : i64}
   // CHECK-LABEL: func.func private @optimizer.factors
   // CHECK: math.sqrt
   // CHECK: arith.minimumf
@@ -95,7 +96,7 @@ module attributes {
   // CHECK-DAG: %[[UPDATES:.*]] = rt.scalar "updates" : i64
   // CHECK-DAG: %[[SCALE:.*]] = rt.scalar "loss_scale" : f64
   // CHECK: rt.launch @optimizer.factors(%{{.*}}, %{{.*}}, %{{.*}}, %[[UPDATES]], %[[SCALE]])
-  // CHECK: rt.launch @optimizer.update({{.*}}outs memref<64xf32>, memref<64xf16>
+  // CHECK: rt.launch @optimizer.update({{.*}}rt.bytes = 896 : i64{{.*}}outs memref<64xf32>, memref<64xf16>
   // CHECK-LABEL: func.func private @optimizer.factors
   // CHECK-SAME: %[[SCALE:[a-z0-9]+]]: f64, %{{[a-z0-9]+}}: memref<1xf64>
   // CHECK: %[[ROOT:.*]] = math.sqrt

@@ -18,7 +18,8 @@ def check_streams(stats):
     memory, flops, *over = map(float, re.search(f"^times over their floors, at {NUMBER} GB/s, {NUMBER} GFLOP/s in f32: products {NUMBER}, kernels {NUMBER}$", text, re.MULTILINE).groups())
     assert memory == 16 and flops > 0 and min(over) > 0, (memory, flops, over)
     rows = re.findall(rf"^ +{NUMBER} +{NUMBER} +{NUMBER} +(\S+) +(\S+)  (product|kernel (\S+), (\d+) bytes|waiting|[a-z_]+)(.*)$", text, re.MULTILINE)
-    sums, floors, updated, timed = dict(product=0, kernel=0, waiting=0, collective=0, beside=0), 0, 0, 0
+    sums, floors, timed = dict(product=0, kernel=0, waiting=0, collective=0, beside=0), 0, 0
+    moved_by = {}
     for ms, _, calls, rate, floor, what, kernel, moved, rest in rows:
         ms, calls = float(ms), float(calls)
         kind = what.split()[0] if what.split()[0] in sums else "beside" if rest.endswith(", beside") else "collective"
@@ -26,7 +27,7 @@ def check_streams(stats):
         if kind == "kernel":
             bytes = calls * float(moved)
             floors += bytes / (memory * 1e6)
-            updated += bytes if kernel == "optimizer$update" else 0
+            moved_by[kernel] = moved_by.get(kernel, 0) + bytes
             if ms > 0.05:
                 timed += 1
                 assert abs(float(rate) - bytes / ms / 1e6) <= 0.6 + 0.1 * float(rate), (ms, bytes, rate)
@@ -37,10 +38,11 @@ def check_streams(stats):
         assert abs(found - printed) < 0.001 * len(rows), (sums, parts, beside)
     assert abs(parts[1] / floors - over[1]) < 0.02 * over[1], (parts, floors, over)
     assert timed, rows
-    # Adam reads a gradient, and reads and writes a parameter and two numbers of its own.
+    # Adam reads a gradient, and reads and writes a parameter and two numbers of its own; the norm reads the gradient.
     with open(stats) as file:
         parameters = json.load(file)["per_rank"][0]["arena_bytes"]["params"]
-    assert abs(updated - 7 * parameters) <= 7 * 1024, (updated, parameters)
+    for kernel, times in (("optimizer$update", 7), ("optimizer$squares", 1 + 2 / 4096)):
+        assert abs(moved_by[kernel] - times * parameters) <= 7 * 1024, (kernel, moved_by[kernel], parameters)
     return sums
 
 

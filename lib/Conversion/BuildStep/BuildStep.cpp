@@ -320,6 +320,13 @@ void StepBuilder::whereOwner(ArrayAttr axes, llvm::function_ref<void()> body) {
   body();
 }
 
+static int64_t bytesOf(Type element) { return rt::bytesOf(MemRefType::get({1}, element)); }
+
+/// Of a launch over part of its operands.
+static void setBytes(rt::LaunchOp launch, int64_t bytes) {
+  launch->setAttr(rt::kBytesAttr, IntegerAttr::get(IntegerType::get(launch.getContext(), 64), bytes));
+}
+
 /// Adds the squares of this rank's part of the gradient to `total`, each parameter counted once.
 void StepBuilder::buildSquares(const RankLayout &layout, func::FuncOp kernel, Value partials, Value total) {
   Value gradients = buffer("grads", flatType());
@@ -330,8 +337,9 @@ void StepBuilder::buildSquares(const RankLayout &layout, func::FuncOp kernel, Va
       continue;
     whereOwner(segment.owners, [&] {
       SmallVector<Value> inputs{gradients, index(segment.begin), index(segment.end), index(first)};
-      b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs, ValueRange{partials},
-                             b.getI64IntegerAttr(rows));
+      auto launch = b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs,
+                                           ValueRange{partials}, b.getI64IntegerAttr(rows));
+      setBytes(launch, (segment.end - segment.begin) * bytesOf(element) + rows * bytesOf(b.getF64Type()));
       Value parts = slot(partials, first, MemRefType::get({rows}, b.getF64Type()));
       b.create<rt::SumOp>(loc, parts, total, b.getI64IntegerAttr(0));
     });
@@ -396,8 +404,11 @@ void StepBuilder::buildUpdate(const RankLayout &layout, func::FuncOp kernel, Val
     int64_t begin = segments[i].begin, stop = segments[end - 1].end;
     SmallVector<Value> inputs{gradients, index(begin), factors,
                               index(segments[i].decay ? kDecayFactor : kNoDecayFactor)};
-    b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs, outs,
-                           b.getI64IntegerAttr(stop - begin));
+    auto launch = b.create<rt::LaunchOp>(loc, TypeRange{}, FlatSymbolRefAttr::get(kernel), inputs, outs,
+                                         b.getI64IntegerAttr(stop - begin));
+    // Gradients are read, copies written, parameters and the optimizer's state both.
+    int64_t moved = bytesOf(element) * (3 + 2 * settings.stateBuffers()) + (hasCopies() ? bytesOf(readAs) : 0);
+    setBytes(launch, (stop - begin) * moved);
     i = end;
   }
 }

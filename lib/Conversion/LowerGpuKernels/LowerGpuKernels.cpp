@@ -128,8 +128,9 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
       auto whole = symbols.lookup<func::FuncOp>(func.getName())->getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt();
       int64_t bytes = bytesMoved(func);
       for (rt::LaunchOp launch : launches[func.getName()])
-        launch->setAttr(rt::kBytesAttr, builder.getI64IntegerAttr(bytes * launch.getExtent().value_or(whole) /
-                                                                  std::max<int64_t>(1, whole)));
+        if (!launch->hasAttr(rt::kBytesAttr))
+          launch->setAttr(rt::kBytesAttr, builder.getI64IntegerAttr(bytes * launch.getExtent().value_or(whole) /
+                                                                    std::max<int64_t>(1, whole)));
     }
   }
 
