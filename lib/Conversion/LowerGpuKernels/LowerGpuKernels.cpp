@@ -126,16 +126,17 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
     for (auto func : device.getOps<gpu::GPUFuncOp>()) {
       align(func, launches[func.getName()], alignment);
       auto whole = symbols.lookup<func::FuncOp>(func.getName())->getAttrOfType<IntegerAttr>(rt::kExtentAttr).getInt();
-      int64_t bytes = bytesMoved(func);
+      auto times = timesMoved(func);
       for (rt::LaunchOp launch : launches[func.getName()])
         if (!launch->hasAttr(rt::kBytesAttr))
-          launch->setAttr(rt::kBytesAttr, builder.getI64IntegerAttr(bytes * launch.getExtent().value_or(whole) /
-                                                                    std::max<int64_t>(1, whole)));
+          launch->setAttr(rt::kBytesAttr,
+                          builder.getI64IntegerAttr(bytesMoved(launch, times) * launch.getExtent().value_or(whole) /
+                                                    std::max<int64_t>(1, whole)));
     }
   }
 
-  /// Bytes of all arguments, each once for its loads and once for its stores.
-  static int64_t bytesMoved(gpu::GPUFuncOp func) {
+  /// Of each argument, once for its loads and once for its stores.
+  static llvm::SmallVector<int64_t> timesMoved(gpu::GPUFuncOp func) {
     llvm::DenseSet<std::pair<Value, unsigned>> moved;
     func.walk([&](MemoryEffectOpInterface op) {
       llvm::SmallVector<MemoryEffects::EffectInstance> effects;
@@ -148,10 +149,18 @@ struct LowerGpuKernelsPass : public colo::impl::LowerGpuKernelsBase<LowerGpuKern
           moved.insert({memory, isa<MemoryEffects::Write>(effect.getEffect()) ? 1 : 0});
       }
     });
-    int64_t bytes = 0;
+    llvm::SmallVector<int64_t> times;
     for (BlockArgument argument : func.getArguments().take_front(func.getFunctionType().getNumInputs()))
-      if (auto type = dyn_cast<MemRefType>(argument.getType()))
-        bytes += static_cast<int64_t>(moved.count({argument, 0}) + moved.count({argument, 1})) * rt::bytesOf(argument);
+      times.push_back(static_cast<int64_t>(moved.count({argument, 0}) + moved.count({argument, 1})));
+    return times;
+  }
+
+  /// Of tensors whose rows lie apart, as those of an attention do in one product's result, the elements alone.
+  static int64_t bytesMoved(rt::LaunchOp launch, llvm::ArrayRef<int64_t> times) {
+    int64_t bytes = 0;
+    for (auto [count, operand] : llvm::zip(times, launch->getOperands()))
+      if (isa<MemRefType>(operand.getType()))
+        bytes += count * rt::bytesOf(operand);
     return bytes;
   }
 
