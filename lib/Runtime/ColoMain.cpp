@@ -51,7 +51,10 @@ static double processSeconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9 - started;
 }
 
-static void failComm(ncclResult_t, const char *message) { failProcess(Status::internal("%s", message)); }
+/// What is the other ranks' and the network's is not our fault.
+static void failComm(ncclResult_t result, const char *message) {
+  failProcess(result == ncclRemoteError ? Status::usage("%s", message) : Status::internal("%s", message));
+}
 
 /// Finds out how this process was started, and whether that is how the command line
 /// wants its ranks.
@@ -312,16 +315,23 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
     status = probeDevice(run);
   if (!status.failed())
     status = startProvider(run, place);
+  const bool hasMet = isMeeting && !status.failed();
   // What is written to standard output takes the place of the lines for people.
   const bool isTaken = run.options.stats == "-" || run.options.trace == "-";
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
   if (status.failed()) {
+    if (hasMet)
+      failProcess(status); // the others wait
     if (speaks(run) || isMeeting || !(isFoundByAll || status.code == ExitUsage))
       return end(status);
     // mpirun ends all processes when one has failed: the one that says why should be the first.
     std::this_thread::sleep_for(std::chrono::seconds(2));
-    return status.code;
+    if (!run.world.launched || run.world.speaksMpi)
+      return status.code;
+    // It may be this rank's alone, which has been started by hand.
+    status.message = formatString("rank %lld: ", static_cast<long long>(run.world.processRank)) + status.message;
+    return end(status);
   }
   run.logger = &logger;
   runRanks(run);

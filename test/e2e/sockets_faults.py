@@ -2,6 +2,8 @@
 """What goes wrong among processes that no MPI connects ends all of them soon, with exit code 2 and a line that says what it was."""
 
 import os
+import signal
+import socket
 import time
 
 import emulate
@@ -38,6 +40,51 @@ def killed(train, base):
             *(f"colo: error: rank {rank} stops: rank " for rank in (1, 3)))
 
 
+def finished(train, base):
+    """Whoever waits for a rank that has made fewer steps than the others waits no longer."""
+    flags, environment = sockets.place("environment", base)
+    commands = [[*train, *flags, f"--steps={3 if rank == 2 else 6}"] for rank in range(RANKS)]
+    with sockets.started(commands, **environment) as processes:
+        fewer = processes[2]
+        end([process for process in processes if process is not fewer], "colo: error: rank 2, at 127.0.0.1, has ended",
+            *(f"colo: error: rank {rank} stops: rank " for rank in (1, 3)))
+        options.require(fewer.wait(SOON) == 0, "the rank of fewer steps has failed")
+
+
+def succeed(processes):
+    for process in processes:
+        output, _ = process.communicate(timeout=SOON)
+        options.require(process.returncode == 0, f"exit {process.returncode}: {output}")
+
+
+def stopped(train, _):
+    """Rank 0 answers late: the others have come twice by then."""
+    port = sockets.free_port()
+    command = [*train, f"--rendezvous=tcp://127.0.0.1:{port}", "--steps=1"]
+    with sockets.started([command, *[None] * (RANKS - 1)]) as first:
+        for _ in range(1000):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+        first[0].send_signal(signal.SIGSTOP)
+        with sockets.started([None, *[command] * (RANKS - 1)]) as others:
+            time.sleep(5) # they are patient for three
+            first[0].send_signal(signal.SIGCONT)
+            succeed([*first, *others])
+
+
+def few_files(train, base):
+    """What a process may open is raised as far as the system allows; an error where that is too little."""
+    def limited(which):
+        return ["sh", "-c", f'ulimit {which} 20; exec "$@"', "sh", *train, "--steps=1", f"--rendezvous=file://{base}.meeting"]
+    with sockets.started([limited("-n")] * RANKS) as processes:
+        end(processes, *(f"colo: error: rank {rank} may open 20 files, but 4 ranks" for rank in range(RANKS)))
+    with sockets.started([limited("-Sn")] * RANKS) as processes:
+        succeed(processes)
+
+
 def another_program(train, base):
     flags, environment = sockets.place("file", base)
     commands = [[*train, *flags], None, None, [base + ".other", *train[1:], *flags]]
@@ -70,7 +117,7 @@ def main():
     parser = options.Parser()
     options.cells(parser)
     arguments = parser.parse_args()
-    faults = (killed, another_program, missing, no_place)
+    faults = (killed, finished, stopped, few_files, another_program, missing, no_place)
     return options.compare(arguments, [(fault.__name__, fault) for fault in faults], check, "end as they should")
 
 

@@ -55,6 +55,7 @@ struct Links::Incoming {
 
 Links::Links(Meeting met, int rank, std::function<void(const std::string &)> lost)
     : meeting(std::move(met)), rank(rank), lost(std::move(lost)), wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  hasEnded.resize(meeting.addresses.size());
   isOver.resize(meeting.lifelines.size());
   for (size_t i = 0; i < meeting.addresses.size(); ++i)
     outgoing.push_back(std::make_unique<Outgoing>());
@@ -111,8 +112,14 @@ void Links::deliver(int from, uint64_t channel, Message message) {
 bool Links::receive(int from, uint64_t channel, double seconds, Message &message) {
   std::unique_lock<std::mutex> lock(mutex);
   Mailbox &box = mailbox(from, channel);
-  if (!box.came.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return !box.messages.empty(); }))
+  auto isOver = [&] { return !box.messages.empty() || hasEnded[from]; };
+  if (!box.came.wait_for(lock, std::chrono::duration<double>(seconds), isOver))
     return false;
+  if (box.messages.empty()) {
+    lock.unlock();
+    lose(from);
+    return false;
+  }
   message = std::move(box.messages.front());
   box.messages.pop_front();
   return true;
@@ -203,6 +210,38 @@ bool Links::readFrom(Incoming &in) {
   }
 }
 
+/// Nothing more comes from a rank, whose messages have all been delivered.
+void Links::close(Incoming &in) {
+  in.socket.close();
+  std::lock_guard<std::mutex> lock(mutex);
+  if (in.rank < 0)
+    return;
+  hasEnded[in.rank] = true;
+  for (auto &[sender, box] : mailboxes)
+    if (sender.first == in.rank)
+      box.came.notify_all();
+}
+
+/// Connections that wait. When no more files may be open, the oldest one that has not greeted gives its place.
+void Links::accept() {
+  for (;;) {
+    Socket came = acceptFrom(meeting.listener);
+    if (came) {
+      incoming.push_back(std::make_unique<Incoming>());
+      incoming.back()->socket = std::move(came);
+      continue;
+    }
+    if (errno != EMFILE && errno != ENFILE)
+      return;
+    int error = errno;
+    auto stranger =
+        std::find_if(incoming.begin(), incoming.end(), [](const auto &in) { return in->socket && in->rank < 0; });
+    if (stranger == incoming.end())
+      return lost(formatString("rank %d cannot take connections of other ranks: %s", rank, std::strerror(error)));
+    (*stranger)->socket.close();
+  }
+}
+
 /// Something came on a connection of the meeting.
 void Links::watch(size_t index) {
   Notice notice{};
@@ -231,14 +270,11 @@ void Links::read() {
     const size_t firstLine = 2, firstIncoming = firstLine + meeting.lifelines.size();
     for (size_t i = 0; i < incoming.size(); ++i)
       if (waited[firstIncoming + i].revents && !readFrom(*incoming[i]))
-        incoming[i]->socket.close();
+        close(*incoming[i]);
     for (size_t i = 0; i < meeting.lifelines.size(); ++i)
       if (waited[firstLine + i].revents)
         watch(i);
-    while (Socket came = acceptFrom(meeting.listener)) {
-      incoming.push_back(std::make_unique<Incoming>());
-      incoming.back()->socket = std::move(came);
-    }
+    accept();
     incoming.erase(std::remove_if(incoming.begin(), incoming.end(), [](const auto &each) { return !each->socket; }),
                    incoming.end());
   }

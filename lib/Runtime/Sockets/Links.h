@@ -50,7 +50,8 @@ public:
 
   /// Returns "" when the system has taken all of it; else why it has not in so many seconds.
   std::string send(int to, uint64_t channel, const PostedCall &call, const void *data, size_t bytes, double seconds);
-  /// The next message of the channel from that rank. False if none came in time.
+  /// The next message of the channel from that rank. False if none came in time. A rank that has ended, though with a
+  /// goodbye, is lost to whoever waits for it.
   bool receive(int from, uint64_t channel, double seconds, Message &message);
   /// Gives the memory of a message back for later ones.
   void recycle(int from, uint64_t channel, Message message);
@@ -73,6 +74,8 @@ private:
   std::string open(int to, Outgoing &link, NetworkClock::time_point until);
   void read();
   bool readFrom(Incoming &incoming);
+  void close(Incoming &incoming);
+  void accept();
   void watch(size_t lifeline);
   void lose(int other);
   void sayGoodbye();
@@ -82,7 +85,8 @@ private:
   int rank;
   std::function<void(const std::string &)> lost;
   std::vector<std::unique_ptr<Outgoing>> outgoing; ///< by rank
-  std::mutex mutex;                                ///< of the mailboxes
+  std::mutex mutex;                                ///< of the mailboxes and hasEnded
+  std::vector<bool> hasEnded;                      ///< by rank
   std::map<std::pair<int, uint64_t>, Mailbox> mailboxes;
   std::vector<std::unique_ptr<Incoming>> incoming; ///< the reader's
   Socket wake;                                     ///< an event that ends the reader

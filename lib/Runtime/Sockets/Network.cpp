@@ -242,6 +242,9 @@ Socket connectTo(const NetworkAddress &address, NetworkClock::time_point until, 
     socklen_t length = sizeof error;
     getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
   }
+  // Where nobody listens the system may choose that very port for this end, and so connect it to itself.
+  if (!error && ownEnd(socket).text() == otherEnd(socket).text())
+    error = ECONNREFUSED;
   if (error) {
     why = std::strerror(error);
     return Socket();

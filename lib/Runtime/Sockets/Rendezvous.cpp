@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <netinet/in.h>
 #include <poll.h>
@@ -40,6 +41,8 @@ static constexpr std::chrono::seconds kPatience{3};
 /// From a launcher's port on rank 0 takes the first free one of so many.
 static constexpr uint16_t kLauncherPorts = 16;
 static constexpr int kMostPort = 65535;
+/// The first word of the file, where ranks meet through one.
+static constexpr char kFileMagic[] = "colo ";
 
 namespace {
 struct Hello {
@@ -72,8 +75,15 @@ struct Guest {
   size_t received = 0;
   int rank = -1; ///< once accepted
   uint16_t port = 0;
+  bool hasGone() const;
 };
 } // namespace
+
+bool Guest::hasGone() const {
+  char byte;
+  ssize_t received = recv(socket.get(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
+  return received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR);
+}
 
 static uint64_t hashOf(const std::string &text) { return text.empty() ? 0 : std::hash<std::string>()(text); }
 
@@ -94,21 +104,38 @@ static Status setAddress(const std::string &source, const std::string &host, con
   int64_t number = 0;
   if (parseInteger(port, number) != Integer::Some || number < 1 || number > kMostPort)
     return Status::usage("%s: the port '%s' is not a number from 1 to %d", source.c_str(), port.c_str(), kMostPort);
-  if (host.empty())
-    return Status::usage("%s has no host", source.c_str());
-  bool isBracketed = host.front() == '[' && host.back() == ']';
+  bool isBracketed = !host.empty() && host.front() == '[' && host.back() == ']';
   place.host = isBracketed ? host.substr(1, host.size() - 2) : host;
+  if (place.host.empty())
+    return Status::usage("%s has no host", source.c_str());
   place.port = static_cast<uint16_t>(number);
   return Status::ok();
 }
 
-/// What the launcher says of the job, so that two jobs at one place are told apart.
+/// What the launcher says of the job, so that two jobs at one place are told apart. How often torchrun has started its
+/// ranks again is no part of it: each host counts for itself.
 static std::string launchedJob() {
   std::string job;
-  for (const char *variable : {"TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID", "SLURM_STEP_ID"})
+  for (const char *variable : {"TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID"})
     if (std::string text = textOf(variable); !text.empty())
       job += std::string(variable) + "=" + text + " ";
   return job;
+}
+
+/// Rank 0 will replace the file, and remove it.
+static Status checkFile(const std::string &flag, const std::string &path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0)
+    return Status::ok();
+  if (!S_ISREG(info.st_mode))
+    return Status::usage("--rendezvous=%s: that is there, and no file", flag.c_str());
+  std::ifstream file(path, std::ios::binary);
+  char begin[sizeof kFileMagic] = "";
+  file.read(begin, sizeof begin);
+  if (file.gcount() && std::strncmp(begin, kFileMagic, sizeof kFileMagic - 1) != 0)
+    return Status::usage("--rendezvous=%s: the file is something else, and would be removed; give a name that is free",
+                         flag.c_str());
+  return Status::ok();
 }
 
 Status findMeetingPlace(const std::string &flag, MeetingPlace &place) {
@@ -116,7 +143,7 @@ Status findMeetingPlace(const std::string &flag, MeetingPlace &place) {
   static const std::string file = "file://", tcp = "tcp://";
   if (flag.compare(0, file.size(), file) == 0 && flag.size() > file.size()) {
     place.file = flag.substr(file.size());
-    return Status::ok();
+    return checkFile(flag, place.file);
   }
   size_t colon = flag.rfind(':');
   if (flag.compare(0, tcp.size(), tcp) == 0 && colon != std::string::npos && colon >= tcp.size())
@@ -168,6 +195,9 @@ private:
   Status publish();
   Status hear(Guest &guest);
   Status admit(Guest &guest, const Hello &hello);
+  Status receive();
+  void leave(Guest &guest);
+  Status noteAbsence() const;
   Status welcome();
   std::string missing() const;
 
@@ -176,6 +206,11 @@ private:
   Meeting &meeting;
   std::vector<std::unique_ptr<Guest>> guests;
   std::vector<Guest *> present; ///< by rank
+  struct Absence {
+    NetworkClock::time_point since;
+    std::string host;
+  };
+  std::map<int, Absence> absent; ///< ranks that have been present
   uint64_t job;
   std::string secret; ///< in the file, once it is there
 };
@@ -216,7 +251,7 @@ Status Reception::publish() {
   if (!host.s_addr)
     host.s_addr = htonl(INADDR_LOOPBACK);
   const auto *bytes = reinterpret_cast<const uint8_t *>(&host);
-  std::string text = formatString("colo %d.%d.%d.%d %d %s\n", bytes[0], bytes[1], bytes[2], bytes[3],
+  std::string text = formatString("%s%d.%d.%d.%d %d %s\n", kFileMagic, bytes[0], bytes[1], bytes[2], bytes[3],
                                   ownEnd(meeting.listener).port, drawn.c_str());
   std::string temporary = formatString("%s.%d.%08x", place.file.c_str(), getpid(), random());
   Socket file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -244,20 +279,30 @@ Status Reception::hear(Guest &guest) {
     return Status::ok();
   Hello hello{};
   std::memcpy(&hello, guest.hello, sizeof hello);
-  // Whoever goes away, or says something else, or more, was not a rank, or comes again.
-  if (guest.rank >= 0 || received <= 0 || hello.magic != kMagic) {
-    if (guest.rank >= 0)
-      present[guest.rank] = nullptr;
-    guest.socket.close();
+  // Whoever goes away, or says something else, or more, was not a rank, or comes again, or has ended.
+  if (guest.rank >= 0 || received <= 0 || hello.magic != kMagic || guest.hasGone()) {
+    leave(guest);
     return Status::ok();
   }
   return admit(guest, hello);
+}
+
+void Reception::leave(Guest &guest) {
+  if (guest.rank >= 0) {
+    present[guest.rank] = nullptr;
+    absent[guest.rank] = {NetworkClock::now(), otherEnd(guest.socket).hostText()};
+  }
+  guest.rank = -1;
+  guest.socket.close();
 }
 
 /// A rank of this job that cannot be one of these ranks ends the meeting: the right one will not come.
 Status Reception::admit(Guest &guest, const Hello &hello) {
   Answer answer{kMagic, 0, hello.job != job, ""};
   std::string who = formatString("rank %u, at %s,", hello.rank, otherEnd(guest.socket).hostText().c_str()), why;
+  // One that had no answer in time comes again, and both may be heard of at once.
+  if (hello.rank < present.size() && present[hello.rank] && present[hello.rank]->hasGone())
+    leave(*present[hello.rank]);
   if (answer.otherJob)
     why = "rank 0 there is of another job";
   else if (hello.program != hashOf(party.program))
@@ -274,6 +319,7 @@ Status Reception::admit(Guest &guest, const Hello &hello) {
     guest.rank = static_cast<int>(hello.rank);
     guest.port = static_cast<uint16_t>(hello.port);
     present[guest.rank] = &guest;
+    absent.erase(guest.rank);
     return Status::ok();
   }
   guest.socket.close();
@@ -326,6 +372,34 @@ std::string Reception::missing() const {
   return ranks.size() > most ? text + formatString(" and %zu others", ranks.size() - most) : text;
 }
 
+/// Connections that wait. When no more files may be open, the oldest one that has not said who it is gives its place.
+Status Reception::receive() {
+  for (;;) {
+    Socket came = acceptFrom(meeting.listener);
+    if (came) {
+      guests.push_back(std::make_unique<Guest>());
+      guests.back()->socket = std::move(came);
+      continue;
+    }
+    if (errno != EMFILE && errno != ENFILE)
+      return Status::ok();
+    int error = errno;
+    auto stranger =
+        std::find_if(guests.begin(), guests.end(), [](const auto &guest) { return guest->socket && guest->rank < 0; });
+    if (stranger == guests.end())
+      return Status::usage("rank 0 cannot take the connections of %d ranks: %s", party.ranks, std::strerror(error));
+    (*stranger)->socket.close();
+  }
+}
+
+/// That no rank has ended before all had met.
+Status Reception::noteAbsence() const {
+  for (const auto &[rank, absence] : absent)
+    if (NetworkClock::now() - absence.since > std::chrono::duration<double>(party.absence))
+      return Status::usage("rank %d, at %s, has ended before all ranks had met", rank, absence.host.c_str());
+  return Status::ok();
+}
+
 Status Reception::run() {
   if (Status status = open(); status.failed())
     return status;
@@ -334,6 +408,8 @@ Status Reception::run() {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - NetworkClock::now()).count();
     if (left <= 0)
       return Status::usage("rank 0 waited %g s at %s for %s", party.seconds, place.text().c_str(), missing().c_str());
+    if (Status status = noteAbsence(); status.failed())
+      return status;
     std::vector<pollfd> waited{{meeting.listener.get(), POLLIN, 0}};
     for (const auto &guest : guests)
       waited.push_back({guest->socket.get(), POLLIN, 0});
@@ -343,10 +419,8 @@ Status Reception::run() {
       if (waited[i + 1].revents)
         if (Status status = hear(*guests[i]); status.failed())
           return status;
-    while (Socket came = acceptFrom(meeting.listener)) {
-      guests.push_back(std::make_unique<Guest>());
-      guests.back()->socket = std::move(came);
-    }
+    if (Status status = receive(); status.failed())
+      return status;
     guests.erase(std::remove_if(guests.begin(), guests.end(), [](const auto &guest) { return !guest->socket; }),
                  guests.end());
   }
@@ -470,20 +544,27 @@ Status Visit::run() {
                        why.c_str());
 }
 
-/// Rank 0 has up to three connections with each rank: from the meeting, and for messages in each direction.
-static void allowFiles(int ranks) {
+/// A rank has a connection to and one from each other, rank 0 one of the meeting to each besides.
+static Status allowFiles(const Party &party) {
+  constexpr rlim_t own = 16, comfort = 256;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
-  rlim_t wanted = 3 * static_cast<rlim_t>(ranks) + 256;
-  if (limit.rlim_cur >= wanted)
-    return;
-  limit.rlim_cur = std::min(limit.rlim_max, wanted);
-  setrlimit(RLIMIT_NOFILE, &limit);
+    return Status::ok();
+  rlim_t needed = own + rlim_t(party.rank == 0 ? 3 : 2) * party.ranks;
+  if (limit.rlim_cur < needed + comfort) {
+    limit.rlim_cur = std::min(limit.rlim_max, needed + comfort);
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur >= needed)
+    return Status::ok();
+  return Status::usage("rank %d may open %llu files, but %d ranks that are processes take %llu: raise ulimit -n",
+                       party.rank, static_cast<unsigned long long>(limit.rlim_cur), party.ranks,
+                       static_cast<unsigned long long>(needed));
 }
 
 Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting) {
-  allowFiles(party.ranks);
+  if (Status status = allowFiles(party); status.failed())
+    return status;
   return party.rank == 0 ? Reception(place, party, meeting).run() : Visit(place, party, meeting).run();
 }
 

@@ -40,6 +40,7 @@ struct Party {
   int rank = 0, ranks = 1;
   std::string program; ///< equal for ranks that run the same program
   double seconds = 0;  ///< to wait for the others
+  double absence = 10; ///< seconds in which one that has gone may come again, before all have met
 };
 
 /// What a rank has when all have met.

@@ -72,7 +72,7 @@ ncclResult_t sendPiece(Communicator &c, const Descriptor &d, int to, Piece piece
 /// The next message of a rank: the other half of the same call, of so many bytes.
 ncclResult_t receiveMessage(Communicator &c, const Descriptor &d, int from, size_t bytes, Message &message) {
   if (!links->receive(c.members[from], c.channel, commTimeout(), message))
-    return Provider::fail(ncclSystemError, formatString("rank %d waited %g s in %s for rank %d", c.members[c.rank],
+    return Provider::fail(ncclRemoteError, formatString("rank %d waited %g s in %s for rank %d", c.members[c.rank],
                                                         commTimeout(), describe(d).c_str(), c.members[from]));
   Descriptor other = unpost(message.call);
   bool fits = d.kind == Kind::Recv ? other.kind == Kind::Send && other.count == d.count && other.type == d.type

@@ -172,6 +172,19 @@ TEST(Links, whoSeesThatARankHasEndedTellsRankZero) {
   EXPECT_EQ(world.heard(0).rfind("rank 2, at ", 0), 0U);
 }
 
+/// As one that was started for fewer steps.
+TEST(Links, aRankThatHasFinishedIsNotAwaited) {
+  World world(3);
+  world.openAll();
+  EXPECT_EQ(world.links[2]->send(1, 1, numbered(7), nullptr, 0, 5), "");
+  world.links[2].reset();
+  Message message;
+  EXPECT_TRUE(world.links[1]->receive(2, 1, 60, message));
+  EXPECT_FALSE(world.links[1]->receive(2, 1, 60, message));
+  EXPECT_EQ(world.heard(1).rfind("rank 1 stops: rank 2, at ", 0), 0U);
+  EXPECT_EQ(world.heard(0).rfind("rank 2, at ", 0), 0U);
+}
+
 TEST(Links, whoSaysGoodbyeIsNotMissed) {
   World world(3);
   world.openAll();

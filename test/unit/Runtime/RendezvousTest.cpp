@@ -207,6 +207,73 @@ TEST(Rendezvous, jobsAtOnePlaceEachMeetTheirOwn) {
   EXPECT_NE(outcomes[0].meeting.token, outcomes[1].meeting.token);
 }
 
+TEST(Rendezvous, allMeetAtAddressesOfTheLoopbackOtherThanItsUsualOne) {
+  for (const char *host : {"127.0.0.2", "::1"}) {
+    MeetingPlace place = addressPlace();
+    place.host = host;
+    std::string why;
+    Socket tried = connectTo(resolve(host, place.port, why)[0], NetworkClock::now() + std::chrono::seconds(1), why);
+    if (why != "Connection refused")
+      continue; // this system has no IPv6
+    auto outcomes = meetAll({place}, world(3));
+    expectMet(outcomes);
+  }
+}
+
+/// A rank 1 of three whose process ends when rank 0 has welcomed it.
+void visitAndEnd(const MeetingPlace &place) {
+  struct {
+    uint64_t magic = 0x316f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
+    uint32_t rank = 1, ranks = 3, port = 1, unused = 0;
+  } hello;
+  std::string why;
+  auto soon = NetworkClock::now() + std::chrono::seconds(5);
+  Socket socket;
+  while (!socket && NetworkClock::now() < soon)
+    socket = connectTo(resolve("127.0.0.1", place.port, why)[0], soon, why);
+  char answer[256];
+  EXPECT_TRUE(sendAll(socket, &hello, sizeof hello, soon, why));
+  EXPECT_TRUE(receiveAll(socket, answer, sizeof answer, soon, why));
+}
+
+TEST(Rendezvous, aRankThatEndsBeforeAllHaveMetIsNamedSoon) {
+  MeetingPlace place = addressPlace();
+  std::thread visit([&] { visitAndEnd(place); });
+  Meeting meeting;
+  Status status = meet(place, {0, 3, "program", /*seconds=*/60, /*absence=*/0.1}, meeting);
+  visit.join();
+  EXPECT_EQ(status.code, ExitUsage);
+  EXPECT_EQ(status.message, "rank 1, at 127.0.0.1, has ended before all ranks had met");
+}
+
+TEST(Rendezvous, aRankMayComeAgain) {
+  MeetingPlace place = addressPlace();
+  std::vector<Party> parties = world(3);
+  std::vector<Outcome> outcomes(3);
+  std::thread zero([&] { outcomes[0].status = meet(place, parties[0], outcomes[0].meeting); });
+  visitAndEnd(place);
+  std::thread one([&] { outcomes[1].status = meet(place, parties[1], outcomes[1].meeting); });
+  outcomes[2].status = meet(place, parties[2], outcomes[2].meeting);
+  one.join();
+  zero.join();
+  expectMet(outcomes);
+}
+
+/// A second job's rank 0 has put its file there meanwhile.
+TEST(Rendezvous, theFileOfAnotherJobIsLeft) {
+  Folder folder;
+  MeetingPlace place = filePlace(folder / "place");
+  std::thread replacing([&] {
+    while (!std::filesystem::exists(folder / "place"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    folder.write("place", "colo 127.0.0.1 1 another\n");
+  });
+  Meeting meeting;
+  EXPECT_TRUE(meet(place, {0, 2, "program", 0.5}, meeting).failed());
+  replacing.join();
+  EXPECT_TRUE(std::filesystem::exists(folder / "place"));
+}
+
 /// The second replaces the first's file, which the first then leaves alone.
 TEST(Rendezvous, jobsAtOneFileAreNotMixed) {
   Folder folder;
@@ -289,7 +356,7 @@ std::string placeText(const std::string &flag, const std::map<std::string, std::
 }
 
 TEST(MeetingPlace, isWhatTheFlagOrTheEnvironmentSays) {
-  EXPECT_EQ(placeText("file:///tmp/x"), "file /tmp/x");
+  EXPECT_EQ(placeText("file:///no/where"), "file /no/where");
   EXPECT_EQ(placeText("tcp://host:80"), "host:80");
   EXPECT_EQ(placeText("tcp://[::1]:80"), "[::1]:80");
   EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}}), "host:100 to 115");
@@ -299,10 +366,38 @@ TEST(MeetingPlace, isWhatTheFlagOrTheEnvironmentSays) {
   EXPECT_EQ(placeText("tcp://a:1", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "100"}}), "a:1");
 }
 
+/// Hosts count for themselves how often they have started their ranks.
+TEST(MeetingPlace, isOfARunHoweverOftenItsRanksWereStarted) {
+  std::string jobs[2];
+  for (int i : {0, 1}) {
+    Variables variables({{"TORCHELASTIC_RUN_ID", "run"}, {"TORCHELASTIC_RESTART_COUNT", std::to_string(i)}});
+    MeetingPlace place;
+    EXPECT_FALSE(findMeetingPlace("tcp://a:1", place).failed());
+    jobs[i] = place.job;
+  }
+  EXPECT_EQ(jobs[0], jobs[1]);
+  EXPECT_FALSE(jobs[0].empty());
+}
+
+TEST(MeetingPlace, isNoFileOfSomethingElse) {
+  Folder folder;
+  folder.write("data", "Call me Ishmael.");
+  folder.write("empty", "");
+  folder.write("left", "colo 127.0.0.1 1 secret\n");
+  std::string url = "file://" + std::string(folder / "");
+  EXPECT_EQ(placeText(url + "data"), "--rendezvous=" + url +
+                                         "data: the file is something else, and would be removed; give a name that is "
+                                         "free");
+  EXPECT_EQ(placeText(url), "--rendezvous=" + url + ": that is there, and no file");
+  EXPECT_EQ(placeText(url + "empty"), "file " + std::string(folder / "empty"));
+  EXPECT_EQ(placeText(url + "left"), "file " + std::string(folder / "left"));
+}
+
 TEST(MeetingPlace, thatIsNoneIsAnErrorWithWhatIsExpected) {
   for (const char *flag : {"x", "file://", "tcp://", "tcp://host", "http://host:80"})
     EXPECT_EQ(placeText(flag), std::string("--rendezvous=") + flag + ": expected tcp://HOST:PORT or file:///PATH");
-  EXPECT_EQ(placeText("tcp://:80"), "--rendezvous=tcp://:80 has no host");
+  for (const char *flag : {"tcp://:80", "tcp://[]:80"})
+    EXPECT_EQ(placeText(flag), "--rendezvous=" + std::string(flag) + " has no host");
   EXPECT_EQ(placeText("tcp://a:0"), "--rendezvous=tcp://a:0: the port '0' is not a number from 1 to 65535");
   EXPECT_EQ(placeText("tcp://a:65536"), "--rendezvous=tcp://a:65536: the port '65536' is not a number from 1 to 65535");
   EXPECT_EQ(placeText("", {{"MASTER_ADDR", "host"}, {"MASTER_PORT", "x"}}),
