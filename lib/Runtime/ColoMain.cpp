@@ -51,10 +51,7 @@ static double processSeconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9 - started;
 }
 
-/// What is the other ranks' and the network's is not our fault.
-static void failComm(ncclResult_t result, const char *message) {
-  failProcess(result == ncclRemoteError ? Status::usage("%s", message) : Status::internal("%s", message));
-}
+static void failComm(ncclResult_t result, const char *message) { failProcess(commFailure(result, message)); }
 
 /// Finds out how this process was started, and whether that is how the command line
 /// wants its ranks.
@@ -92,6 +89,24 @@ static Status chooseProvider(const Options &options, World &world) {
   return Status::ok();
 }
 
+/// What ranks that are started one by one must be told alike; of what they read, how much it is.
+static std::vector<std::pair<std::string, std::string>> sharedFlags(const Run &run) {
+  const Options &o = run.options;
+  auto records = [](const auto &set) { return std::to_string(set ? set->size() : 0); };
+  auto isGiven = [](const std::string &file) { return std::to_string(!file.empty()); };
+  return {{"--steps", std::to_string(o.steps)},
+          {"--seed", std::to_string(run.seed)},
+          {"--data", records(run.train)},
+          {"--eval", records(run.eval)},
+          {"--eval-every", std::to_string(o.evalEvery)},
+          {"--check-replicas", std::to_string(o.checkReplicas)},
+          {"--init", isGiven(o.init)},
+          {"--export", isGiven(o.exportFile)},
+          {"--dump-grads", isGiven(o.dumpGrads)},
+          {"--stats", isGiven(o.stats)},
+          {"--trace", isGiven(o.trace)}};
+}
+
 /// Starts the provider once the world is known to fit.
 static Status startProvider(const Run &run, const MeetingPlace &place) {
   const World &world = run.world;
@@ -101,7 +116,8 @@ static Status startProvider(const Run &run, const MeetingPlace &place) {
   if (world.launched && world.speaksMpi)
     status = loadCommPlugin("colo_comm_mpi", rank, ranks, provider);
   else if (world.launched)
-    status = openSockets(place, {rank, ranks, run.program->build, commTimeout()}, provider);
+    status = openSockets(place, {rank, ranks, run.program->build, commTimeout(), /*absence=*/10, sharedFlags(run)},
+                         provider);
   setCommProvider(provider);
   return status;
 }

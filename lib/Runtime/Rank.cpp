@@ -21,9 +21,11 @@ namespace colo::runtime {
 Status commStatus(ncclResult_t result) { return commStatus(commProvider(), result); }
 
 Status commStatus(const CommProvider &provider, ncclResult_t result) {
-  if (result == ncclSuccess)
-    return Status::ok();
-  return Status::internal("%s", provider.lastError(nullptr));
+  return result == ncclSuccess ? Status::ok() : commFailure(result, provider.lastError(nullptr));
+}
+
+Status commFailure(ncclResult_t result, const char *message) {
+  return result == ncclRemoteError ? Status::usage("%s", message) : Status::internal("%s", message);
 }
 
 Rank::Rank(Run &run, int64_t rank)

@@ -130,6 +130,8 @@ private:
 /// Turns an nccl result into a Status with the provider's message.
 Status commStatus(ncclResult_t result);
 Status commStatus(const CommProvider &provider, ncclResult_t result);
+/// What other processes and the network do is not our fault.
+Status commFailure(ncclResult_t result, const char *message);
 
 } // namespace colo::runtime
 

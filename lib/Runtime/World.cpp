@@ -144,7 +144,8 @@ static std::string describeFactors(const ColoProgram &program, const World &worl
 
 /// How to start `ranks` ranks.
 static std::string howToStart(const World &world, int64_t ranks) {
-  return formatString(world.launched ? "mpirun -n %lld" : "--ranks=%lld", static_cast<long long>(ranks));
+  const char *form = !world.launched ? "--ranks=%lld" : world.speaksMpi ? "mpirun -n %lld" : "%lld processes";
+  return formatString(form, static_cast<long long>(ranks));
 }
 
 Status planWorld(const ColoProgram &program, int64_t ranks, World &world) {

@@ -40,15 +40,13 @@ def killed(train, base):
             *(f"colo: error: rank {rank} stops: rank " for rank in (1, 3)))
 
 
-def finished(train, base):
-    """Whoever waits for a rank that has made fewer steps than the others waits no longer."""
+def other_flags(train, base):
     flags, environment = sockets.place("environment", base)
-    commands = [[*train, *flags, f"--steps={3 if rank == 2 else 6}"] for rank in range(RANKS)]
-    with sockets.started(commands, **environment) as processes:
-        fewer = processes[2]
-        end([process for process in processes if process is not fewer], "colo: error: rank 2, at 127.0.0.1, has ended",
-            *(f"colo: error: rank {rank} stops: rank " for rank in (1, 3)))
-        options.require(fewer.wait(SOON) == 0, "the rank of fewer steps has failed")
+    for flag, value in (("--steps", "7"), ("--seed", "7"), ("--data", "synthetic:65"), ("--check-replicas", None)):
+        other = [*(each for each in train if not each.startswith(flag)), f"{flag}={value}" if value else flag]
+        said = f"colo: error: rank 3, at 127.0.0.1, was started with another {flag} than rank 0"
+        with sockets.started([[*train, *flags], None, None, [*other, *flags]], **environment) as processes:
+            end(processes, said, said)
 
 
 def succeed(processes):
@@ -117,7 +115,7 @@ def main():
     parser = options.Parser()
     options.cells(parser)
     arguments = parser.parse_args()
-    faults = (killed, finished, stopped, few_files, another_program, missing, no_place)
+    faults = (killed, other_flags, stopped, few_files, another_program, missing, no_place)
     return options.compare(arguments, [(fault.__name__, fault) for fault in faults], check, "end as they should")
 
 

@@ -35,12 +35,15 @@
 namespace colo::runtime {
 
 /// With the form's version.
-static constexpr uint64_t kMagic = 0x316f6c6f632d6f63;
+static constexpr uint64_t kMagic = 0x326f6c6f632d6f63;
 /// Who is connected answers so soon, or is not rank 0.
 static constexpr std::chrono::seconds kPatience{3};
 /// From a launcher's port on rank 0 takes the first free one of so many.
 static constexpr uint16_t kLauncherPorts = 16;
 static constexpr int kMostPort = 65535;
+static constexpr size_t kMostFlags = 16;
+/// So long who comes still hears why there is no meeting.
+static constexpr std::chrono::seconds kFarewell{1};
 /// The first word of the file, where ranks meet through one.
 static constexpr char kFileMagic[] = "colo ";
 
@@ -48,6 +51,7 @@ namespace {
 struct Hello {
   uint64_t magic, job, program;
   uint32_t rank, ranks, port, unused;
+  uint64_t flags[kMostFlags];
 };
 struct Answer {
   uint64_t magic;
@@ -59,7 +63,7 @@ struct Welcome {
 };
 struct TableEntry {
   uint8_t host[16];
-  uint32_t scope, port;
+  uint32_t port;
 };
 
 /// What rank 0 writes into the file.
@@ -168,15 +172,16 @@ Status findMeetingPlace(const std::string &flag, MeetingPlace &place) {
 static bool isLocalName(const std::string &host) { return host == "localhost" || host == "127.0.0.1"; }
 
 static TableEntry entryOf(const NetworkAddress &address) {
-  TableEntry entry{{}, address.scope, address.port};
+  TableEntry entry{{}, address.port};
   std::memcpy(entry.host, address.host, sizeof entry.host);
   return entry;
 }
 
-static NetworkAddress addressOf(const TableEntry &entry) {
+/// Links between hosts have a number of each host's own: those of a table are of the link by which rank 0 was reached.
+static NetworkAddress addressOf(const TableEntry &entry, uint32_t scope) {
   NetworkAddress address;
   std::memcpy(address.host, entry.host, sizeof address.host);
-  address.scope = entry.scope;
+  address.scope = scope;
   address.port = static_cast<uint16_t>(entry.port);
   return address;
 }
@@ -195,6 +200,7 @@ private:
   Status publish();
   Status hear(Guest &guest);
   Status admit(Guest &guest, const Hello &hello);
+  std::string otherFlag(const Hello &hello) const;
   Status receive();
   void leave(Guest &guest);
   Status noteAbsence() const;
@@ -213,6 +219,7 @@ private:
   std::map<int, Absence> absent; ///< ranks that have been present
   uint64_t job;
   std::string secret; ///< in the file, once it is there
+  Status fault;       ///< that ends the meeting
 };
 } // namespace
 
@@ -248,6 +255,9 @@ Status Reception::publish() {
   for (int i = 0; i < 4; ++i)
     drawn += formatString("%08x", random());
   in_addr host{chooseHost()};
+  if (std::string asked = textOf("NCCL_SOCKET_IFNAME"); !host.s_addr && !asked.empty())
+    return Status::usage("NCCL_SOCKET_IFNAME=%s: no interface of that name is up and has an IPv4 address",
+                         asked.c_str());
   if (!host.s_addr)
     host.s_addr = htonl(INADDR_LOOPBACK);
   const auto *bytes = reinterpret_cast<const uint8_t *>(&host);
@@ -296,6 +306,14 @@ void Reception::leave(Guest &guest) {
   guest.socket.close();
 }
 
+/// The first that is not rank 0's; empty if there is none.
+std::string Reception::otherFlag(const Hello &hello) const {
+  for (size_t i = 0; i < party.flags.size(); ++i)
+    if (hello.flags[i] != hashOf(party.flags[i].second))
+      return party.flags[i].first;
+  return "";
+}
+
 /// A rank of this job that cannot be one of these ranks ends the meeting: the right one will not come.
 Status Reception::admit(Guest &guest, const Hello &hello) {
   Answer answer{kMagic, 0, hello.job != job, ""};
@@ -305,10 +323,14 @@ Status Reception::admit(Guest &guest, const Hello &hello) {
     leave(*present[hello.rank]);
   if (answer.otherJob)
     why = "rank 0 there is of another job";
+  else if (fault.failed())
+    why = fault.message;
   else if (hello.program != hashOf(party.program))
     why = who + " runs another program than rank 0";
   else if (hello.ranks != static_cast<uint32_t>(party.ranks))
     why = who + formatString(" was started as one of %u ranks, rank 0 as one of %d", hello.ranks, party.ranks);
+  else if (std::string flag = otherFlag(hello); !flag.empty())
+    why = who + " was started with another " + flag + " than rank 0";
   else if (hello.rank >= hello.ranks || hello.rank == 0 || present[hello.rank])
     why = who + " is there already: two processes were started as the same rank";
   answer.accepted = why.empty();
@@ -406,6 +428,8 @@ Status Reception::run() {
   NetworkClock::time_point end = secondsFromNow(party.seconds);
   while (std::count(present.begin() + 1, present.end(), nullptr)) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - NetworkClock::now()).count();
+    if (left <= 0 && fault.failed())
+      return fault;
     if (left <= 0)
       return Status::usage("rank 0 waited %g s at %s for %s", party.seconds, place.text().c_str(), missing().c_str());
     if (Status status = noteAbsence(); status.failed())
@@ -417,14 +441,16 @@ Status Reception::run() {
       continue;
     for (size_t i = 0; i < guests.size(); ++i)
       if (waited[i + 1].revents)
-        if (Status status = hear(*guests[i]); status.failed())
-          return status;
+        if (Status status = hear(*guests[i]); status.failed() && !fault.failed()) {
+          fault = status;
+          end = std::min(end, NetworkClock::now() + kFarewell);
+        }
     if (Status status = receive(); status.failed())
       return status;
     guests.erase(std::remove_if(guests.begin(), guests.end(), [](const auto &guest) { return !guest->socket; }),
                  guests.end());
   }
-  return welcome();
+  return fault.failed() ? fault : welcome();
 }
 
 namespace {
@@ -487,7 +513,7 @@ Visit::Outcome Visit::awaitOthers(Socket &socket, const NetworkAddress &address)
   meeting.token = head.token;
   meeting.addresses.clear();
   for (const TableEntry &entry : table)
-    meeting.addresses.push_back(addressOf(entry));
+    meeting.addresses.push_back(addressOf(entry, address.scope));
   meeting.lifelines.clear();
   meeting.lifelines.push_back(std::move(socket));
   return Outcome::Met;
@@ -510,7 +536,10 @@ Visit::Outcome Visit::greet(const NetworkAddress &address, uint64_t job) {
               static_cast<uint32_t>(party.rank),
               static_cast<uint32_t>(party.ranks),
               ownEnd(meeting.listener).port,
-              0};
+              0,
+              {}};
+  for (size_t i = 0; i < party.flags.size(); ++i)
+    hello.flags[i] = hashOf(party.flags[i].second);
   Answer answer{};
   std::string error;
   if (!sendAll(socket, &hello, sizeof hello, soon, error) || !receiveAll(socket, &answer, sizeof answer, soon, error) ||

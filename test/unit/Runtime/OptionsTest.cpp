@@ -127,6 +127,10 @@ TEST(World, sizesThatDoNotFitSayWhatWould) {
   EXPECT_EQ(status.code, ExitUsage);
   EXPECT_EQ(status.message,
             "25 ranks do not fit: M needs a multiple of 24 (tensor 24 x pipeline 1), such as --ranks=48");
+  World launched;
+  launched.launched = true;
+  EXPECT_EQ(planWorld(mesh.program, 25, launched).message,
+            "25 ranks do not fit: M needs a multiple of 24 (tensor 24 x pipeline 1), such as 48 processes");
   mesh.program.data = 2;
   EXPECT_EQ(planWorld(mesh.program, 24, world).message,
             "24 ranks make 1 replicas, but the config says data=2, which needs --ranks=48");

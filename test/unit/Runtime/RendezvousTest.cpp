@@ -180,10 +180,32 @@ TEST(Rendezvous, anotherProgramIsToldToBothAtOnce) {
     EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, runs another program than rank 0");
 }
 
+TEST(Rendezvous, whoComesLaterHearsWhyThereIsNoMeeting) {
+  MeetingPlace place = addressPlace();
+  std::vector<Party> parties{{0, 3, "program", 60}, {1, 3, "another", 60}, {2, 3, "program", 60}};
+  std::vector<Outcome> outcomes(3);
+  std::thread zero([&] { outcomes[0].status = meet(place, parties[0], outcomes[0].meeting); });
+  for (int rank : {1, 2})
+    outcomes[rank].status = meet(place, parties[rank], outcomes[rank].meeting);
+  zero.join();
+  for (const Outcome &outcome : outcomes)
+    EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, runs another program than rank 0");
+}
+
 TEST(Rendezvous, anotherNumberOfRanksIsToldToBothAtOnce) {
   auto outcomes = meetAll({addressPlace()}, {{0, 2, "program", 60}, {1, 3, "program", 60}});
   for (const Outcome &outcome : outcomes)
     EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, was started as one of 3 ranks, rank 0 as one of 2");
+}
+
+TEST(Rendezvous, theFlagThatARankHasBeenGivenOtherwiseIsToldToBoth) {
+  Party zero{0, 2, "program", 60, 10, {{"--steps", "1"}, {"--seed", "3"}}}, one{1, 2, "program", 60, 10, zero.flags};
+  one.flags[1].second = "4";
+  for (const Outcome &outcome : meetAll({addressPlace()}, {zero, one}))
+    EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, was started with another --seed than rank 0");
+  one.flags = zero.flags;
+  auto outcomes = meetAll({addressPlace()}, {zero, one});
+  expectMet(outcomes);
 }
 
 TEST(Rendezvous, aRankThatIsThereTwiceEndsTheMeeting) {
@@ -223,8 +245,9 @@ TEST(Rendezvous, allMeetAtAddressesOfTheLoopbackOtherThanItsUsualOne) {
 /// A rank 1 of three whose process ends when rank 0 has welcomed it.
 void visitAndEnd(const MeetingPlace &place) {
   struct {
-    uint64_t magic = 0x316f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
+    uint64_t magic = 0x326f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
     uint32_t rank = 1, ranks = 3, port = 1, unused = 0;
+    uint64_t flags[16] = {};
   } hello;
   std::string why;
   auto soon = NetworkClock::now() + std::chrono::seconds(5);
@@ -347,6 +370,18 @@ struct Variables {
       unsetenv(name);
   }
 };
+
+/// And not of the loopback, where ranks of other hosts do not come.
+TEST(Rendezvous, theFileIsOfTheInterfaceThatWasAskedFor) {
+  Folder folder;
+  setenv("NCCL_SOCKET_IFNAME", "=none", 1);
+  Meeting meeting;
+  Status status = meet(filePlace(folder / "place"), {0, 2, "program", 5}, meeting);
+  unsetenv("NCCL_SOCKET_IFNAME");
+  EXPECT_EQ(status.code, ExitUsage);
+  EXPECT_EQ(status.message, "NCCL_SOCKET_IFNAME==none: no interface of that name is up and has an IPv4 address");
+  EXPECT_TRUE(std::filesystem::is_empty(folder / ""));
+}
 
 std::string placeText(const std::string &flag, const std::map<std::string, std::string> &values = {}) {
   Variables variables(values);
