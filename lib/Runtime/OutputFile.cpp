@@ -16,10 +16,31 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <mutex>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace colo::runtime {
+
+namespace {
+/// The files of this process that are not complete.
+struct Temporaries {
+  std::mutex mutex;
+  std::set<std::string> paths;
+};
+} // namespace
+
+static Temporaries &temporaries() {
+  static auto *all = new Temporaries; // a process may fail while it ends
+  return *all;
+}
+
+void OutputFile::abandonAll() {
+  std::lock_guard<std::mutex> lock(temporaries().mutex);
+  for (const std::string &path : temporaries().paths)
+    unlink(path.c_str());
+}
 
 static std::string folderOf(const std::string &path) {
   size_t slash = path.rfind('/');
@@ -36,8 +57,11 @@ OutputFile::~OutputFile() {
   if (file < 0)
     return;
   close(file);
-  if (!temporary.empty())
-    unlink(temporary.c_str());
+  if (temporary.empty())
+    return;
+  std::lock_guard<std::mutex> lock(temporaries().mutex);
+  unlink(temporary.c_str());
+  temporaries().paths.erase(temporary);
 }
 
 Status flushOutput() {
@@ -99,12 +123,14 @@ Status OutputFile::open() {
     return file < 0 ? problem() : Status::ok();
   }
   // A name of its own: what is there is somebody's.
+  std::lock_guard<std::mutex> lock(temporaries().mutex);
   for (int attempt = 0; file < 0; ++attempt) {
     temporary = target + formatString(".%d-%d.tmp", static_cast<int>(getpid()), attempt);
     file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file < 0 && errno != EEXIST)
       return problem();
   }
+  temporaries().paths.insert(temporary);
   return mode >= 0 && fchmod(file, mode) != 0 ? problem() : Status::ok();
 }
 
@@ -145,8 +171,14 @@ Status OutputFile::commit() {
     file = -1;
     return failed ? problem() : Status::ok();
   }
-  if (fsync(file) != 0 || rename(temporary.c_str(), target.c_str()) != 0)
+  if (fsync(file) != 0)
     return problem();
+  {
+    std::lock_guard<std::mutex> lock(temporaries().mutex);
+    if (rename(temporary.c_str(), target.c_str()) != 0)
+      return problem();
+    temporaries().paths.erase(temporary);
+  }
   close(file);
   file = -1;
   int directory = ::open(folderOf(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Status.h"
+#include "colo/Runtime/OutputFile.h"
 
 #include <atomic>
 #include <cstdarg>
@@ -59,6 +60,7 @@ void failProcess(const Status &status) {
   fflush(stdout);
   fprintf(stderr, "%s: error: %s\n", status.code == ExitInternal ? "colo (internal)" : "colo", status.message.c_str());
   fflush(stderr);
+  OutputFile::abandonAll();
   _exit(status.code);
 }
 

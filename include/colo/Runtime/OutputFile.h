@@ -32,6 +32,8 @@ public:
   static Status check(const std::string &path);
   /// Opens, writes and commits.
   static Status writeText(const std::string &path, const std::string &text);
+  /// Removes what is not complete, where the process ends with no regard to its owners.
+  static void abandonAll();
   /// "cannot write PATH: " and what errno says.
   static Status problem(const std::string &path, int error);
 

@@ -102,6 +102,16 @@ TEST_F(OutputFiles, ThatCannotBeWrittenAreToldBeforehand) {
   EXPECT_EQ(count(), 1u);
 }
 
+TEST_F(OutputFiles, AreGoneWhenTheProcessFails) {
+  auto fail = [&] {
+    OutputFile file(at("model"));
+    if (!file.open().failed() && count() == 1)
+      failProcess(Status::usage("as it should"));
+  };
+  EXPECT_EXIT(fail(), ::testing::ExitedWithCode(ExitUsage), "as it should");
+  EXPECT_EQ(count(), 0u);
+}
+
 TEST_F(OutputFiles, LeaveNothingBehindWhenTheyAreChecked) {
   put("model", "old");
   EXPECT_FALSE(OutputFile::check(at("model")).failed());
