@@ -131,6 +131,7 @@ Status OutputFile::open() {
       return problem();
   }
   temporaries().paths.insert(temporary);
+  actBeforeFailure(abandonAll);
   return mode >= 0 && fchmod(file, mode) != 0 ? problem() : Status::ok();
 }
 

@@ -10,7 +10,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Runtime/Status.h"
-#include "colo/Runtime/OutputFile.h"
 
 #include <atomic>
 #include <cstdarg>
@@ -51,6 +50,10 @@ COLO_STATUS(usage, ExitUsage)
 COLO_STATUS(internal, ExitInternal)
 #undef COLO_STATUS
 
+static std::atomic<void (*)()> beforeFailure{nullptr};
+
+void actBeforeFailure(void (*act)()) { beforeFailure = act; }
+
 void failProcess(const Status &status) {
   static std::atomic<bool> failing{false};
   if (failing.exchange(true)) {
@@ -60,7 +63,8 @@ void failProcess(const Status &status) {
   fflush(stdout);
   fprintf(stderr, "%s: error: %s\n", status.code == ExitInternal ? "colo (internal)" : "colo", status.message.c_str());
   fflush(stderr);
-  OutputFile::abandonAll();
+  if (void (*act)() = beforeFailure)
+    act();
   _exit(status.code);
 }
 

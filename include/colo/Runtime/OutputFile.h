@@ -32,8 +32,6 @@ public:
   static Status check(const std::string &path);
   /// Opens, writes and commits.
   static Status writeText(const std::string &path, const std::string &text);
-  /// Removes what is not complete, where the process ends with no regard to its owners.
-  static void abandonAll();
   /// "cannot write PATH: " and what errno says.
   static Status problem(const std::string &path, int error);
 
@@ -44,6 +42,8 @@ public:
 
 private:
   Status resolve();
+  /// Removes what is not complete, where the process ends with no regard to its owners.
+  static void abandonAll();
   Status problem() const;
   std::string path;
   std::string target;    ///< where the path's links lead

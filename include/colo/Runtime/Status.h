@@ -45,6 +45,9 @@ std::string formatString(const char *format, ...) __attribute__((format(printf, 
 /// any thread; the first caller's message wins.
 [[noreturn]] void failProcess(const Status &status);
 
+/// What failProcess calls, on its thread, before it ends the process.
+void actBeforeFailure(void (*act)());
+
 } // namespace colo::runtime
 
 #endif // COLO_RUNTIME_STATUS_H
