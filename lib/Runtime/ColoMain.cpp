@@ -108,7 +108,7 @@ static std::vector<std::pair<std::string, std::string>> sharedFlags(const Run &r
 }
 
 /// Starts the provider once the world is known to fit.
-static Status startProvider(const Run &run, const MeetingPlace &place) {
+static Status startProvider(const Run &run, const RendezvousPoint &place) {
   const World &world = run.world;
   const CommProvider *provider = threadsProvider();
   const int rank = static_cast<int>(world.processRank), ranks = static_cast<int>(world.ranks);
@@ -321,9 +321,9 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   const bool isFoundByAll = status.failed();
   // Where ranks meet is a matter of each: one that was started by hand may miss what the others have.
   const bool isMeeting = !isFoundByAll && run.world.launched && !run.world.speaksMpi;
-  MeetingPlace place;
+  RendezvousPoint place;
   if (isMeeting)
-    status = findMeetingPlace(run.options.rendezvous, place);
+    status = findRendezvousPoint(run.options.rendezvous, place);
   Logger logger;
   if (!status.failed())
     status = openFiles(run);

@@ -37,7 +37,7 @@ struct Header {
   uint64_t channel, bytes;
   PostedCall call;
 };
-/// On a connection of the meeting.
+/// On a connection from the rendezvous.
 struct Notice {
   enum : uint32_t { Goodbye, Lost } kind;
   uint32_t rank; ///< that is lost
@@ -53,11 +53,11 @@ struct Links::Incoming {
   Message message;
 };
 
-Links::Links(Meeting met, int rank, std::function<void(const std::string &)> lost)
-    : meeting(std::move(met)), rank(rank), lost(std::move(lost)), wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  hasEnded.resize(meeting.addresses.size());
-  isOver.resize(meeting.lifelines.size());
-  for (size_t i = 0; i < meeting.addresses.size(); ++i)
+Links::Links(PeerTable met, int rank, std::function<void(const std::string &)> lost)
+    : peers(std::move(met)), rank(rank), lost(std::move(lost)), wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  hasEnded.resize(peers.addresses.size());
+  isOver.resize(peers.lifelines.size());
+  for (size_t i = 0; i < peers.addresses.size(); ++i)
     outgoing.push_back(std::make_unique<Outgoing>());
   reader = std::thread([this] { read(); });
 }
@@ -74,7 +74,7 @@ Links::~Links() {
 void Links::sayGoodbye() {
   std::string why;
   Notice goodbye{Notice::Goodbye, 0};
-  for (const Socket &line : meeting.lifelines)
+  for (const Socket &line : peers.lifelines)
     if (line)
       sendAll(line, &goodbye, sizeof goodbye, NetworkClock::now() + std::chrono::seconds(1), why);
 }
@@ -84,8 +84,8 @@ void Links::lose(int other) {
   Notice notice{Notice::Lost, static_cast<uint32_t>(other)};
   std::string why;
   if (rank != 0 && other != 0)
-    sendAll(meeting.lifelines[0], &notice, sizeof notice, NetworkClock::now() + std::chrono::seconds(1), why);
-  std::string what = formatString("rank %d, at %s, has ended", other, meeting.addresses[other].hostText().c_str());
+    sendAll(peers.lifelines[0], &notice, sizeof notice, NetworkClock::now() + std::chrono::seconds(1), why);
+  std::string what = formatString("rank %d, at %s, has ended", other, peers.addresses[other].hostText().c_str());
   lost(rank == 0 ? what : formatString("rank %d stops: %s", rank, what.c_str()));
 }
 
@@ -134,11 +134,11 @@ void Links::recycle(int from, uint64_t channel, Message message) {
 
 std::string Links::open(int to, Outgoing &link, NetworkClock::time_point until) {
   std::string why;
-  link.socket = connectTo(meeting.addresses[to], until, why);
-  Greeting greeting{kMagic, meeting.token, static_cast<uint32_t>(rank), 0};
+  link.socket = connectTo(peers.addresses[to], until, why);
+  Greeting greeting{kMagic, peers.token, static_cast<uint32_t>(rank), 0};
   if (link.socket && sendAll(link.socket, &greeting, sizeof greeting, until, why))
     return "";
-  return formatString("no connection to rank %d at %s: %s", to, meeting.addresses[to].text().c_str(),
+  return formatString("no connection to rank %d at %s: %s", to, peers.addresses[to].text().c_str(),
                       why.empty() ? "it has ended" : why.c_str());
 }
 
@@ -166,7 +166,7 @@ std::string Links::send(int to, uint64_t channel, const PostedCall &call, const 
     return "";
   if (why.empty())
     lose(to);
-  return formatString("rank %d at %s %s", to, meeting.addresses[to].text().c_str(),
+  return formatString("rank %d at %s %s", to, peers.addresses[to].text().c_str(),
                       why.empty() ? "has ended" : ("does not take it: " + why).c_str());
 }
 
@@ -188,7 +188,7 @@ bool Links::readFrom(Incoming &in) {
     if (in.rank < 0) {
       Greeting greeting{};
       std::memcpy(&greeting, in.head, sizeof greeting);
-      if (greeting.magic != kMagic || greeting.token != meeting.token || greeting.rank >= outgoing.size())
+      if (greeting.magic != kMagic || greeting.token != peers.token || greeting.rank >= outgoing.size())
         return false;
       in.rank = static_cast<int>(greeting.rank);
       in.headBytes = 0;
@@ -225,7 +225,7 @@ void Links::close(Incoming &in) {
 /// Connections that wait. When no more files may be open, the oldest one that has not greeted gives its place.
 void Links::accept() {
   for (;;) {
-    Socket came = acceptFrom(meeting.listener);
+    Socket came = acceptFrom(peers.listener);
     if (came) {
       incoming.push_back(std::make_unique<Incoming>());
       incoming.back()->socket = std::move(came);
@@ -242,36 +242,36 @@ void Links::accept() {
   }
 }
 
-/// Something came on a connection of the meeting.
+/// Something came on a connection from the rendezvous.
 void Links::watch(size_t index) {
   Notice notice{};
   std::string why;
   bool isNotice =
-      receiveAll(meeting.lifelines[index], &notice, sizeof notice, NetworkClock::now() + std::chrono::seconds(1), why);
+      receiveAll(peers.lifelines[index], &notice, sizeof notice, NetworkClock::now() + std::chrono::seconds(1), why);
   isOver[index] = true;
   if (isNotice && notice.kind == Notice::Goodbye)
     return;
-  bool isNamed = isNotice && notice.rank < meeting.addresses.size();
+  bool isNamed = isNotice && notice.rank < peers.addresses.size();
   lose(isNamed ? static_cast<int>(notice.rank) : static_cast<int>(index));
 }
 
 void Links::read() {
   std::vector<pollfd> waited;
   for (;;) {
-    waited.assign({{wake.get(), POLLIN, 0}, {meeting.listener.get(), POLLIN, 0}});
-    for (size_t i = 0; i < meeting.lifelines.size(); ++i)
-      waited.push_back({isOver[i] ? -1 : meeting.lifelines[i].get(), POLLIN, 0});
+    waited.assign({{wake.get(), POLLIN, 0}, {peers.listener.get(), POLLIN, 0}});
+    for (size_t i = 0; i < peers.lifelines.size(); ++i)
+      waited.push_back({isOver[i] ? -1 : peers.lifelines[i].get(), POLLIN, 0});
     for (const auto &each : incoming)
       waited.push_back({each->socket.get(), POLLIN, 0});
     if (poll(waited.data(), waited.size(), -1) < 0)
       continue;
     if (waited[0].revents)
       return sayGoodbye();
-    const size_t firstLine = 2, firstIncoming = firstLine + meeting.lifelines.size();
+    const size_t firstLine = 2, firstIncoming = firstLine + peers.lifelines.size();
     for (size_t i = 0; i < incoming.size(); ++i)
       if (waited[firstIncoming + i].revents && !readFrom(*incoming[i]))
         close(*incoming[i]);
-    for (size_t i = 0; i < meeting.lifelines.size(); ++i)
+    for (size_t i = 0; i < peers.lifelines.size(); ++i)
       if (waited[firstLine + i].revents)
         watch(i);
     accept();

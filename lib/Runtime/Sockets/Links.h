@@ -43,7 +43,7 @@ struct Message {
 class Links {
 public:
   /// `lost` is called, on any thread, when a rank has ended that had not said goodbye.
-  Links(Meeting meeting, int rank, std::function<void(const std::string &)> lost);
+  Links(PeerTable peers, int rank, std::function<void(const std::string &)> lost);
   /// Says goodbye. What was sent still arrives.
   ~Links();
   Links(const Links &) = delete;
@@ -80,7 +80,7 @@ private:
   void lose(int other);
   void sayGoodbye();
 
-  Meeting meeting;
+  PeerTable peers;
   std::vector<bool> isOver; ///< of lifelines; the reader's
   int rank;
   std::function<void(const std::string &)> lost;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // See Rendezvous.h. A rank sends a Hello and gets an Answer at once, then, when all
-// are there, a Welcome and the table. Numbers are in the order of the machine's
+// are there, a TableHeader and the table. Numbers are in the order of the machine's
 // bytes; one with another order does not know the magic.
 //
 //===----------------------------------------------------------------------===//
@@ -42,7 +42,7 @@ static constexpr std::chrono::seconds kPatience{3};
 static constexpr uint16_t kLauncherPorts = 16;
 static constexpr int kMostPort = 65535;
 static constexpr size_t kMostFlags = 16;
-/// So long who comes still hears why there is no meeting.
+/// So long who comes still hears why there is no rendezvous.
 static constexpr std::chrono::seconds kFarewell{1};
 /// The first word of the file, where ranks meet through one.
 static constexpr char kFileMagic[] = "colo ";
@@ -58,7 +58,7 @@ struct Answer {
   uint32_t accepted, otherJob;
   char why[240];
 };
-struct Welcome {
+struct TableHeader {
   uint64_t magic, token;
 };
 struct TableEntry {
@@ -67,13 +67,13 @@ struct TableEntry {
 };
 
 /// What rank 0 writes into the file.
-struct PublishedPlace {
+struct PublishedPoint {
   std::string host, secret;
   int port = 0;
 };
 
 /// One that has connected to rank 0.
-struct Guest {
+struct PendingPeer {
   Socket socket;
   char hello[sizeof(Hello)];
   size_t received = 0;
@@ -83,7 +83,7 @@ struct Guest {
 };
 } // namespace
 
-bool Guest::hasGone() const {
+bool PendingPeer::hasGone() const {
   char byte;
   ssize_t received = recv(socket.get(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
   return received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR);
@@ -96,7 +96,7 @@ static std::string textOf(const char *variable) {
   return text ? text : "";
 }
 
-std::string MeetingPlace::text() const {
+std::string RendezvousPoint::text() const {
   if (!file.empty())
     return "file " + file;
   std::string from = formatString(host.find(':') == std::string::npos ? "%s:%d" : "[%s]:%d", host.c_str(), port);
@@ -104,7 +104,7 @@ std::string MeetingPlace::text() const {
 }
 
 static Status setAddress(const std::string &source, const std::string &host, const std::string &port,
-                         MeetingPlace &place) {
+                         RendezvousPoint &place) {
   int64_t number = 0;
   if (parseInteger(port, number) != Integer::Some || number < 1 || number > kMostPort)
     return Status::usage("%s: the port '%s' is not a number from 1 to %d", source.c_str(), port.c_str(), kMostPort);
@@ -142,7 +142,7 @@ static Status checkFile(const std::string &flag, const std::string &path) {
   return Status::ok();
 }
 
-Status findMeetingPlace(const std::string &flag, MeetingPlace &place) {
+Status findRendezvousPoint(const std::string &flag, RendezvousPoint &place) {
   place.job = launchedJob();
   static const std::string file = "file://", tcp = "tcp://";
   if (flag.compare(0, file.size(), file) == 0 && flag.size() > file.size()) {
@@ -188,30 +188,30 @@ static NetworkAddress addressOf(const TableEntry &entry, uint32_t scope) {
 
 namespace {
 /// Where rank 0 receives the others.
-class Reception {
+class RendezvousServer {
 public:
-  Reception(const MeetingPlace &place, const Party &party, Meeting &meeting)
-      : place(place), party(party), meeting(meeting), present(party.ranks, nullptr), job(hashOf(place.job)) {}
-  ~Reception();
+  RendezvousServer(const RendezvousPoint &place, const Member &member, PeerTable &peers)
+      : place(place), member(member), peers(peers), present(member.ranks, nullptr), job(hashOf(place.job)) {}
+  ~RendezvousServer();
   Status run();
 
 private:
   Status open();
   Status publish();
-  Status hear(Guest &guest);
-  Status admit(Guest &guest, const Hello &hello);
+  Status readHello(PendingPeer &peer);
+  Status acceptHello(PendingPeer &peer, const Hello &hello);
   std::string otherFlag(const Hello &hello) const;
   Status receive();
-  void leave(Guest &guest);
+  void leave(PendingPeer &peer);
   Status noteAbsence() const;
-  Status welcome();
+  Status sendTable();
   std::string missing() const;
 
-  const MeetingPlace &place;
-  const Party &party;
-  Meeting &meeting;
-  std::vector<std::unique_ptr<Guest>> guests;
-  std::vector<Guest *> present; ///< by rank
+  const RendezvousPoint &place;
+  const Member &member;
+  PeerTable &peers;
+  std::vector<std::unique_ptr<PendingPeer>> pending;
+  std::vector<PendingPeer *> present; ///< by rank
   struct Absence {
     NetworkClock::time_point since;
     std::string host;
@@ -224,7 +224,7 @@ private:
 } // namespace
 
 /// False if the file is not there or not rank 0's.
-static bool readPublished(const std::string &path, PublishedPlace &published) {
+static bool readPublished(const std::string &path, PublishedPoint &published) {
   std::ifstream file(path);
   std::string magic;
   return file >> magic >> published.host >> published.port >> published.secret && magic == "colo" &&
@@ -232,24 +232,24 @@ static bool readPublished(const std::string &path, PublishedPlace &published) {
 }
 
 /// The file may meanwhile be another job's.
-Reception::~Reception() {
-  if (PublishedPlace published; !secret.empty() && readPublished(place.file, published) && published.secret == secret)
+RendezvousServer::~RendezvousServer() {
+  if (PublishedPoint published; !secret.empty() && readPublished(place.file, published) && published.secret == secret)
     unlink(place.file.c_str());
 }
 
-Status Reception::open() {
+Status RendezvousServer::open() {
   std::string why;
   bool onlyLoopback = place.file.empty() && isLocalName(place.host);
-  for (uint16_t i = 0; i < place.ports && !meeting.listener; ++i)
-    meeting.listener = listenAt(static_cast<uint16_t>(place.file.empty() ? place.port + i : 0), onlyLoopback, why);
-  if (!meeting.listener)
+  for (uint16_t i = 0; i < place.ports && !peers.listener; ++i)
+    peers.listener = listenAt(static_cast<uint16_t>(place.file.empty() ? place.port + i : 0), onlyLoopback, why);
+  if (!peers.listener)
     return Status::usage("rank 0 cannot wait for the other ranks at %s: %s", place.text().c_str(), why.c_str());
   return place.file.empty() ? Status::ok() : publish();
 }
 
 /// The file has rank 0's address and a secret that only its readers know. It comes into being whole, and one that an
 /// earlier run has left goes.
-Status Reception::publish() {
+Status RendezvousServer::publish() {
   std::random_device random;
   std::string drawn;
   for (int i = 0; i < 4; ++i)
@@ -262,7 +262,7 @@ Status Reception::publish() {
     host.s_addr = htonl(INADDR_LOOPBACK);
   const auto *bytes = reinterpret_cast<const uint8_t *>(&host);
   std::string text = formatString("%s%d.%d.%d.%d %d %s\n", kFileMagic, bytes[0], bytes[1], bytes[2], bytes[3],
-                                  ownEnd(meeting.listener).port, drawn.c_str());
+                                  ownEnd(peers.listener).port, drawn.c_str());
   std::string temporary = formatString("%s.%d.%08x", place.file.c_str(), getpid(), random());
   Socket file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   bool isWritten = file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
@@ -279,45 +279,45 @@ Status Reception::publish() {
 }
 
 /// What has come of a hello.
-Status Reception::hear(Guest &guest) {
+Status RendezvousServer::readHello(PendingPeer &peer) {
   ssize_t received =
-      recv(guest.socket.get(), guest.hello + guest.received, sizeof guest.hello - guest.received, MSG_DONTWAIT);
+      recv(peer.socket.get(), peer.hello + peer.received, sizeof peer.hello - peer.received, MSG_DONTWAIT);
   if (received < 0 && (errno == EAGAIN || errno == EINTR))
     return Status::ok();
-  bool isWhole = received > 0 && (guest.received += received) == sizeof guest.hello;
+  bool isWhole = received > 0 && (peer.received += received) == sizeof peer.hello;
   if (received > 0 && !isWhole)
     return Status::ok();
   Hello hello{};
-  std::memcpy(&hello, guest.hello, sizeof hello);
+  std::memcpy(&hello, peer.hello, sizeof hello);
   // Whoever goes away, or says something else, or more, was not a rank, or comes again, or has ended.
-  if (guest.rank >= 0 || received <= 0 || hello.magic != kMagic || guest.hasGone()) {
-    leave(guest);
+  if (peer.rank >= 0 || received <= 0 || hello.magic != kMagic || peer.hasGone()) {
+    leave(peer);
     return Status::ok();
   }
-  return admit(guest, hello);
+  return acceptHello(peer, hello);
 }
 
-void Reception::leave(Guest &guest) {
-  if (guest.rank >= 0) {
-    present[guest.rank] = nullptr;
-    absent[guest.rank] = {NetworkClock::now(), otherEnd(guest.socket).hostText()};
+void RendezvousServer::leave(PendingPeer &peer) {
+  if (peer.rank >= 0) {
+    present[peer.rank] = nullptr;
+    absent[peer.rank] = {NetworkClock::now(), otherEnd(peer.socket).hostText()};
   }
-  guest.rank = -1;
-  guest.socket.close();
+  peer.rank = -1;
+  peer.socket.close();
 }
 
 /// The first that is not rank 0's; empty if there is none.
-std::string Reception::otherFlag(const Hello &hello) const {
-  for (size_t i = 0; i < party.flags.size(); ++i)
-    if (hello.flags[i] != hashOf(party.flags[i].second))
-      return party.flags[i].first;
+std::string RendezvousServer::otherFlag(const Hello &hello) const {
+  for (size_t i = 0; i < member.flags.size(); ++i)
+    if (hello.flags[i] != hashOf(member.flags[i].second))
+      return member.flags[i].first;
   return "";
 }
 
 /// A rank of this job that cannot be one of these ranks ends the meeting: the right one will not come.
-Status Reception::admit(Guest &guest, const Hello &hello) {
+Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
   Answer answer{kMagic, 0, hello.job != job, ""};
-  std::string who = formatString("rank %u, at %s,", hello.rank, otherEnd(guest.socket).hostText().c_str()), why;
+  std::string who = formatString("rank %u, at %s,", hello.rank, otherEnd(peer.socket).hostText().c_str()), why;
   // One that had no answer in time comes again, and both may be heard of at once.
   if (hello.rank < present.size() && present[hello.rank] && present[hello.rank]->hasGone())
     leave(*present[hello.rank]);
@@ -325,10 +325,10 @@ Status Reception::admit(Guest &guest, const Hello &hello) {
     why = "rank 0 there is of another job";
   else if (fault.failed())
     why = fault.message;
-  else if (hello.program != hashOf(party.program))
+  else if (hello.program != hashOf(member.program))
     why = who + " runs another program than rank 0";
-  else if (hello.ranks != static_cast<uint32_t>(party.ranks))
-    why = who + formatString(" was started as one of %u ranks, rank 0 as one of %d", hello.ranks, party.ranks);
+  else if (hello.ranks != static_cast<uint32_t>(member.ranks))
+    why = who + formatString(" was started as one of %u ranks, rank 0 as one of %d", hello.ranks, member.ranks);
   else if (std::string flag = otherFlag(hello); !flag.empty())
     why = who + " was started with another " + flag + " than rank 0";
   else if (hello.rank >= hello.ranks || hello.rank == 0 || present[hello.rank])
@@ -336,33 +336,33 @@ Status Reception::admit(Guest &guest, const Hello &hello) {
   answer.accepted = why.empty();
   std::strncpy(answer.why, why.c_str(), sizeof answer.why - 1);
   std::string error;
-  bool isSent = sendAll(guest.socket, &answer, sizeof answer, NetworkClock::now() + kPatience, error);
+  bool isSent = sendAll(peer.socket, &answer, sizeof answer, NetworkClock::now() + kPatience, error);
   if (isSent && answer.accepted) {
-    guest.rank = static_cast<int>(hello.rank);
-    guest.port = static_cast<uint16_t>(hello.port);
-    present[guest.rank] = &guest;
-    absent.erase(guest.rank);
+    peer.rank = static_cast<int>(hello.rank);
+    peer.port = static_cast<uint16_t>(hello.port);
+    present[peer.rank] = &peer;
+    absent.erase(peer.rank);
     return Status::ok();
   }
-  guest.socket.close();
+  peer.socket.close();
   return answer.otherJob || answer.accepted ? Status::ok() : Status::usage("%s", why.c_str());
 }
 
 /// The table as each rank can use it: ranks on rank 0's host, which came by its loopback, are for others where rank 0
 /// is for them.
-Status Reception::welcome() {
+Status RendezvousServer::sendTable() {
   std::random_device random;
-  meeting.token = uint64_t(random()) << 32 | random();
-  meeting.addresses.assign(party.ranks, ownEnd(meeting.listener));
-  for (int rank = 1; rank < party.ranks; ++rank) {
-    meeting.addresses[rank] = otherEnd(present[rank]->socket);
-    meeting.addresses[rank].port = present[rank]->port;
+  peers.token = uint64_t(random()) << 32 | random();
+  peers.addresses.assign(member.ranks, ownEnd(peers.listener));
+  for (int rank = 1; rank < member.ranks; ++rank) {
+    peers.addresses[rank] = otherEnd(present[rank]->socket);
+    peers.addresses[rank].port = present[rank]->port;
   }
-  for (int to = 1; to < party.ranks; ++to) {
-    Welcome head{kMagic, meeting.token};
+  for (int to = 1; to < member.ranks; ++to) {
+    TableHeader head{kMagic, peers.token};
     std::vector<TableEntry> table;
     NetworkAddress seen = ownEnd(present[to]->socket);
-    for (const NetworkAddress &address : meeting.addresses) {
+    for (const NetworkAddress &address : peers.addresses) {
       NetworkAddress usable = address;
       if (table.empty() || address.isLoopback())
         std::memcpy(usable.host, seen.host, sizeof usable.host);
@@ -375,17 +375,17 @@ Status Reception::welcome() {
       return Status::usage("rank %d, at %s, has ended before all ranks had met", to,
                            otherEnd(present[to]->socket).hostText().c_str());
   }
-  meeting.lifelines.resize(party.ranks);
-  for (int rank = 1; rank < party.ranks; ++rank)
-    meeting.lifelines[rank] = std::move(present[rank]->socket);
+  peers.lifelines.resize(member.ranks);
+  for (int rank = 1; rank < member.ranks; ++rank)
+    peers.lifelines[rank] = std::move(present[rank]->socket);
   return Status::ok();
 }
 
 /// "1, 3 and 4"; of many only the first.
-std::string Reception::missing() const {
+std::string RendezvousServer::missing() const {
   constexpr size_t most = 8;
   std::vector<int> ranks;
-  for (int rank = 1; rank < party.ranks; ++rank)
+  for (int rank = 1; rank < member.ranks; ++rank)
     if (!present[rank])
       ranks.push_back(rank);
   std::string text = formatString("rank%s", ranks.size() == 1 ? "" : "s");
@@ -395,81 +395,81 @@ std::string Reception::missing() const {
 }
 
 /// Connections that wait. When no more files may be open, the oldest one that has not said who it is gives its place.
-Status Reception::receive() {
+Status RendezvousServer::receive() {
   for (;;) {
-    Socket came = acceptFrom(meeting.listener);
+    Socket came = acceptFrom(peers.listener);
     if (came) {
-      guests.push_back(std::make_unique<Guest>());
-      guests.back()->socket = std::move(came);
+      pending.push_back(std::make_unique<PendingPeer>());
+      pending.back()->socket = std::move(came);
       continue;
     }
     if (errno != EMFILE && errno != ENFILE)
       return Status::ok();
     int error = errno;
     auto stranger =
-        std::find_if(guests.begin(), guests.end(), [](const auto &guest) { return guest->socket && guest->rank < 0; });
-    if (stranger == guests.end())
-      return Status::usage("rank 0 cannot take the connections of %d ranks: %s", party.ranks, std::strerror(error));
+        std::find_if(pending.begin(), pending.end(), [](const auto &peer) { return peer->socket && peer->rank < 0; });
+    if (stranger == pending.end())
+      return Status::usage("rank 0 cannot take the connections of %d ranks: %s", member.ranks, std::strerror(error));
     (*stranger)->socket.close();
   }
 }
 
 /// That no rank has ended before all had met.
-Status Reception::noteAbsence() const {
+Status RendezvousServer::noteAbsence() const {
   for (const auto &[rank, absence] : absent)
-    if (NetworkClock::now() - absence.since > std::chrono::duration<double>(party.absence))
+    if (NetworkClock::now() - absence.since > std::chrono::duration<double>(member.absence))
       return Status::usage("rank %d, at %s, has ended before all ranks had met", rank, absence.host.c_str());
   return Status::ok();
 }
 
-Status Reception::run() {
+Status RendezvousServer::run() {
   if (Status status = open(); status.failed())
     return status;
-  NetworkClock::time_point end = secondsFromNow(party.seconds);
+  NetworkClock::time_point end = secondsFromNow(member.seconds);
   while (std::count(present.begin() + 1, present.end(), nullptr)) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - NetworkClock::now()).count();
     if (left <= 0 && fault.failed())
       return fault;
     if (left <= 0)
-      return Status::usage("rank 0 waited %g s at %s for %s", party.seconds, place.text().c_str(), missing().c_str());
+      return Status::usage("rank 0 waited %g s at %s for %s", member.seconds, place.text().c_str(), missing().c_str());
     if (Status status = noteAbsence(); status.failed())
       return status;
-    std::vector<pollfd> waited{{meeting.listener.get(), POLLIN, 0}};
-    for (const auto &guest : guests)
-      waited.push_back({guest->socket.get(), POLLIN, 0});
+    std::vector<pollfd> waited{{peers.listener.get(), POLLIN, 0}};
+    for (const auto &peer : pending)
+      waited.push_back({peer->socket.get(), POLLIN, 0});
     if (poll(waited.data(), waited.size(), static_cast<int>(std::min<int64_t>(left, 1000))) <= 0)
       continue;
-    for (size_t i = 0; i < guests.size(); ++i)
+    for (size_t i = 0; i < pending.size(); ++i)
       if (waited[i + 1].revents)
-        if (Status status = hear(*guests[i]); status.failed() && !fault.failed()) {
+        if (Status status = readHello(*pending[i]); status.failed() && !fault.failed()) {
           fault = status;
           end = std::min(end, NetworkClock::now() + kFarewell);
         }
     if (Status status = receive(); status.failed())
       return status;
-    guests.erase(std::remove_if(guests.begin(), guests.end(), [](const auto &guest) { return !guest->socket; }),
-                 guests.end());
+    pending.erase(std::remove_if(pending.begin(), pending.end(), [](const auto &peer) { return !peer->socket; }),
+                  pending.end());
   }
-  return fault.failed() ? fault : welcome();
+  return fault.failed() ? fault : sendTable();
 }
 
 namespace {
 /// A rank on its way to rank 0.
-class Visit {
+class RendezvousClient {
 public:
-  Visit(const MeetingPlace &place, const Party &party, Meeting &meeting)
-      : place(place), party(party), meeting(meeting) {}
+  RendezvousClient(const RendezvousPoint &place, const Member &member, PeerTable &peers)
+      : place(place), member(member), peers(peers) {}
   Status run();
 
 private:
   enum class Outcome { Met, TryAgain, Failed };
   std::vector<NetworkAddress> candidates(uint64_t &job);
-  Outcome greet(const NetworkAddress &address, uint64_t job);
-  Outcome awaitOthers(Socket &socket, const NetworkAddress &address);
+  Outcome handshake(const NetworkAddress &address, uint64_t job);
+  Outcome receiveTable(Socket &socket, const NetworkAddress &address);
 
-  const MeetingPlace &place;
-  const Party &party;
-  Meeting &meeting;
+  const RendezvousPoint &place;
+  const Member &member;
+  PeerTable &peers;
   NetworkClock::time_point begin = NetworkClock::now(), end;
   std::string why; ///< the last fault of a candidate
   Status fault;
@@ -477,7 +477,7 @@ private:
 } // namespace
 
 /// Where rank 0 may be now; `job` is what it takes for its own.
-std::vector<NetworkAddress> Visit::candidates(uint64_t &job) {
+std::vector<NetworkAddress> RendezvousClient::candidates(uint64_t &job) {
   std::vector<NetworkAddress> found;
   if (place.file.empty()) {
     job = hashOf(place.job);
@@ -489,7 +489,7 @@ std::vector<NetworkAddress> Visit::candidates(uint64_t &job) {
       }
     return found;
   }
-  if (PublishedPlace published; readPublished(place.file, published)) {
+  if (PublishedPoint published; readPublished(place.file, published)) {
     job = hashOf(place.job + published.secret);
     return resolve(published.host, static_cast<uint16_t>(published.port), why);
   }
@@ -497,49 +497,49 @@ std::vector<NetworkAddress> Visit::candidates(uint64_t &job) {
   return found;
 }
 
-Visit::Outcome Visit::awaitOthers(Socket &socket, const NetworkAddress &address) {
-  Welcome head{};
-  std::vector<TableEntry> table(party.ranks);
+RendezvousClient::Outcome RendezvousClient::receiveTable(Socket &socket, const NetworkAddress &address) {
+  TableHeader head{};
+  std::vector<TableEntry> table(member.ranks);
   std::string error;
   // Rank 0, which came before, gives up before that and says who is missing.
   NetworkClock::time_point later = NetworkClock::now() + (end - begin) + kPatience;
   if (!receiveAll(socket, &head, sizeof head, later, error) || head.magic != kMagic ||
       !receiveAll(socket, table.data(), table.size() * sizeof table[0], later, error)) {
     fault = error.empty() ? Status::usage("rank 0, at %s, ended before all ranks had met", address.text().c_str())
-                          : Status::usage("rank %d waited %g s at %s for ranks that rank 0 waits for", party.rank,
-                                          party.seconds, address.text().c_str());
+                          : Status::usage("rank %d waited %g s at %s for ranks that rank 0 waits for", member.rank,
+                                          member.seconds, address.text().c_str());
     return Outcome::Failed;
   }
-  meeting.token = head.token;
-  meeting.addresses.clear();
+  peers.token = head.token;
+  peers.addresses.clear();
   for (const TableEntry &entry : table)
-    meeting.addresses.push_back(addressOf(entry, address.scope));
-  meeting.lifelines.clear();
-  meeting.lifelines.push_back(std::move(socket));
+    peers.addresses.push_back(addressOf(entry, address.scope));
+  peers.lifelines.clear();
+  peers.lifelines.push_back(std::move(socket));
   return Outcome::Met;
 }
 
-Visit::Outcome Visit::greet(const NetworkAddress &address, uint64_t job) {
+RendezvousClient::Outcome RendezvousClient::handshake(const NetworkAddress &address, uint64_t job) {
   NetworkClock::time_point soon = std::min(end, NetworkClock::now() + kPatience);
   Socket socket = connectTo(address, soon, why);
   if (!socket)
     return Outcome::TryAgain;
-  if (!meeting.listener)
-    meeting.listener = listenAt(0, isLocalName(place.host), why);
-  if (!meeting.listener) {
-    fault = Status::usage("rank %d cannot listen for other ranks: %s", party.rank, why.c_str());
+  if (!peers.listener)
+    peers.listener = listenAt(0, isLocalName(place.host), why);
+  if (!peers.listener) {
+    fault = Status::usage("rank %d cannot listen for other ranks: %s", member.rank, why.c_str());
     return Outcome::Failed;
   }
   Hello hello{kMagic,
               job,
-              hashOf(party.program),
-              static_cast<uint32_t>(party.rank),
-              static_cast<uint32_t>(party.ranks),
-              ownEnd(meeting.listener).port,
+              hashOf(member.program),
+              static_cast<uint32_t>(member.rank),
+              static_cast<uint32_t>(member.ranks),
+              ownEnd(peers.listener).port,
               0,
               {}};
-  for (size_t i = 0; i < party.flags.size(); ++i)
-    hello.flags[i] = hashOf(party.flags[i].second);
+  for (size_t i = 0; i < member.flags.size(); ++i)
+    hello.flags[i] = hashOf(member.flags[i].second);
   Answer answer{};
   std::string error;
   if (!sendAll(socket, &hello, sizeof hello, soon, error) || !receiveAll(socket, &answer, sizeof answer, soon, error) ||
@@ -548,7 +548,7 @@ Visit::Outcome Visit::greet(const NetworkAddress &address, uint64_t job) {
     return Outcome::TryAgain;
   }
   if (answer.accepted)
-    return awaitOthers(socket, address);
+    return receiveTable(socket, address);
   answer.why[sizeof answer.why - 1] = '\0';
   why = answer.why;
   if (answer.otherJob)
@@ -557,29 +557,29 @@ Visit::Outcome Visit::greet(const NetworkAddress &address, uint64_t job) {
   return Outcome::Failed;
 }
 
-Status Visit::run() {
-  end = secondsFromNow(party.seconds);
+Status RendezvousClient::run() {
+  end = secondsFromNow(member.seconds);
   // Rank 0 is soon there, or starts late: many ranks must not keep its host busy.
   std::chrono::milliseconds pause{20}, longest{500};
   while (NetworkClock::now() < end) {
     uint64_t job = 0;
     for (const NetworkAddress &address : candidates(job))
-      if (Outcome outcome = greet(address, job); outcome != Outcome::TryAgain)
+      if (Outcome outcome = handshake(address, job); outcome != Outcome::TryAgain)
         return fault;
     std::this_thread::sleep_for(pause);
     pause = std::min(longest, 2 * pause);
   }
-  return Status::usage("rank %d found no rank 0 at %s in %g s: %s", party.rank, place.text().c_str(), party.seconds,
+  return Status::usage("rank %d found no rank 0 at %s in %g s: %s", member.rank, place.text().c_str(), member.seconds,
                        why.c_str());
 }
 
 /// A rank has a connection to and one from each other, rank 0 one of the meeting to each besides.
-static Status allowFiles(const Party &party) {
+static Status allowFiles(const Member &member) {
   constexpr rlim_t own = 16, comfort = 256;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
     return Status::ok();
-  rlim_t needed = own + rlim_t(party.rank == 0 ? 3 : 2) * party.ranks;
+  rlim_t needed = own + rlim_t(member.rank == 0 ? 3 : 2) * member.ranks;
   if (limit.rlim_cur < needed + comfort) {
     limit.rlim_cur = std::min(limit.rlim_max, needed + comfort);
     setrlimit(RLIMIT_NOFILE, &limit);
@@ -587,14 +587,14 @@ static Status allowFiles(const Party &party) {
   if (limit.rlim_cur >= needed)
     return Status::ok();
   return Status::usage("rank %d may open %llu files, but %d ranks that are processes take %llu: raise ulimit -n",
-                       party.rank, static_cast<unsigned long long>(limit.rlim_cur), party.ranks,
+                       member.rank, static_cast<unsigned long long>(limit.rlim_cur), member.ranks,
                        static_cast<unsigned long long>(needed));
 }
 
-Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting) {
-  if (Status status = allowFiles(party); status.failed())
+Status rendezvous(const RendezvousPoint &place, const Member &member, PeerTable &peers) {
+  if (Status status = allowFiles(member); status.failed())
     return status;
-  return party.rank == 0 ? Reception(place, party, meeting).run() : Visit(place, party, meeting).run();
+  return member.rank == 0 ? RendezvousServer(place, member, peers).run() : RendezvousClient(place, member, peers).run();
 }
 
 } // namespace colo::runtime

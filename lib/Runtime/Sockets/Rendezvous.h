@@ -24,7 +24,7 @@
 namespace colo::runtime {
 
 /// What all ranks know before they meet.
-struct MeetingPlace {
+struct RendezvousPoint {
   std::string file;   ///< empty: the place is an address
   std::string host;   ///< by its name or number
   uint16_t port = 0;  ///< rank 0 takes the first free one
@@ -35,10 +35,10 @@ struct MeetingPlace {
 
 /// `flag` is file:///PATH or tcp://HOST:PORT, or empty: then MASTER_ADDR and MASTER_PORT say where. A launcher may
 /// itself listen at MASTER_PORT, so it is the first of several.
-Status findMeetingPlace(const std::string &flag, MeetingPlace &place);
+Status findRendezvousPoint(const std::string &flag, RendezvousPoint &place);
 
 /// What a rank says of itself.
-struct Party {
+struct Member {
   int rank = 0, ranks = 1;
   std::string program; ///< equal for ranks that run the same program
   double seconds = 0;  ///< to wait for the others
@@ -48,7 +48,7 @@ struct Party {
 };
 
 /// What a rank has when all have met.
-struct Meeting {
+struct PeerTable {
   Socket listener;                       ///< of this rank, at its place in the table
   std::vector<NetworkAddress> addresses; ///< by rank: where it listens, as this rank reaches it
   uint64_t token = 0;                    ///< of this meeting alone
@@ -57,7 +57,7 @@ struct Meeting {
 };
 
 /// Returns when all ranks have met; else, with a usage error, which of them did not come in time or do not belong.
-Status meet(const MeetingPlace &place, const Party &party, Meeting &meeting);
+Status rendezvous(const RendezvousPoint &place, const Member &member, PeerTable &peers);
 
 } // namespace colo::runtime
 

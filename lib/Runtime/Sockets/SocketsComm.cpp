@@ -282,11 +282,11 @@ ncclResult_t SocketsTransport::abort(ncclComm_t) { failProcess(Status::internal(
 
 } // namespace
 
-Status openSockets(const MeetingPlace &place, const Party &party, const CommProvider *&provider) {
-  Meeting meeting;
-  if (Status status = meet(place, party, meeting); status.failed())
+Status openSockets(const RendezvousPoint &place, const Member &member, const CommProvider *&provider) {
+  PeerTable peers;
+  if (Status status = rendezvous(place, member, peers); status.failed())
     return status;
-  links = std::make_unique<Links>(std::move(meeting), party.rank,
+  links = std::make_unique<Links>(std::move(peers), member.rank,
                                   [](const std::string &what) { failProcess(Status::usage("%s", what.c_str())); });
   static const CommProvider table = Provider::table("sockets");
   provider = &table;

@@ -21,7 +21,7 @@ namespace colo::runtime {
 
 /// Meets the other ranks, once in a process. They are told when it returns from main; an end without that is an error
 /// of theirs.
-Status openSockets(const MeetingPlace &place, const Party &party, const CommProvider *&provider);
+Status openSockets(const RendezvousPoint &place, const Member &member, const CommProvider *&provider);
 
 } // namespace colo::runtime
 

@@ -23,12 +23,12 @@ namespace {
 /// The ends of a world, and what each has heard of others that have ended.
 struct World {
   explicit World(int ranks) : meetings(ranks), lost(ranks), links(ranks) {
-    MeetingPlace place;
+    RendezvousPoint place;
     place.file = folder / "place";
     std::vector<std::thread> threads;
     for (int rank = 0; rank < ranks; ++rank)
       threads.emplace_back([this, place, rank, ranks] {
-        Status status = meet(place, {rank, ranks, "program", 20}, meetings[rank]);
+        Status status = rendezvous(place, {rank, ranks, "program", 20}, meetings[rank]);
         EXPECT_FALSE(status.failed()) << status.message;
       });
     for (std::thread &thread : threads)
@@ -60,7 +60,7 @@ struct World {
   }
 
   Folder folder;
-  std::vector<Meeting> meetings;
+  std::vector<PeerTable> meetings;
   std::vector<NetworkAddress> addresses;
   uint64_t token = 0;
   std::mutex mutex;
@@ -123,7 +123,7 @@ TEST(Links, aRankThatEndsWithoutAGoodbyeIsNamed) {
   World world(3);
   world.open(0);
   world.open(1);
-  world.meetings[2] = Meeting(); // its process has ended
+  world.meetings[2] = PeerTable(); // its process has ended
   EXPECT_EQ(world.heard(0).rfind("rank 2, at ", 0), 0U);
   EXPECT_TRUE(world.lost[1].empty());
 }
@@ -132,7 +132,7 @@ TEST(Links, allSeeThatRankZeroHasEnded) {
   World world(3);
   world.open(1);
   world.open(2);
-  world.meetings[0] = Meeting();
+  world.meetings[0] = PeerTable();
   EXPECT_EQ(world.heard(1).rfind("rank 1 stops: rank 0, at ", 0), 0U);
   EXPECT_EQ(world.heard(2).rfind("rank 2 stops: rank 0, at ", 0), 0U);
 }
@@ -145,7 +145,7 @@ TEST(Links, thatARankHasEndedIsHeardBeforeThatItCannotBeReached) {
   world.meetings[2].listener.close();
   std::thread ending([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    world.meetings[2] = Meeting();
+    world.meetings[2] = PeerTable();
   });
   std::string why = world.links[1]->send(2, 1, numbered(0), nullptr, 0, 5);
   {

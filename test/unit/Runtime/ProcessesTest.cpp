@@ -35,7 +35,7 @@ static Status openUnderTest(int &rank, int &ranks, const CommProvider *&provider
   if (const char *file = std::getenv("COLO_TEST_MEETING")) {
     rank = number("RANK");
     ranks = number("WORLD_SIZE");
-    MeetingPlace place;
+    RendezvousPoint place;
     place.file = file;
     return openSockets(place, {rank, ranks, "test", /*seconds=*/60}, provider);
   }

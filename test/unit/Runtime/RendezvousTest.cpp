@@ -29,46 +29,46 @@ uint16_t freePort() {
   return ownEnd(listenAt(0, /*onlyLoopback=*/true, why)).port;
 }
 
-MeetingPlace addressPlace(uint16_t port = freePort(), uint16_t ports = 1) {
-  MeetingPlace place;
+RendezvousPoint addressPlace(uint16_t port = freePort(), uint16_t ports = 1) {
+  RendezvousPoint place;
   place.host = "localhost";
   place.port = port;
   place.ports = ports;
   return place;
 }
 
-MeetingPlace filePlace(const std::string &file) {
-  MeetingPlace place;
+RendezvousPoint filePlace(const std::string &file) {
+  RendezvousPoint place;
   place.file = file;
   return place;
 }
 
 struct Outcome {
   Status status;
-  Meeting meeting;
+  PeerTable meeting;
 };
 
-/// What becomes of each party, all of which come to the place at the same time, or the first later than the others.
-std::vector<Outcome> meetAll(const std::vector<MeetingPlace> &places, const std::vector<Party> &parties,
+/// What becomes of each member, all of which come to the place at the same time, or the first later than the others.
+std::vector<Outcome> meetAll(const std::vector<RendezvousPoint> &places, const std::vector<Member> &members,
                              std::chrono::milliseconds delay = {}) {
-  std::vector<Outcome> outcomes(parties.size());
+  std::vector<Outcome> outcomes(members.size());
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < parties.size(); ++i)
+  for (size_t i = 0; i < members.size(); ++i)
     threads.emplace_back([&, i] {
       if (i == 0)
         std::this_thread::sleep_for(delay);
-      outcomes[i].status = meet(places[i % places.size()], parties[i], outcomes[i].meeting);
+      outcomes[i].status = rendezvous(places[i % places.size()], members[i], outcomes[i].meeting);
     });
   for (std::thread &thread : threads)
     thread.join();
   return outcomes;
 }
 
-std::vector<Party> world(int ranks, double seconds = 20) {
-  std::vector<Party> parties;
+std::vector<Member> world(int ranks, double seconds = 20) {
+  std::vector<Member> members;
   for (int rank = 0; rank < ranks; ++rank)
-    parties.push_back({rank, ranks, "program", seconds});
-  return parties;
+    members.push_back({rank, ranks, "program", seconds});
+  return members;
 }
 
 /// That all have met: each can be reached where every table says, under one token.
@@ -103,7 +103,7 @@ TEST(Rendezvous, allMeetAtAnAddressThoughRankZeroComesLast) {
 /// A listener at 127.0.0.1 alone would miss those who come to these.
 TEST(Rendezvous, allMeetAtAnyNumberOfTheLoopback) {
   for (const char *host : {"127.0.1.1", "::1"}) {
-    MeetingPlace place = addressPlace();
+    RendezvousPoint place = addressPlace();
     place.host = host;
     std::string why;
     Socket probed = listenAt(0, /*onlyLoopback=*/false, why);
@@ -153,23 +153,23 @@ TEST(Rendezvous, aPortThatIsTakenIsAnErrorWhereTheUserHasChosenIt) {
   std::string why;
   Socket taken = listenAt(0, /*onlyLoopback=*/true, why);
   uint16_t port = ownEnd(taken).port;
-  Meeting meeting;
-  Status status = meet(addressPlace(port), {0, 2, "program", 5}, meeting);
+  PeerTable meeting;
+  Status status = rendezvous(addressPlace(port), {0, 2, "program", 5}, meeting);
   EXPECT_EQ(status.code, ExitUsage);
   EXPECT_EQ(status.message,
             "rank 0 cannot wait for the other ranks at localhost:" + std::to_string(port) + ": Address already in use");
 }
 
 TEST(Rendezvous, whoDoesNotComeIsNamed) {
-  std::vector<Party> parties = world(5, /*seconds=*/1);
-  MeetingPlace place = addressPlace();
-  auto outcomes = meetAll({place}, {parties[0], parties[2], parties[4]});
+  std::vector<Member> members = world(5, /*seconds=*/1);
+  RendezvousPoint place = addressPlace();
+  auto outcomes = meetAll({place}, {members[0], members[2], members[4]});
   EXPECT_EQ(outcomes[0].status.message, "rank 0 waited 1 s at " + place.text() + " for ranks 1, 3");
   EXPECT_EQ(outcomes[1].status.code, ExitUsage);
 }
 
 TEST(Rendezvous, rankZeroThatDoesNotComeIsNamed) {
-  MeetingPlace place = addressPlace();
+  RendezvousPoint place = addressPlace();
   auto outcomes = meetAll({place}, {{1, 2, "program", 0.5}});
   EXPECT_EQ(outcomes[0].status.message, "rank 1 found no rank 0 at " + place.text() + " in 0.5 s: Connection refused");
 }
@@ -181,12 +181,12 @@ TEST(Rendezvous, anotherProgramIsToldToBothAtOnce) {
 }
 
 TEST(Rendezvous, whoComesLaterHearsWhyThereIsNoMeeting) {
-  MeetingPlace place = addressPlace();
-  std::vector<Party> parties{{0, 3, "program", 60}, {1, 3, "another", 60}, {2, 3, "program", 60}};
+  RendezvousPoint place = addressPlace();
+  std::vector<Member> members{{0, 3, "program", 60}, {1, 3, "another", 60}, {2, 3, "program", 60}};
   std::vector<Outcome> outcomes(3);
-  std::thread zero([&] { outcomes[0].status = meet(place, parties[0], outcomes[0].meeting); });
+  std::thread zero([&] { outcomes[0].status = rendezvous(place, members[0], outcomes[0].meeting); });
   for (int rank : {1, 2})
-    outcomes[rank].status = meet(place, parties[rank], outcomes[rank].meeting);
+    outcomes[rank].status = rendezvous(place, members[rank], outcomes[rank].meeting);
   zero.join();
   for (const Outcome &outcome : outcomes)
     EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, runs another program than rank 0");
@@ -199,7 +199,7 @@ TEST(Rendezvous, anotherNumberOfRanksIsToldToBothAtOnce) {
 }
 
 TEST(Rendezvous, theFlagThatARankHasBeenGivenOtherwiseIsToldToBoth) {
-  Party zero{0, 2, "program", 60, 10, {{"--steps", "1"}, {"--seed", "3"}}}, one{1, 2, "program", 60, 10, zero.flags};
+  Member zero{0, 2, "program", 60, 10, {{"--steps", "1"}, {"--seed", "3"}}}, one{1, 2, "program", 60, 10, zero.flags};
   one.flags[1].second = "4";
   for (const Outcome &outcome : meetAll({addressPlace()}, {zero, one}))
     EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, was started with another --seed than rank 0");
@@ -217,10 +217,10 @@ TEST(Rendezvous, aRankThatIsThereTwiceEndsTheMeeting) {
 
 /// Two jobs whose launchers say the same port, as two that share a host may.
 TEST(Rendezvous, jobsAtOnePlaceEachMeetTheirOwn) {
-  MeetingPlace mine = addressPlace(freePort(), /*ports=*/8), theirs = mine;
+  RendezvousPoint mine = addressPlace(freePort(), /*ports=*/8), theirs = mine;
   mine.job = "mine";
   theirs.job = "theirs";
-  std::vector<Party> ranks = world(2);
+  std::vector<Member> ranks = world(2);
   auto outcomes = meetAll({mine, theirs, mine, theirs}, {ranks[0], ranks[0], ranks[1], ranks[1]});
   for (const Outcome &outcome : outcomes)
     ASSERT_FALSE(outcome.status.failed()) << outcome.status.message;
@@ -231,7 +231,7 @@ TEST(Rendezvous, jobsAtOnePlaceEachMeetTheirOwn) {
 
 TEST(Rendezvous, allMeetAtAddressesOfTheLoopbackOtherThanItsUsualOne) {
   for (const char *host : {"127.0.0.2", "::1"}) {
-    MeetingPlace place = addressPlace();
+    RendezvousPoint place = addressPlace();
     place.host = host;
     std::string why;
     Socket tried = connectTo(resolve(host, place.port, why)[0], NetworkClock::now() + std::chrono::seconds(1), why);
@@ -243,7 +243,7 @@ TEST(Rendezvous, allMeetAtAddressesOfTheLoopbackOtherThanItsUsualOne) {
 }
 
 /// A rank 1 of three whose process ends when rank 0 has welcomed it.
-void visitAndEnd(const MeetingPlace &place) {
+void visitAndEnd(const RendezvousPoint &place) {
   struct {
     uint64_t magic = 0x326f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
     uint32_t rank = 1, ranks = 3, port = 1, unused = 0;
@@ -260,23 +260,23 @@ void visitAndEnd(const MeetingPlace &place) {
 }
 
 TEST(Rendezvous, aRankThatEndsBeforeAllHaveMetIsNamedSoon) {
-  MeetingPlace place = addressPlace();
+  RendezvousPoint place = addressPlace();
   std::thread visit([&] { visitAndEnd(place); });
-  Meeting meeting;
-  Status status = meet(place, {0, 3, "program", /*seconds=*/60, /*absence=*/0.1}, meeting);
+  PeerTable meeting;
+  Status status = rendezvous(place, {0, 3, "program", /*seconds=*/60, /*absence=*/0.1}, meeting);
   visit.join();
   EXPECT_EQ(status.code, ExitUsage);
   EXPECT_EQ(status.message, "rank 1, at 127.0.0.1, has ended before all ranks had met");
 }
 
 TEST(Rendezvous, aRankMayComeAgain) {
-  MeetingPlace place = addressPlace();
-  std::vector<Party> parties = world(3);
+  RendezvousPoint place = addressPlace();
+  std::vector<Member> members = world(3);
   std::vector<Outcome> outcomes(3);
-  std::thread zero([&] { outcomes[0].status = meet(place, parties[0], outcomes[0].meeting); });
+  std::thread zero([&] { outcomes[0].status = rendezvous(place, members[0], outcomes[0].meeting); });
   visitAndEnd(place);
-  std::thread one([&] { outcomes[1].status = meet(place, parties[1], outcomes[1].meeting); });
-  outcomes[2].status = meet(place, parties[2], outcomes[2].meeting);
+  std::thread one([&] { outcomes[1].status = rendezvous(place, members[1], outcomes[1].meeting); });
+  outcomes[2].status = rendezvous(place, members[2], outcomes[2].meeting);
   one.join();
   zero.join();
   expectMet(outcomes);
@@ -285,14 +285,14 @@ TEST(Rendezvous, aRankMayComeAgain) {
 /// A second job's rank 0 has put its file there meanwhile.
 TEST(Rendezvous, theFileOfAnotherJobIsLeft) {
   Folder folder;
-  MeetingPlace place = filePlace(folder / "place");
+  RendezvousPoint place = filePlace(folder / "place");
   std::thread replacing([&] {
     while (!std::filesystem::exists(folder / "place"))
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     folder.write("place", "colo 127.0.0.1 1 another\n");
   });
-  Meeting meeting;
-  EXPECT_TRUE(meet(place, {0, 2, "program", 0.5}, meeting).failed());
+  PeerTable meeting;
+  EXPECT_TRUE(rendezvous(place, {0, 2, "program", 0.5}, meeting).failed());
   replacing.join();
   EXPECT_TRUE(std::filesystem::exists(folder / "place"));
 }
@@ -300,13 +300,13 @@ TEST(Rendezvous, theFileOfAnotherJobIsLeft) {
 /// The second replaces the first's file, which the first then leaves alone.
 TEST(Rendezvous, jobsAtOneFileAreNotMixed) {
   Folder folder;
-  MeetingPlace mine = filePlace(folder / "place"), theirs = mine;
+  RendezvousPoint mine = filePlace(folder / "place"), theirs = mine;
   mine.job = "mine";
   theirs.job = "theirs";
   std::vector<Outcome> outcomes(4);
-  auto start = [&](size_t i, const MeetingPlace &place, int rank, double seconds) {
+  auto start = [&](size_t i, const RendezvousPoint &place, int rank, double seconds) {
     return std::thread([&outcomes, &place, i, rank, seconds] {
-      outcomes[i].status = meet(place, {rank, 2, "program", seconds}, outcomes[i].meeting);
+      outcomes[i].status = rendezvous(place, {rank, 2, "program", seconds}, outcomes[i].meeting);
     });
   };
   auto fileOtherThan = [&](const std::string &before) {
@@ -330,7 +330,7 @@ TEST(Rendezvous, jobsAtOneFileAreNotMixed) {
 }
 
 TEST(Rendezvous, strangersDoNotDisturb) {
-  MeetingPlace place = addressPlace();
+  RendezvousPoint place = addressPlace();
   std::vector<Socket> strangers;
   std::thread knocking([&] {
     std::string why;
@@ -345,11 +345,11 @@ TEST(Rendezvous, strangersDoNotDisturb) {
       strangers.push_back(std::move(stranger));
     }
   });
-  std::vector<Party> parties = world(2);
+  std::vector<Member> members = world(2);
   std::vector<Outcome> outcomes(2);
-  std::thread zero([&] { outcomes[0].status = meet(place, parties[0], outcomes[0].meeting); });
+  std::thread zero([&] { outcomes[0].status = rendezvous(place, members[0], outcomes[0].meeting); });
   knocking.join();
-  outcomes[1].status = meet(place, parties[1], outcomes[1].meeting);
+  outcomes[1].status = rendezvous(place, members[1], outcomes[1].meeting);
   zero.join();
   strangers.clear();
   EXPECT_FALSE(outcomes[0].status.failed()) << outcomes[0].status.message;
@@ -375,8 +375,8 @@ struct Variables {
 TEST(Rendezvous, theFileIsOfTheInterfaceThatWasAskedFor) {
   Folder folder;
   setenv("NCCL_SOCKET_IFNAME", "=none", 1);
-  Meeting meeting;
-  Status status = meet(filePlace(folder / "place"), {0, 2, "program", 5}, meeting);
+  PeerTable meeting;
+  Status status = rendezvous(filePlace(folder / "place"), {0, 2, "program", 5}, meeting);
   unsetenv("NCCL_SOCKET_IFNAME");
   EXPECT_EQ(status.code, ExitUsage);
   EXPECT_EQ(status.message, "NCCL_SOCKET_IFNAME==none: no interface of that name is up and has an IPv4 address");
@@ -385,12 +385,12 @@ TEST(Rendezvous, theFileIsOfTheInterfaceThatWasAskedFor) {
 
 std::string placeText(const std::string &flag, const std::map<std::string, std::string> &values = {}) {
   Variables variables(values);
-  MeetingPlace place;
-  Status status = findMeetingPlace(flag, place);
+  RendezvousPoint place;
+  Status status = findRendezvousPoint(flag, place);
   return status.failed() ? status.message : place.text();
 }
 
-TEST(MeetingPlace, isWhatTheFlagOrTheEnvironmentSays) {
+TEST(RendezvousPoint, isWhatTheFlagOrTheEnvironmentSays) {
   EXPECT_EQ(placeText("file:///no/where"), "file /no/where");
   EXPECT_EQ(placeText("tcp://host:80"), "host:80");
   EXPECT_EQ(placeText("tcp://[::1]:80"), "[::1]:80");
@@ -402,19 +402,19 @@ TEST(MeetingPlace, isWhatTheFlagOrTheEnvironmentSays) {
 }
 
 /// Hosts count for themselves how often they have started their ranks.
-TEST(MeetingPlace, isOfARunHoweverOftenItsRanksWereStarted) {
+TEST(RendezvousPoint, isOfARunHoweverOftenItsRanksWereStarted) {
   std::string jobs[2];
   for (int i : {0, 1}) {
     Variables variables({{"TORCHELASTIC_RUN_ID", "run"}, {"TORCHELASTIC_RESTART_COUNT", std::to_string(i)}});
-    MeetingPlace place;
-    EXPECT_FALSE(findMeetingPlace("tcp://a:1", place).failed());
+    RendezvousPoint place;
+    EXPECT_FALSE(findRendezvousPoint("tcp://a:1", place).failed());
     jobs[i] = place.job;
   }
   EXPECT_EQ(jobs[0], jobs[1]);
   EXPECT_FALSE(jobs[0].empty());
 }
 
-TEST(MeetingPlace, isNoFileOfSomethingElse) {
+TEST(RendezvousPoint, isNoFileOfSomethingElse) {
   Folder folder;
   folder.write("data", "Call me Ishmael.");
   folder.write("empty", "");
@@ -428,7 +428,7 @@ TEST(MeetingPlace, isNoFileOfSomethingElse) {
   EXPECT_EQ(placeText(url + "left"), "file " + std::string(folder / "left"));
 }
 
-TEST(MeetingPlace, thatIsNoneIsAnErrorWithWhatIsExpected) {
+TEST(RendezvousPoint, thatIsNoneIsAnErrorWithWhatIsExpected) {
   for (const char *flag : {"x", "file://", "tcp://", "tcp://host", "http://host:80"})
     EXPECT_EQ(placeText(flag), std::string("--rendezvous=") + flag + ": expected tcp://HOST:PORT or file:///PATH");
   for (const char *flag : {"tcp://:80", "tcp://[]:80"})
