@@ -268,7 +268,9 @@ colo_comm_open(int version, const CommHost *runtime, int rank, int ranks, char *
   if (provided < MPI_THREAD_MULTIPLE)
     snprintf(message, messageBytes, "this MPI library does not allow calls from several threads");
   else if (seenRank != rank || seenRanks != ranks)
-    snprintf(message, messageBytes, "the launcher says rank %d of %d, MPI says rank %d of %d; start with mpirun -n %d",
+    snprintf(message, messageBytes,
+             "the launcher says rank %d of %d, MPI says rank %d of %d; start with mpirun -n %d, "
+             "or without MPI, by --comm=sockets",
              rank, ranks, seenRank, seenRanks, ranks);
   else {
     static const CommProvider table = Provider::table("mpi");

@@ -207,6 +207,7 @@ bool Links::readFrom(Incoming &in) {
     deliver(in.rank, header.channel, std::move(in.message));
     in.message = Message();
     in.headBytes = in.dataBytes = 0;
+    return true; // others have their turn
   }
 }
 
