@@ -37,7 +37,7 @@ func.func @host(%start: index) {
 
 // CHECK-LABEL: gpu.func @normalise(
 // CHECK-SAME:    %[[X:.*]]: memref<5120xf32> {llvm.noalias}, %[[Y:.*]]: memref<5120xf32> {llvm.noalias}
-// CHECK-SAME:    workgroup({{.*}} : memref<16xi8, #gpu.address_space<workgroup>>
+// CHECK-SAME:    workgroup({{.*}} : memref<32xi8, #gpu.address_space<workgroup>>
 // CHECK-SAME:    known_block_size = array<i32: 128, 1, 1>
 // CHECK-SAME:    nvvm.minctasm = 6 : i32
 // CHECK:         %[[THREAD:.*]] = gpu.thread_id
@@ -73,6 +73,44 @@ func.func private @normalise(%x: tensor<8x640xf32>) -> tensor<8x640xf32> attribu
     linalg.yield %d : f32
   } -> tensor<8x640xf32>
   return %r : tensor<8x640xf32>
+}
+
+// However many sums a row has, the warps' parts take turns in two places: behind the barrier of one the other has been read.
+
+// CHECK-LABEL: gpu.func @sums(
+// CHECK-SAME:    memref<64xi8, #gpu.address_space<workgroup>>
+// CHECK:         memref.view %{{.*}}[%c0][] : {{.*}} to memref<4xf32
+// CHECK:         gpu.barrier
+// CHECK:         memref.view %{{.*}}[%c32][] : {{.*}} to memref<4xf32
+// CHECK:         gpu.barrier
+// CHECK-NOT:     memref.view
+// CHECK:         gpu.barrier
+// CHECK:         gpu.return
+func.func private @sums(%x: tensor<8x640xf32>) -> tensor<8xf32> attributes {rt.kernel, rt.rows = 1 : i64} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8xf32>
+  %i = linalg.fill ins(%zero : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %s1 = linalg.generic {indexing_maps = [#all, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<8x640xf32>) outs(%i : tensor<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %a = arith.addf %out, %in : f32
+    linalg.yield %a : f32
+  } -> tensor<8xf32>
+  %s2 = linalg.generic {indexing_maps = [#all, #rows, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%x, %s1 : tensor<8x640xf32>, tensor<8xf32>) outs(%i : tensor<8xf32>) {
+  ^bb0(%in: f32, %before: f32, %out: f32):
+    %d = arith.mulf %in, %before : f32
+    %a = arith.addf %out, %d : f32
+    linalg.yield %a : f32
+  } -> tensor<8xf32>
+  %s3 = linalg.generic {indexing_maps = [#all, #rows, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%x, %s2 : tensor<8x640xf32>, tensor<8xf32>) outs(%i : tensor<8xf32>) {
+  ^bb0(%in: f32, %before: f32, %out: f32):
+    %d = arith.mulf %in, %before : f32
+    %a = arith.addf %out, %d : f32
+    linalg.yield %a : f32
+  } -> tensor<8xf32>
+  return %s3 : tensor<8xf32>
 }
 
 // What a row keeps lies in shared memory, of each of the block's four rows; others read it behind a barrier.

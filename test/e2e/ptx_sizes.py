@@ -19,7 +19,7 @@ TYPES = {
 }
 # Of a rank's attention: sequence, dropout, and the rest of the configuration.
 ATTENTION = [(7, 0.1, ""), (333, 0.1, ""), (256, 0.1, ""), (8 * 43, 0.1, "parallel = dict(tensor=dict(size=4, mode='sequence'))\n")]
-FEATURES = (1, 7, 9, 17, 31, 33, 127, 128, 129, 768, 1000, 1600, 4096, 5120, 8192, 12288, 16384)
+FEATURES = (1, 7, 9, 17, 31, 33, 127, 128, 129, 768, 1000, 1600, 4096, 5120, 6016, 8192, 12288, 16384)
 CLASSES = (2, 9, 33, 1000, 12288, 50257, 128256)
 BLOCKS = {
     "layer": "LayerNorm({n})(x)",
@@ -27,6 +27,7 @@ BLOCKS = {
     "softmax": "softmax(x)",
     "log_softmax": "log_softmax(x)",
     "residual": "x + dropout(LayerNorm({n})(x), 0.1)",
+    "chain": "softmax(x + softmax(x + softmax(x + softmax(x + softmax(x)))))",
     "behind": "LayerNorm({n})(x + dropout(gelu(x), 0.1))",
 }  # fmt: skip
 

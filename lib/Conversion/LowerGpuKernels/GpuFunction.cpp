@@ -29,21 +29,32 @@ GpuFunction::GpuFunction(OpBuilder &builder, gpu::GPUModuleOp module, Location l
   blockId = builder.create<gpu::BlockIdOp>(loc, builder.getIndexType(), gpu::Dimension::x);
 }
 
+static int64_t storedBytes(Type element) {
+  return std::max<int64_t>(1, storedType(element).getIntOrFloatBitWidth() / 8);
+}
+
 Value GpuFunction::shared(Type element, int64_t count, int64_t groups, Value group) {
+  return sharedAt(takeShared(groups * count * storedBytes(element)), element, count, groups, group);
+}
+
+int64_t GpuFunction::takeShared(int64_t bytes) {
+  int64_t start = (sharedBytes + 15) / 16 * 16;
+  sharedBytes = start + bytes;
+  return start;
+}
+
+Value GpuFunction::sharedAt(int64_t start, Type element, int64_t count, int64_t groups, Value group) {
   element = storedType(element);
-  int64_t bytes = std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8);
   auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
   if (!sharedMemory) {
     // The size is known at the end.
     auto type = MemRefType::get({1}, builder.getI8Type(), MemRefLayoutAttrInterface(), space);
     sharedMemory = func.addWorkgroupAttribution(type, loc);
   }
-  int64_t start = (sharedBytes + 15) / 16 * 16;
-  sharedBytes = start + groups * count * bytes;
   Value offset = constant(start);
   if (group && groups > 1)
-    offset =
-        builder.create<arith::AddIOp>(loc, offset, builder.create<arith::MulIOp>(loc, group, constant(count * bytes)));
+    offset = builder.create<arith::AddIOp>(
+        loc, offset, builder.create<arith::MulIOp>(loc, group, constant(count * storedBytes(element))));
   auto type = MemRefType::get({count}, element, MemRefLayoutAttrInterface(), space);
   return builder.create<memref::ViewOp>(loc, type, sharedMemory, offset, ValueRange());
 }
@@ -98,8 +109,12 @@ Value GpuFunction::reduce(Value value, Operation *combiner, int64_t size, Value 
   if (size <= kWarp)
     return value;
   // Each warp leaves its part, and each adds them all up: a lane takes one, which no register need hold for long.
-  int64_t warps = size / kWarp;
-  Value parts = shared(value.getType(), warps, groups, group);
+  int64_t warps = size / kWarp, widest = 8;
+  // Two places take turns: behind the barrier of one all threads have read the other.
+  std::optional<int64_t> &place = partsAt[reductions++ % 2];
+  if (!place)
+    place = takeShared(groups * warps * widest);
+  Value parts = sharedAt(*place, value.getType(), warps, groups, group);
   where(isZero(builder.create<arith::RemUIOp>(loc, lane, constant(kWarp))), [&] {
     Value warp = builder.create<arith::DivUIOp>(loc, lane, constant(kWarp));
     builder.create<memref::StoreOp>(loc, value, parts, warp);

@@ -53,7 +53,8 @@ public:
   mlir::Value shared(mlir::Type element, int64_t count, int64_t groups = 1, mlir::Value group = nullptr);
   /// `body` where the condition holds; everywhere if it is null.
   void where(mlir::Value condition, llvm::function_ref<void()> body);
-  /// value, combined over the `size` threads of a group; the same on each. `lane` is the place in the group.
+  /// value, combined over the `size` threads of a group; the same on each. `lane` is the place in the group. All
+  /// threads of the block take the same reductions, in the order in which they are made here, each once.
   mlir::Value reduce(mlir::Value value, mlir::Operation *combiner, int64_t size, mlir::Value lane, int64_t groups,
                      mlir::Value group);
   /// `combiner`'s operation of two other values.
@@ -76,7 +77,12 @@ private:
   mlir::Location loc;
   mlir::gpu::GPUFuncOp func;
   mlir::Value threadId, blockId, sharedMemory;
-  int64_t sharedBytes = 0, needed = 0;
+  int64_t sharedBytes = 0, needed = 0, reductions = 0;
+  std::optional<int64_t> partsAt[2]; ///< where warps leave what they have reduced
+
+  /// Where so many bytes of shared memory start.
+  int64_t takeShared(int64_t bytes);
+  mlir::Value sharedAt(int64_t start, mlir::Type element, int64_t count, int64_t groups, mlir::Value group);
 };
 
 /// The operation by which the result of a reduction is made of the accumulator and one element; null if the body has

@@ -19,13 +19,13 @@ static LogicalResult spread(scf::ForOp loop, GpuFunction &gpu, OpBuilder &builde
   Value skip = builder.create<arith::MulIOp>(loc, gpu.thread(), step);
   loop.setLowerBound(builder.create<arith::AddIOp>(loc, loop.getLowerBound(), skip));
   loop.setStep(builder.create<arith::MulIOp>(loc, step, gpu.constant(kLoopThreads)));
+  builder.setInsertionPointAfter(loop);
   for (auto [i, result] : llvm::enumerate(loop.getResults())) {
     Operation *combiner = combinerOf(loop.getYieldedValues()[i], loop.getRegionIterArgs()[i]);
     auto start = loop.getInitArgs()[i].getDefiningOp<arith::ConstantOp>();
     auto zero = start ? dyn_cast<FloatAttr>(start.getValue()) : FloatAttr();
     if (!isa_and_present<arith::AddFOp>(combiner) || !zero || !zero.getValue().isZero())
       return loop.emitError("a loop with carried values is no sum from zero");
-    builder.setInsertionPointAfter(loop);
     Value sum = gpu.reduce(result, combiner, kLoopThreads, gpu.thread(), 1, nullptr);
     // The reduction itself reads the loop's result; all others read the sum.
     result.replaceUsesWithIf(sum, [&](OpOperand &use) {

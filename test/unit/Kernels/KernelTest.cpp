@@ -95,6 +95,44 @@ static const KernelCase kCases[] = {
 })",
      {{3, 5, 37}},
      {}},
+    {"ManySumsOfARowOfSeveralWarps",
+     R"(func.func @f(%x0: tensor<3x300xT>) -> tensor<3x300xT> {
+  %m0 = colo.reduce %x0 {kind = 1 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %mb0 = colo.broadcast %m0 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %c0 = colo.sub %x0, %mb0 : tensor<3x300xT>
+  %e0 = colo.exp %c0 : tensor<3x300xT>
+  %s0 = colo.reduce %e0 {kind = 0 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %sb0 = colo.broadcast %s0 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %d0 = colo.div %e0, %sb0 : tensor<3x300xT>
+  %x1 = colo.add %d0, %x0 : tensor<3x300xT>
+  %m1 = colo.reduce %x1 {kind = 1 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %mb1 = colo.broadcast %m1 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %c1 = colo.sub %x1, %mb1 : tensor<3x300xT>
+  %e1 = colo.exp %c1 : tensor<3x300xT>
+  %s1 = colo.reduce %e1 {kind = 0 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %sb1 = colo.broadcast %s1 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %d1 = colo.div %e1, %sb1 : tensor<3x300xT>
+  %x2 = colo.add %d1, %x0 : tensor<3x300xT>
+  %m2 = colo.reduce %x2 {kind = 1 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %mb2 = colo.broadcast %m2 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %c2 = colo.sub %x2, %mb2 : tensor<3x300xT>
+  %e2 = colo.exp %c2 : tensor<3x300xT>
+  %s2 = colo.reduce %e2 {kind = 0 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %sb2 = colo.broadcast %s2 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %d2 = colo.div %e2, %sb2 : tensor<3x300xT>
+  %x3 = colo.add %d2, %x0 : tensor<3x300xT>
+  %m3 = colo.reduce %x3 {kind = 1 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %mb3 = colo.broadcast %m3 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %c3 = colo.sub %x3, %mb3 : tensor<3x300xT>
+  %e3 = colo.exp %c3 : tensor<3x300xT>
+  %s3 = colo.reduce %e3 {kind = 0 : i32, dims = array<i64: 1>} : tensor<3x300xT> -> tensor<3xT>
+  %sb3 = colo.broadcast %s3 {dims = array<i64: 0>} : tensor<3xT> -> tensor<3x300xT>
+  %d3 = colo.div %e3, %sb3 : tensor<3x300xT>
+  %x4 = colo.add %d3, %x0 : tensor<3x300xT>
+  return %x4 : tensor<3x300xT>
+})",
+     {{3, 300}},
+     {}},
     {"GeluWithBiasAndItsGradients",
      R"(func.func @f(%x: tensor<3x5x70xT>, %b: tensor<70xT>, %dy: tensor<3x5x70xT>) -> (tensor<3x5x70xT>, tensor<3x5x70xT>) {
   %bb = colo.broadcast %b {dims = array<i64: 2>} : tensor<70xT> -> tensor<3x5x70xT>
