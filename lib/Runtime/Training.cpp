@@ -133,7 +133,8 @@ Status Rank::trainStep(int64_t step) {
   if (std::string fault = scale.isOn() ? scale.fault(overflowed, loss) : ""; !fault.empty())
     return Status::user("%s (step %lld, loss %g, loss scale %g, lr %g)", fault.c_str(),
                         static_cast<long long>(step) + 1, loss, colo.lossScale, colo.lr);
-  if (!std::isfinite(loss) && !overflowed)
+  // Parameters are no numbers then, though a loss that does not see all of them may be one for long.
+  if (!(std::isfinite(loss) && std::isfinite(*colo.hostGradNorm)) && !overflowed)
     return Status::user("the loss is %g at step %lld (lr %g, gradient norm %g); a smaller learning rate, a longer "
                         "warm-up or clip_grad_norm may help",
                         loss, static_cast<long long>(step) + 1, colo.lr, *colo.hostGradNorm);

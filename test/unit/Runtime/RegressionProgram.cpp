@@ -132,7 +132,7 @@ template <typename T> void forward(ColoFrame *f, bool training) {
   f->site = 1;
   ncclAllReduce(sums, sums, 2, ncclFloat64, ncclSum, static_cast<ncclComm_t>(f->comms[1]), nullptr);
   f->metrics[0] = current.fault == Fault::NanLoss ? std::numeric_limits<double>::quiet_NaN() : sums[0];
-  *f->gradNorm = std::sqrt(sums[1]);
+  *f->gradNorm = current.fault == Fault::NanGradient ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(sums[1]);
   if (!training)
     return;
   for (int64_t i = 0; i < n; ++i)

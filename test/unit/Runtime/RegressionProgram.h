@@ -30,7 +30,7 @@ struct RegressionShape {
 };
 
 /// Where a test makes the program misbehave.
-enum class Fault { None, OtherCount, SkipCollective, DivergeReplica, NanLoss };
+enum class Fault { None, OtherCount, SkipCollective, DivergeReplica, NanLoss, NanGradient };
 
 /// The program lives as long as the object; only one exists at a time, because
 /// the step function has no argument of its own to find the shape.

@@ -241,6 +241,11 @@ TEST_F(Failures, aLossThatIsNotANumberStopsTheRunAfterItsRecord) {
   RegressionProgram program({}, Fault::None);
 }
 
+TEST_F(Failures, gradientsThatAreNoNumbersStopTheRunThoughTheLossIsOne) {
+  EXPECT_EXIT(runAndExit(Fault::NanGradient, {"--data=synthetic:50"}), ::testing::ExitedWithCode(1),
+              "the loss is [0-9.]+ at step 1 .lr .*, gradient norm nan.");
+}
+
 TEST_F(Failures, anEvaluationSetSmallerThanABatch) {
   EXPECT_EXIT(runAndExit(Fault::None, {"--data=synthetic:50", "--eval=synthetic:5"}), ::testing::ExitedWithCode(1),
               "5 records, less than one global batch of 6");
