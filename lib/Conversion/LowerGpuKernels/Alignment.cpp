@@ -55,6 +55,8 @@ int64_t Alignment::of(Value memref) {
     result = ofArgument(argument, [&](Value value) { return of(value); });
   } else if (memref.getDefiningOp<rt::BufferOp>()) {
     result = kBufferAlignment;
+  } else if (auto select = memref.getDefiningOp<arith::SelectOp>()) {
+    result = std::min(of(select.getTrueValue()), of(select.getFalseValue()));
   } else if (auto slot = memref.getDefiningOp<rt::SlotOp>()) {
     int64_t bytes = bytesOf(slot.getBase());
     result = std::min(of(slot.getBase()), lowestBit(slot.getOffset() * bytes));
@@ -64,6 +66,19 @@ int64_t Alignment::of(Value memref) {
   result = std::max(result, bytesOf(memref));
   memrefs[memref] = result;
   return result;
+}
+
+/// Of a number of a table, whichever row it is of.
+static int64_t ofTable(memref::LoadOp load) {
+  auto table = load.getMemRef().getDefiningOp<rt::TableOp>();
+  std::optional<int64_t> column = table ? getConstantIntValue(load.getIndices().back()) : std::nullopt;
+  if (!column)
+    return 1;
+  ArrayRef<int64_t> numbers = table.getValues();
+  int64_t columns = load.getMemRefType().getShape().back(), least = kBufferAlignment;
+  for (size_t i = *column; i < numbers.size(); i += columns)
+    least = std::min(least, lowestBit(numbers[i]));
+  return least;
 }
 
 int64_t Alignment::factorOf(Value index) {
@@ -89,6 +104,8 @@ int64_t Alignment::factorOf(Value index) {
                         factorOf(op->getOperand(op->getNumOperands() - 1)));
     else if (isa<arith::IndexCastOp>(op))
       result = factorOf(op->getOperand(0));
+    else if (auto load = dyn_cast<memref::LoadOp>(op))
+      result = ofTable(load);
   }
   indices[index] = result;
   return result;
