@@ -25,6 +25,7 @@
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -107,6 +108,32 @@ static std::vector<std::pair<std::string, std::string>> sharedFlags(const Run &r
           {"--trace", isGiven(o.trace)}};
 }
 
+/// That processes of MPI were told the same: sockets compare it when ranks meet.
+static Status compareFlags(const Run &run, const CommProvider &provider) {
+  const auto flags = sharedFlags(run);
+  const int rank = static_cast<int>(run.world.processRank), ranks = static_cast<int>(run.world.ranks);
+  std::vector<uint64_t> own, all(flags.size() * ranks);
+  for (const auto &[name, value] : flags)
+    own.push_back(std::hash<std::string>()(value));
+  ncclComm_t world = nullptr;
+  if (Status status = commStatus(provider, provider.initRank(&world, ranks, {}, rank, nullptr)); status.failed())
+    return status;
+  ncclResult_t gathered = provider.allGather(own.data(), all.data(), own.size(), ncclUint64, world, nullptr);
+  provider.destroy(world);
+  for (size_t i = 0; i < all.size() && gathered == ncclSuccess; ++i)
+    if (size_t flag = i % flags.size(); all[i] != all[flag])
+      return Status::usage("rank %zu was started with another %s than rank 0", i / flags.size(),
+                           flags[flag].first.c_str());
+  return commStatus(provider, gathered);
+}
+
+static Status startMpi(const Run &run, const CommProvider *&provider) {
+  const World &world = run.world;
+  Status status =
+      loadCommPlugin("colo_comm_mpi", static_cast<int>(world.processRank), static_cast<int>(world.ranks), provider);
+  return status.failed() ? status : compareFlags(run, *provider);
+}
+
 /// Starts the provider once the world is known to fit.
 static Status startProvider(const Run &run, const RendezvousPoint &place) {
   const World &world = run.world;
@@ -114,7 +141,7 @@ static Status startProvider(const Run &run, const RendezvousPoint &place) {
   const int rank = static_cast<int>(world.processRank), ranks = static_cast<int>(world.ranks);
   Status status;
   if (world.launched && world.speaksMpi)
-    status = loadCommPlugin("colo_comm_mpi", rank, ranks, provider);
+    status = startMpi(run, provider);
   else if (world.launched)
     status = openSockets(place, {rank, ranks, run.program->build, commTimeout(), /*absence=*/10, sharedFlags(run)},
                          provider);

@@ -11,20 +11,30 @@
 
 #include "CUDA/Library.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <string>
 
 namespace colo::runtime::cuda {
 
-static void *openAnywhere(std::initializer_list<const char *> names) {
+/// `why` is what the loader says of one that is there and does not load.
+static void *openAnywhere(std::initializer_list<const char *> names, std::string &why) {
+  auto open = [&](const std::string &path) {
+    void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    std::string said = library ? "" : dlerror();
+    if (said.find(std::strerror(ENOENT)) == std::string::npos && why.empty())
+      why = said;
+    return library;
+  };
   for (const char *name : names)
-    if (void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL))
+    if (void *library = open(name))
       return library;
   for (const char *home : {std::getenv("CUDA_HOME"), std::getenv("CUDA_PATH"), static_cast<char *>(nullptr)}) {
     std::string folder = std::string(home ? home : "/usr/local/cuda") + "/lib64/";
     for (const char *name : names)
-      if (void *library = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_LOCAL))
+      if (void *library = open(folder + name))
         return library;
   }
   return nullptr;
@@ -32,7 +42,11 @@ static void *openAnywhere(std::initializer_list<const char *> names) {
 
 Status openLibrary(std::initializer_list<const char *> names, const char *whatFor,
                    std::initializer_list<Import> imports) {
-  void *library = openAnywhere(names);
+  std::string why;
+  void *library = openAnywhere(names, why);
+  if (!library && !why.empty())
+    return Status::user("this program runs on NVIDIA GPUs, and %s, %s, does not load: %s", *names.begin(), whatFor,
+                        why.c_str());
   if (!library)
     return Status::user("this program runs on NVIDIA GPUs, and %s, %s, is not on this machine", *names.begin(),
                         whatFor);

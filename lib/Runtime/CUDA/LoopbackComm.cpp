@@ -37,7 +37,7 @@ struct Operation {
   size_t recvBytes;
   CudaStream stream;
   std::function<ncclResult_t(const void *, void *)> call;
-  std::vector<char> sent, received;
+  std::vector<char> sent = {}, received = {};
 };
 
 struct Group {

@@ -145,7 +145,7 @@ static Status checkFile(const std::string &flag, const std::string &path) {
 Status findRendezvousPoint(const std::string &flag, RendezvousPoint &place) {
   place.job = launchedJob();
   static const std::string file = "file://", tcp = "tcp://";
-  if (flag.compare(0, file.size(), file) == 0 && flag.size() > file.size()) {
+  if (flag.compare(0, file.size() + 1, file + "/") == 0 && flag.size() > file.size() + 1) {
     place.file = flag.substr(file.size());
     return checkFile(flag, place.file);
   }

@@ -74,7 +74,7 @@ static LogicalResult runTool(const std::string &tool, ArrayRef<std::string> argu
   if (llvm::sys::ExecuteAndWait(tool, words, std::nullopt, redirects, 0, 0, &message) == 0)
     return success();
   auto said = llvm::MemoryBuffer::getFile(log);
-  message = tool + " failed: " + message + (said ? (*said)->getBuffer().str() : "");
+  message = tool + " failed: " + message + (said ? (*said)->getBuffer().rtrim().str() : "");
   return failure();
 }
 

@@ -429,7 +429,7 @@ TEST(RendezvousPoint, isNoFileOfSomethingElse) {
 }
 
 TEST(RendezvousPoint, thatIsNoneIsAnErrorWithWhatIsExpected) {
-  for (const char *flag : {"x", "file://", "tcp://", "tcp://host", "http://host:80"})
+  for (const char *flag : {"x", "file://", "file:///", "file://x/y", "tcp://", "tcp://host", "http://host:80"})
     EXPECT_EQ(placeText(flag), std::string("--rendezvous=") + flag + ": expected tcp://HOST:PORT or file:///PATH");
   for (const char *flag : {"tcp://:80", "tcp://[]:80"})
     EXPECT_EQ(placeText(flag), "--rendezvous=" + std::string(flag) + " has no host");
