@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""torch_gpt2.py [--compile] [sizes]: trains GPT-2 of plain PyTorch on random tokens, in f32 in full precision as colo's programs do,
-with AdamW and clipping, and prints tokens per second, the median of the steps behind the first five. --probe only says whether PyTorch
+"""torch_gpt2.py [--compile] [sizes]: trains GPT-2 of plain PyTorch on random tokens, in f32 in full precision as colo's programs do, or
+with --bf16 beside parameters in f32 (autocast), with AdamW and clipping, and prints tokens per second, the median of the steps behind the first five. --probe only says whether PyTorch
 sees the device."""
 
 import argparse
@@ -55,6 +55,7 @@ def main():
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--probe", action="store_true")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
     for name, value in dict(batch=8, vocab=50257, seq=1024, hidden=768, heads=12, layers=12, steps=25).items():
         parser.add_argument("--" + name, type=int, default=value)
     a = parser.parse_args()
@@ -74,7 +75,8 @@ def main():
         start = time.perf_counter()
         rows = rows.to(a.device)
         optimizer.zero_grad(set_to_none=True)
-        loss = call(rows[:, :-1], rows[:, 1:])
+        with torch.autocast(a.device, torch.bfloat16, enabled=a.bf16):
+            loss = call(rows[:, :-1], rows[:, 1:])
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
