@@ -69,7 +69,7 @@ private:
   int writeScheduleSvg();
   int compareModes();
   int printPlan();
-  int printPtx();
+  int translateKernels(std::string &ptx); ///< the phase `ptx`
   int embedKernels();
   int emitExecutable();
 

@@ -182,8 +182,8 @@ int Compilation::runPhases() {
     return printPlan();
   if (request.check)
     return ExitDone;
-  if (wants(Phase::PTX))
-    return printPtx();
+  if (std::string ptx; wants(Phase::PTX))
+    return translateKernels(ptx);
   auto start = std::chrono::steady_clock::now();
   int code = emitExecutable();
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

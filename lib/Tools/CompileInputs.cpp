@@ -137,7 +137,10 @@ int Compilation::readDefines() {
       continue;
     }
     if (value != "f32" && value != "f64") {
-      diagnostics.error(addDefine(name, value).loc, "dtype " + value + " is not supported yet; legal: f32 or f64");
+      diagnostics.error(addDefine(name, value).loc,
+                        "dtype is '" + value +
+                            "'; it must be 'f32' or 'f64' (16 bits are asked for in the configuration, by bf16 = True "
+                            "or fp16 = dict(mode=AMP_TYPE.NAIVE))");
       return ExitInput;
     }
     options.f64 = value == "f64";

@@ -29,7 +29,7 @@ std::string Compilation::executablePath() const {
 }
 
 std::string Compilation::dumpPath(Phase phase) const {
-  llvm::StringRef extension = phase == Phase::AST ? "txt" : "mlir";
+  llvm::StringRef extension = phase == Phase::AST ? "txt" : phase == Phase::PTX ? "ptx" : "mlir";
   std::string name = llvm::formatv("{0,0+2}-{1}.{2}", static_cast<int>(phase), nameOf(phase), extension).str();
   llvm::SmallString<128> path(request.dumpDirectory);
   llvm::sys::path::append(path, name);
@@ -45,8 +45,9 @@ std::vector<std::string> Compilation::outputPaths() const {
     paths.push_back(executablePath() + ".o");
   if (!request.scheduleSvg.empty() && request.scheduleSvg != "-")
     paths.push_back(request.scheduleSvg);
+  Phase last = request.target == Target::Cuda ? Phase::PTX : Phase::LLVM;
   if (!request.dumpDirectory.empty())
-    for (int i = static_cast<int>(Phase::AST); i <= static_cast<int>(Phase::LLVM); ++i)
+    for (int i = static_cast<int>(Phase::AST); i <= static_cast<int>(last); ++i)
       paths.push_back(dumpPath(static_cast<Phase>(i)));
   return paths;
 }

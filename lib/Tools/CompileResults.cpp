@@ -95,16 +95,18 @@ int Compilation::printPlan() {
   });
 }
 
-int Compilation::printPtx() {
-  std::string ptx, message;
+int Compilation::translateKernels(std::string &ptx) {
+  std::string message;
   if (failed(emitPtx(*module, request.optLevel, ptx, message)))
     return usageError(message);
-  return writeText([&](llvm::raw_ostream &os) { os << ptx; });
+  return finishPhase(Phase::PTX, [&](llvm::raw_ostream &os) { os << ptx; });
 }
 
 int Compilation::embedKernels() {
-  std::string image, remark, message;
-  if (failed(emitImage(*module, request.optLevel, image, remark, message)))
+  std::string ptx, image, remark, message;
+  if (int code = translateKernels(ptx))
+    return code;
+  if (failed(emitImage(ptx, request.optLevel, image, remark, message)))
     return usageError(message);
   if (request.verbose)
     llvm::WithColor::remark(llvm::errs(), "colo-compile") << remark << '\n';

@@ -19,10 +19,10 @@ namespace colo {
 /// why: in particular which part of the CUDA toolkit is missing, where kernels call functions of its device library.
 mlir::LogicalResult emitPtx(mlir::ModuleOp module, int optLevel, std::string &ptx, std::string &message);
 
-/// What a driver loads: where the toolkit's ptxas and fatbinary are found (CUDA_HOME, CUDA_PATH, PATH,
-/// /usr/local/cuda), a fat binary with machine code for sm_80 and sm_90 and the PTX, as text, for later GPUs; elsewhere
-/// the PTX, which the driver translates. `remark` says which it is, on failure `message` why.
-mlir::LogicalResult emitImage(mlir::ModuleOp module, int optLevel, std::string &image, std::string &remark,
+/// What a driver loads of the PTX of `emitPtx`: where the toolkit's ptxas and fatbinary are found (CUDA_HOME,
+/// CUDA_PATH, PATH, /usr/local/cuda), a fat binary with machine code for sm_80 and sm_90 and the PTX, as text, for
+/// later GPUs; elsewhere the PTX, which the driver translates. `remark` says which it is, on failure `message` why.
+mlir::LogicalResult emitImage(llvm::StringRef ptx, int optLevel, std::string &image, std::string &remark,
                               std::string &message);
 
 /// Puts the image into a module of phase `llvm`, in place of the kernels' bodies.

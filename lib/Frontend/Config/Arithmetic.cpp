@@ -19,7 +19,9 @@ using namespace llvm;
 
 namespace colo::config {
 
-static Outcome overflow() { return Outcome::failure("the result does not fit in 64 bits"); }
+static Outcome overflow() {
+  return Outcome::failure("the result does not fit in an integer of 64 bits; write a float, as in 2.0 ** 100");
+}
 
 static Outcome divisionByZero() { return Outcome::failure("division by zero"); }
 

@@ -107,13 +107,17 @@ bool readBool(Resolver &resolver, const Item &item, StringRef path, Sourced<bool
   return false;
 }
 
+StringRef nameIn(const Value &value) {
+  const std::string *string = value.asString();
+  const Symbol *symbol = value.asSymbol();
+  return string ? StringRef(*string) : symbol ? symbol->last() : StringRef();
+}
+
 bool readName(Resolver &resolver, const Item &item, StringRef path, ArrayRef<StringRef> legal,
               Sourced<std::string> &result, StringRef more) {
   if (item.value.isPoison())
     return false;
-  const std::string *string = item.value.asString();
-  const Symbol *symbol = item.value.asSymbol();
-  StringRef name = string ? StringRef(*string) : symbol ? symbol->last() : StringRef();
+  StringRef name = nameIn(item.value);
   if (is_contained(legal, name)) {
     result = {name.str(), item.range.Start};
     return true;

@@ -54,7 +54,9 @@ bool readReal(Resolver &resolver, const Item &item, llvm::StringRef path, Source
 /// A number in [0, 1), for decay rates.
 bool readRate(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<double> &result);
 bool readBool(Resolver &resolver, const Item &item, llvm::StringRef path, Sourced<bool> &result);
-/// A string, or the last part of an imported name, among `legal`; `more` says what else there is.
+/// A string, or the last part of an imported name; empty where the value is neither. The value owns it.
+llvm::StringRef nameIn(const Value &value);
+/// Such a name among `legal`; `more` says what else there is.
 bool readName(Resolver &resolver, const Item &item, llvm::StringRef path, llvm::ArrayRef<llvm::StringRef> legal,
               Sourced<std::string> &result, llvm::StringRef more = {});
 

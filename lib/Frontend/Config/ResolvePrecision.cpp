@@ -113,10 +113,11 @@ static void resolveFp16(Resolver &resolver, const Item &item) {
     return;
   constexpr StringLiteral example = "fp16 = dict(mode=AMP_TYPE.NAIVE)";
   Sourced<std::string> name;
-  if (entry && !readName(resolver, entry->item, "fp16.mode", {"NAIVE", "TORCH", "APEX"}, name))
+  if (entry && nameIn(entry->item.value) == "APEX" &&
+      !resolver.require("apex", entry->item.range, "fp16 mode APEX",
+                        "write AMP_TYPE.NAIVE or AMP_TYPE.TORCH, which train alike"))
     return;
-  if (name.value == "APEX" && !resolver.require("apex", entry->item.range, "fp16 mode APEX",
-                                                "write AMP_TYPE.NAIVE or AMP_TYPE.TORCH, which train alike"))
+  if (entry && !readName(resolver, entry->item, "fp16.mode", {"NAIVE", "TORCH"}, name))
     return;
   const auto *mode = find_if(ampModes, [&](const AmpMode &known) { return known.name == name.value; });
   if (mode == std::end(ampModes))

@@ -124,11 +124,8 @@ static LogicalResult makeFatBinary(const std::string &ptxas, const std::string &
   return success();
 }
 
-LogicalResult colo::emitImage(ModuleOp module, int optLevel, std::string &image, std::string &remark,
+LogicalResult colo::emitImage(StringRef ptx, int optLevel, std::string &image, std::string &remark,
                               std::string &message) {
-  std::string ptx;
-  if (failed(emitPtx(module, optLevel, ptx, message)))
-    return failure();
   std::string ptxas = findTool("ptxas"), fatbinary = findTool("fatbinary");
   if (!ptxas.empty() && !fatbinary.empty()) {
     remark = "kernels are machine code for sm_80 and sm_90, and PTX for later GPUs, by " + ptxas;
@@ -136,7 +133,7 @@ LogicalResult colo::emitImage(ModuleOp module, int optLevel, std::string &image,
   }
   remark = "kernels are PTX, which the driver translates: ptxas and fatbinary are not in CUDA_HOME, CUDA_PATH, PATH or "
            "/usr/local/cuda";
-  image = ptx + '\0';
+  image = ptx.str() + '\0';
   return success();
 }
 
