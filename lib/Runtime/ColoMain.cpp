@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CpuFeatures.h"
 #include "Logger.h"
 #include "Rank.h"
 #include "Sockets/SocketsComm.h"
@@ -267,6 +268,8 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
 
 /// Whether this machine has what the ranks of this process compute on.
 static Status probeDevice(const Run &run) {
+  if (Status status = checkCpuFeatures(run.program->cpuFeatures); status.failed())
+    return status;
   std::unique_ptr<Device> device(static_cast<Device *>(run.program->device()));
   DeviceSetup setup;
   setup.program = run.program;

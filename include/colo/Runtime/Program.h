@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define COLO_ABI_VERSION 7
+#define COLO_ABI_VERSION 8
 #define COLO_MAX_RANK 8 /* dims of a tensor, and axes on one dim */
 
 /* Element types. Sizes in bytes: 4, 8, 4, 8, 1, 2, 2. */
@@ -283,6 +283,7 @@ typedef struct {
   const void *image; /* of the device's kernels, as its driver loads it; null where kernels are host code */
   int64_t kernelCount;
   const ColoDeviceKernel *kernels;
+  const char *cpuFeatures; /* of the host code, names of CpuFeatures.def with commas between them; null: any CPU */
 } ColoProgram;
 
 /* What changes from step to step, as kernels of a device with memory of its own read it. */

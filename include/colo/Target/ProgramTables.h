@@ -54,6 +54,9 @@ inline std::string imageName(llvm::StringRef kernel) {
 /// The constant with the image, which is defined when the kernels have been translated.
 inline constexpr llvm::StringLiteral kImageSymbol = "colo_image";
 
+/// The constant with the names of the CPU's extensions, which is defined when the code for it is made.
+inline constexpr llvm::StringLiteral kCpuFeaturesSymbol = "colo_cpu_features";
+
 /// Everything that `colo_program` points to.
 struct ProgramTables {
   std::string model, build, plan;

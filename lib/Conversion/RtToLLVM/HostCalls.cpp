@@ -68,14 +68,18 @@ void colo::declareRuntime(ModuleOp module, const ProgramTables &tables) {
   declare("ncclReduce", i32, {p, p, i64, i32, i32, i32, p, p});
   declare("ncclSend", i32, {p, i64, i32, i32, p, p});
   declare("ncclRecv", i32, {p, i64, i32, i32, p, p});
+  auto declareBytes = [&](StringRef name) {
+    auto bytes = b.create<LLVM::GlobalOp>(module.getLoc(), LLVM::LLVMArrayType::get(b.getI8Type(), 0),
+                                          /*isConstant=*/true, LLVM::Linkage::External, name, Attribute());
+    bytes.setVisibility_(LLVM::Visibility::Hidden);
+  };
+  declareBytes(kCpuFeaturesSymbol);
   if (tables.image.empty()) {
     for (auto kernel : module.getOps<func::FuncOp>())
       if (kernel->hasAttr(rt::kKernelAttr))
         declare((kernel.getName() + ".entry").str(), none, {p, i64, i64});
   } else {
-    auto image = b.create<LLVM::GlobalOp>(module.getLoc(), LLVM::LLVMArrayType::get(b.getI8Type(), 0),
-                                          /*isConstant=*/true, LLVM::Linkage::External, tables.image, Attribute());
-    image.setVisibility_(LLVM::Visibility::Hidden);
+    declareBytes(tables.image);
   }
   declare("ncclGroupStart", i32, {});
   declare("ncclGroupEnd", i32, {});

@@ -14,13 +14,16 @@
 
 #include "../Support/OptimizeModule.h"
 #include "colo/Target/CPU.h"
+#include "colo/Target/ProgramTables.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
@@ -80,6 +83,25 @@ static void setFunctionAttributes(llvm::Module &module, const llvm::TargetMachin
   }
 }
 
+/// Defines the constant that names what of CpuFeatures.def the code may use.
+static void defineCpuFeatures(llvm::Module &module, const llvm::TargetMachine &machine) {
+  llvm::GlobalVariable *declared = module.getGlobalVariable(kCpuFeaturesSymbol);
+  if (!declared)
+    return;
+  SmallVector<StringRef> features;
+  for (StringRef name : {
+#define COLO_CPU_FEATURE(NAME) StringRef(NAME),
+#include "colo/Runtime/CpuFeatures.def"
+       })
+    if (machine.getMCSubtargetInfo()->checkFeatures(("+" + name).str()))
+      features.push_back(name);
+  auto *text = llvm::ConstantDataArray::getString(module.getContext(), llvm::join(features, ","));
+  auto *defined = new llvm::GlobalVariable(module, text->getType(), /*isConstant=*/true,
+                                           llvm::GlobalValue::InternalLinkage, text, kCpuFeaturesSymbol + ".text");
+  declared->replaceAllUsesWith(defined);
+  declared->eraseFromParent();
+}
+
 /// The threshold is an option of LLVM's command line only.
 static void setUnrollThreshold(StringRef value) {
   auto &registered = llvm::cl::getRegisteredOptions();
@@ -114,6 +136,7 @@ LogicalResult colo::emitObject(ModuleOp module, const TargetOptions &options, St
   llvmModule->setTargetTriple(machine->getTargetTriple().str());
   llvmModule->setDataLayout(machine->createDataLayout());
   setFunctionAttributes(*llvmModule, *machine);
+  defineCpuFeatures(*llvmModule, *machine);
   optimise(*llvmModule, *machine, options.optLevel);
 
   std::error_code error;

@@ -23,7 +23,7 @@ static_assert(sizeof(ColoAxis) == 24 && sizeof(ColoDimAxes) == 36 && sizeof(Colo
               sizeof(ColoStage) == 32 && sizeof(ColoAction) == 32 && sizeof(ColoPrediction) == 24);
 static_assert(sizeof(ColoParam) == 640 && sizeof(ColoComm) == 64 && sizeof(ColoGemm) == 232);
 static_assert(sizeof(ColoInput) == 96 && sizeof(ColoMetric) == 8 && sizeof(ColoSite) == 48);
-static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoLossScale) == 64 && sizeof(ColoProgram) == 544 &&
+static_assert(sizeof(ColoOptimizer) == 104 && sizeof(ColoLossScale) == 64 && sizeof(ColoProgram) == 552 &&
               sizeof(ColoDeviceKernel) == 24);
 
 template <typename T, size_t N> static Data i64s(const T (&values)[N]) {
@@ -181,6 +181,7 @@ void colo::emitProgram(ModuleOp module, const ProgramTables &t) {
                                   Data::address(t.device),
                                   Data::address(t.image),
                                   size(t.kernels),
-                                  constants.table("kernels", rowsOf(t.kernels, with(kernelRow)))});
+                                  constants.table("kernels", rowsOf(t.kernels, with(kernelRow))),
+                                  Data::address(kCpuFeaturesSymbol.str())});
   constants.define("colo_program", program, LLVM::Linkage::External);
 }
