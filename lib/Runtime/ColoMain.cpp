@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Agreement.h"
 #include "CpuFeatures.h"
 #include "Logger.h"
 #include "Rank.h"
@@ -26,7 +27,6 @@
 #include <chrono>
 #include <cstring>
 #include <ctime>
-#include <functional>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -91,50 +91,6 @@ static Status chooseProvider(const Options &options, World &world) {
   return Status::ok();
 }
 
-/// What ranks that are started one by one must be told alike; of what they read, how much it is.
-static std::vector<std::pair<std::string, std::string>> sharedFlags(const Run &run) {
-  const Options &o = run.options;
-  auto records = [](const auto &set) { return std::to_string(set ? set->size() : 0); };
-  auto isGiven = [](const std::string &file) { return std::to_string(!file.empty()); };
-  return {{"--steps", std::to_string(o.steps)},
-          {"--seed", std::to_string(run.seed)},
-          {"--data", records(run.train)},
-          {"--eval", records(run.eval)},
-          {"--eval-every", std::to_string(o.evalEvery)},
-          {"--check-replicas", std::to_string(o.checkReplicas)},
-          {"--init", isGiven(o.init)},
-          {"--export", isGiven(o.exportFile)},
-          {"--dump-grads", isGiven(o.dumpGrads)},
-          {"--stats", isGiven(o.stats)},
-          {"--trace", isGiven(o.trace)}};
-}
-
-/// That processes of MPI were told the same: sockets compare it when ranks meet.
-static Status compareFlags(const Run &run, const CommProvider &provider) {
-  const auto flags = sharedFlags(run);
-  const int rank = static_cast<int>(run.world.processRank), ranks = static_cast<int>(run.world.ranks);
-  std::vector<uint64_t> own, all(flags.size() * ranks);
-  for (const auto &[name, value] : flags)
-    own.push_back(std::hash<std::string>()(value));
-  ncclComm_t world = nullptr;
-  if (Status status = commStatus(provider, provider.initRank(&world, ranks, {}, rank, nullptr)); status.failed())
-    return status;
-  ncclResult_t gathered = provider.allGather(own.data(), all.data(), own.size(), ncclUint64, world, nullptr);
-  provider.destroy(world);
-  for (size_t i = 0; i < all.size() && gathered == ncclSuccess; ++i)
-    if (size_t flag = i % flags.size(); all[i] != all[flag])
-      return Status::usage("rank %zu was started with another %s than rank 0", i / flags.size(),
-                           flags[flag].first.c_str());
-  return commStatus(provider, gathered);
-}
-
-static Status startMpi(const Run &run, const CommProvider *&provider) {
-  const World &world = run.world;
-  Status status =
-      loadCommPlugin("colo_comm_mpi", static_cast<int>(world.processRank), static_cast<int>(world.ranks), provider);
-  return status.failed() ? status : compareFlags(run, *provider);
-}
-
 /// Starts the provider once the world is known to fit.
 static Status startProvider(const Run &run, const RendezvousPoint &place) {
   const World &world = run.world;
@@ -142,10 +98,9 @@ static Status startProvider(const Run &run, const RendezvousPoint &place) {
   const int rank = static_cast<int>(world.processRank), ranks = static_cast<int>(world.ranks);
   Status status;
   if (world.launched && world.speaksMpi)
-    status = startMpi(run, provider);
+    status = loadCommPlugin("colo_comm_mpi", rank, ranks, provider);
   else if (world.launched)
-    status = openSockets(place, {rank, ranks, run.program->build, commTimeout(), /*absence=*/10, sharedFlags(run)},
-                         provider);
+    status = openSockets(place, {rank, ranks, run.program->build, commTimeout()}, provider);
   setCommProvider(provider);
   return status;
 }
@@ -361,22 +316,26 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
     status = probeDevice(run);
   if (!status.failed())
     status = startProvider(run, place);
-  const bool hasMet = isMeeting && !status.failed();
+  const bool isStarted = run.world.launched && !status.failed();
+  if (!status.failed())
+    status = compareRanks(run, commProvider());
+  // When all have found the same, those that sockets connect end by themselves; MPI would wait for all to finish.
+  const bool othersWait = isStarted && (run.world.speaksMpi || !status.failed());
   // What is written to standard output takes the place of the lines for people.
   const bool isTaken = run.options.stats == "-" || run.options.trace == "-";
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
   if (status.failed()) {
-    if (hasMet)
-      failProcess(status); // the others wait
-    if (speaks(run) || isMeeting || !(isFoundByAll || status.code == ExitUsage))
-      return end(status);
-    // mpirun ends all processes when one has failed: the one that says why should be the first.
-    std::this_thread::sleep_for(std::chrono::seconds(2));
-    if (!run.world.launched || run.world.speaksMpi)
-      return status.code;
-    // It may be this rank's alone, which has been started by hand.
-    status.message = formatString("rank %lld: ", static_cast<long long>(run.world.processRank)) + status.message;
+    if (!speaks(run) && !isMeeting) {
+      // mpirun ends all processes when one has failed: the one that says why should be the first.
+      std::this_thread::sleep_for(std::chrono::seconds(2));
+      if (isFoundByAll && run.world.speaksMpi)
+        return status.code;
+      // It may be this rank's alone.
+      status.message = formatString("rank %lld: ", static_cast<long long>(run.world.processRank)) + status.message;
+    }
+    if (othersWait)
+      failProcess(status);
     return end(status);
   }
   run.logger = &logger;

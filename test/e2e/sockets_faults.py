@@ -41,12 +41,16 @@ def killed(train, base):
 
 
 def other_flags(train, base):
+    """All say who was told what."""
     flags, environment = sockets.place("environment", base)
-    for flag, value in (("--steps", "7"), ("--seed", "7"), ("--data", "synthetic:65"), ("--check-replicas", None)):
-        other = [*(each for each in train if not each.startswith(flag)), f"{flag}={value}" if value else flag]
-        said = f"colo: error: rank 3, at 127.0.0.1, was started with another {flag} than rank 0"
-        with sockets.started([[*train, *flags], None, None, [*other, *flags]], **environment) as processes:
-            end(processes, said, said)
+    train = [*train, "--steps=1", "--seed=3"]
+    for flag, said in (("--steps=7", "with --steps=7, rank 0 with --steps=1"), ("--seed=7", "with --seed=7, rank 0 with --seed=3"),
+                       ("--data=synthetic:65", "with --data of 65 records, rank 0 with --data of 64 records"),
+                       ("--check-replicas", "with --check-replicas, rank 0 without --check-replicas"),
+                       (f"--export={base}.model", "with --export, rank 0 without --export")):
+        told = [*(each for each in train if not each.startswith(flag.split("=")[0])), flag]
+        with sockets.started([[*train, *flags]] * 3 + [[*told, *flags]], **environment) as processes:
+            end(processes, *[f"colo: error: rank 3 was started {said}\n"] * RANKS)
 
 
 def succeed(processes):

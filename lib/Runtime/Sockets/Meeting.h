@@ -19,18 +19,16 @@
 namespace colo::runtime {
 
 /// With the form's version.
-constexpr uint64_t kMeetingMagic = 0x326f6c6f632d6f63;
+constexpr uint64_t kMeetingMagic = 0x336f6c6f632d6f63;
 /// Who is connected answers so soon, or is not rank 0.
 constexpr std::chrono::seconds kPatience{3};
 constexpr int kMostPort = 65535;
-constexpr size_t kMostFlags = 16;
 /// The first word of the file, where ranks meet through one.
 constexpr char kFileMagic[] = "colo ";
 
 struct Hello {
   uint64_t magic, job, program;
   uint32_t rank, ranks, port, unused;
-  uint64_t flags[kMostFlags];
 };
 struct Answer {
   uint64_t magic;

@@ -19,8 +19,6 @@
 #include "Sockets/Network.h"
 #include "colo/Runtime/Status.h"
 
-#include <utility>
-
 namespace colo::runtime {
 
 /// What all ranks know before they meet.
@@ -43,8 +41,6 @@ struct Member {
   std::string program; ///< equal for ranks that run the same program
   double seconds = 0;  ///< to wait for the others
   double absence = 10; ///< seconds in which one that has gone may come again, before all have met
-  /// What must be equal for all ranks, with the names that people know.
-  std::vector<std::pair<std::string, std::string>> flags = {};
 };
 
 /// What a rank has when all have met.

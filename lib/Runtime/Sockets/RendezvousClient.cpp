@@ -109,10 +109,7 @@ RendezvousClient::Outcome RendezvousClient::handshake(const NetworkAddress &addr
               static_cast<uint32_t>(member.rank),
               static_cast<uint32_t>(member.ranks),
               ownEnd(peers.listener).port,
-              0,
-              {}};
-  for (size_t i = 0; i < member.flags.size(); ++i)
-    hello.flags[i] = hashOf(member.flags[i].second);
+              0};
   Answer answer{};
   std::string error;
   if (!sendAll(socket, &hello, sizeof hello, soon, error) || !receiveAll(socket, &answer, sizeof answer, soon, error) ||

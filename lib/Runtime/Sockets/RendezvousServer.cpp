@@ -67,7 +67,6 @@ private:
   Status publish();
   Status readHello(PendingPeer &peer);
   Status acceptHello(PendingPeer &peer, const Hello &hello);
-  std::string otherFlag(const Hello &hello) const;
   Status receive();
   void leave(PendingPeer &peer);
   Status noteAbsence() const;
@@ -165,14 +164,6 @@ void RendezvousServer::leave(PendingPeer &peer) {
   peer.socket.close();
 }
 
-/// The first that is not rank 0's; empty if there is none.
-std::string RendezvousServer::otherFlag(const Hello &hello) const {
-  for (size_t i = 0; i < member.flags.size(); ++i)
-    if (hello.flags[i] != hashOf(member.flags[i].second))
-      return member.flags[i].first;
-  return "";
-}
-
 /// A rank of this job that cannot be one of these ranks ends the meeting: the right one will not come.
 Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
   Answer answer{kMeetingMagic, 0, hello.job != job, ""};
@@ -188,8 +179,6 @@ Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
     why = who + " runs another program than rank 0";
   else if (hello.ranks != static_cast<uint32_t>(member.ranks))
     why = who + formatString(" was started as one of %u ranks, rank 0 as one of %d", hello.ranks, member.ranks);
-  else if (std::string flag = otherFlag(hello); !flag.empty())
-    why = who + " was started with another " + flag + " than rank 0";
   else if (hello.rank >= hello.ranks || hello.rank == 0 || present[hello.rank])
     why = who + " is there already: two processes were started as the same rank";
   answer.accepted = why.empty();

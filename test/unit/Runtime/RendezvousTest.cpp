@@ -198,16 +198,6 @@ TEST(Rendezvous, anotherNumberOfRanksIsToldToBothAtOnce) {
     EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, was started as one of 3 ranks, rank 0 as one of 2");
 }
 
-TEST(Rendezvous, theFlagThatARankHasBeenGivenOtherwiseIsToldToBoth) {
-  Member zero{0, 2, "program", 60, 10, {{"--steps", "1"}, {"--seed", "3"}}}, one{1, 2, "program", 60, 10, zero.flags};
-  one.flags[1].second = "4";
-  for (const Outcome &outcome : meetAll({addressPlace()}, {zero, one}))
-    EXPECT_EQ(outcome.status.message, "rank 1, at 127.0.0.1, was started with another --seed than rank 0");
-  one.flags = zero.flags;
-  auto outcomes = meetAll({addressPlace()}, {zero, one});
-  expectMet(outcomes);
-}
-
 TEST(Rendezvous, aRankThatIsThereTwiceEndsTheMeeting) {
   auto outcomes = meetAll({addressPlace()}, {{0, 3, "program", 60}, {1, 3, "program", 60}, {1, 3, "program", 60}});
   EXPECT_EQ(outcomes[0].status.message,
@@ -245,9 +235,8 @@ TEST(Rendezvous, allMeetAtAddressesOfTheLoopbackOtherThanItsUsualOne) {
 /// A rank 1 of three whose process ends when rank 0 has welcomed it.
 void visitAndEnd(const RendezvousPoint &place) {
   struct {
-    uint64_t magic = 0x326f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
+    uint64_t magic = 0x336f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
     uint32_t rank = 1, ranks = 3, port = 1, unused = 0;
-    uint64_t flags[16] = {};
   } hello;
   std::string why;
   auto soon = NetworkClock::now() + std::chrono::seconds(5);
