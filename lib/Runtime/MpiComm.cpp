@@ -49,19 +49,8 @@ struct Communicator {
   }
 };
 
-struct MpiTransport {
-  using Communicator = colo::runtime::Communicator;
-  static constexpr size_t mostElements = INT_MAX / 2;
-  static const CommHost &host() { return *runtimeHost; }
-  static ncclResult_t pointToPoint(const std::vector<Call<Communicator>> &calls);
-  static ncclResult_t collective(Communicator &comm, const Descriptor &d);
-  static ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *config);
-  static ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *config);
-  static ncclResult_t destroy(ncclComm_t comm);
-  static ncclResult_t abort(ncclComm_t comm);
-};
-
-using Provider = ProcessProvider<MpiTransport>;
+using Provider = ProcessProvider<Communicator>;
+using MpiTransport = Transport<Communicator>;
 
 MPI_Datatype mpiType(ncclDataType_t type) {
   switch (typeBytes(type)) {
@@ -172,7 +161,13 @@ ncclResult_t reduceScatterAll(Communicator &c, const Descriptor &d) {
   return foldOwnChunk(c, d, d.recv);
 }
 
-ncclResult_t MpiTransport::collective(Communicator &c, const Descriptor &d) {
+} // namespace
+
+template <> const CommHost &MpiTransport::host() { return *runtimeHost; }
+
+template <> size_t MpiTransport::mostElements() { return INT_MAX / 2; }
+
+template <> ncclResult_t MpiTransport::collective(Communicator &c, const Descriptor &d) {
   if (ncclResult_t result = meet(c, d))
     return result;
   int count = static_cast<int>(d.count);
@@ -200,7 +195,7 @@ ncclResult_t MpiTransport::collective(Communicator &c, const Descriptor &d) {
   }
 }
 
-ncclResult_t MpiTransport::pointToPoint(const std::vector<Call<Communicator>> &calls) {
+template <> ncclResult_t MpiTransport::pointToPoint(const std::vector<Call<Communicator>> &calls) {
   std::vector<MPI_Request> requests;
   std::vector<const Call<Communicator> *> owners;
   for (const Call<Communicator> &call : calls) {
@@ -221,33 +216,32 @@ ncclResult_t MpiTransport::pointToPoint(const std::vector<Call<Communicator>> &c
   return ncclSuccess;
 }
 
-ncclResult_t MpiTransport::initRank(ncclComm_t *comm, int, ncclUniqueId, int, ncclConfig_t *) {
+template <> ncclResult_t MpiTransport::initRank(ncclComm_t *comm, int, ncclUniqueId, int, ncclConfig_t *) {
   MPI_Comm world;
   MPI_Comm_dup(MPI_COMM_WORLD, &world);
   *comm = reinterpret_cast<ncclComm_t>(new Communicator(world));
   return ncclSuccess;
 }
 
-ncclResult_t MpiTransport::split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *) {
+template <> ncclResult_t MpiTransport::split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *) {
   MPI_Comm part;
   MPI_Comm_split(Provider::unwrap(parent)->comm, color == NCCL_SPLIT_NOCOLOR ? MPI_UNDEFINED : color, key, &part);
   *child = part == MPI_COMM_NULL ? nullptr : reinterpret_cast<ncclComm_t>(new Communicator(part));
   return ncclSuccess;
 }
 
-ncclResult_t MpiTransport::destroy(ncclComm_t comm) {
+template <> ncclResult_t MpiTransport::destroy(ncclComm_t comm) {
   if (comm)
     MPI_Comm_free(&Provider::unwrap(comm)->comm);
   delete Provider::unwrap(comm);
   return ncclSuccess;
 }
 
-ncclResult_t MpiTransport::abort(ncclComm_t) {
+template <> ncclResult_t MpiTransport::abort(ncclComm_t) {
   MPI_Abort(MPI_COMM_WORLD, ExitInternal);
   return ncclSuccess;
 }
 
-} // namespace
 } // namespace colo::runtime
 
 using namespace colo::runtime;

@@ -9,12 +9,8 @@
 // Inside a group point-to-point operations run together, then collectives one
 // after the other in the order listed, so ranks must list them alike.
 //
-// A Transport moves the bytes. It has
-//   struct Communicator: ranks, rank, error
-//   host(): what it may call of the runtime
-//   mostElements: the most of one call
-//   pointToPoint(calls), collective(comm, descriptor): run to their end
-//   initRank, split, destroy, abort: as in CommProvider
+// A Transport moves the bytes. It is declared here for any communicator; a provider
+// defines the communicator and these functions for it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,10 +34,24 @@ template <typename Communicator> struct Call {
   bool last; ///< of those that a stream runs together
 };
 
-template <typename Transport> class ProcessProvider {
-public:
-  using Communicator = typename Transport::Communicator;
+/// What a provider defines for its communicator, which has `ranks`, `rank` and `error`.
+template <typename Communicator> struct Transport {
+  /// What it may call of the runtime.
+  static const CommHost &host();
+  /// Elements of one call, at most.
+  static size_t mostElements();
+  /// These run to their end: sends and receives of several communicators, and a collective.
+  static ncclResult_t pointToPoint(const std::vector<Call<Communicator>> &calls);
+  static ncclResult_t collective(Communicator &comm, const Descriptor &d);
+  /// As in CommProvider.
+  static ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *config);
+  static ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *config);
+  static ncclResult_t destroy(ncclComm_t comm);
+  static ncclResult_t abort(ncclComm_t comm);
+};
 
+template <typename Communicator> class ProcessProvider {
+public:
   static Communicator *unwrap(ncclComm_t comm) { return reinterpret_cast<Communicator *>(comm); }
 
   /// Keeps the message for lastError of this thread.
@@ -53,6 +63,7 @@ public:
   static CommProvider table(const char *name);
 
 private:
+  using Transport = runtime::Transport<Communicator>;
   using Calls = std::vector<Call<Communicator>>;
   struct Group {
     int depth = 0;
@@ -79,7 +90,7 @@ private:
   }
 };
 
-template <typename Transport> ncclResult_t ProcessProvider<Transport>::run(const Calls &batch) {
+template <typename Communicator> ncclResult_t ProcessProvider<Communicator>::run(const Calls &batch) {
   if (ncclResult_t result = Transport::pointToPoint(batch))
     return result;
   for (const Call<Communicator> &call : batch)
@@ -90,7 +101,7 @@ template <typename Transport> ncclResult_t ProcessProvider<Transport>::run(const
 }
 
 /// On a stream's worker.
-template <typename Transport> void ProcessProvider<Transport>::runQueued(void *payload) {
+template <typename Communicator> void ProcessProvider<Communicator>::runQueued(void *payload) {
   auto *queued = static_cast<Call<Communicator> *>(payload);
   Calls &batch = group().batch;
   batch.push_back(*queued);
@@ -104,10 +115,10 @@ template <typename Transport> void ProcessProvider<Transport>::runQueued(void *p
   Transport::host().failed(result, lastMessage().c_str());
 }
 
-template <typename Transport>
-ncclResult_t ProcessProvider<Transport>::enqueue(const Descriptor &d, ncclComm_t handle, cudaStream_t stream) {
+template <typename Communicator>
+ncclResult_t ProcessProvider<Communicator>::enqueue(const Descriptor &d, ncclComm_t handle, cudaStream_t stream) {
   Communicator *comm = unwrap(handle);
-  if (!comm || typeBytes(d.type) == 0 || d.root < 0 || d.root >= comm->ranks || d.count > Transport::mostElements)
+  if (!comm || typeBytes(d.type) == 0 || d.root < 0 || d.root >= comm->ranks || d.count > Transport::mostElements())
     return fail(ncclInvalidArgument, describe(d) + ": no such communicator, type or rank, or too many elements");
   Call<Communicator> call{d, comm, true};
   if (group().depth > 0) {
@@ -121,7 +132,7 @@ ncclResult_t ProcessProvider<Transport>::enqueue(const Descriptor &d, ncclComm_t
 }
 
 /// Hands calls to their streams, one batch a stream, then runs the synchronous ones here.
-template <typename Transport> ncclResult_t ProcessProvider<Transport>::groupEnd() {
+template <typename Communicator> ncclResult_t ProcessProvider<Communicator>::groupEnd() {
   Group &g = group();
   if (g.depth == 0)
     return fail(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
@@ -143,7 +154,7 @@ template <typename Transport> ncclResult_t ProcessProvider<Transport>::groupEnd(
   return result;
 }
 
-template <typename Transport> CommProvider ProcessProvider<Transport>::table(const char *name) {
+template <typename Communicator> CommProvider ProcessProvider<Communicator>::table(const char *name) {
   CommProvider t{};
   t.name = name;
   t.getVersion = [](int *version) { return *version = 22800, ncclSuccess; };

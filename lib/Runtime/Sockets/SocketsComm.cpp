@@ -27,31 +27,20 @@ namespace {
 /// Ends with the process: who ends it otherwise than by returning from main says no goodbye.
 std::unique_ptr<Links> links;
 
-struct SocketsTransport {
-  struct Communicator {
-    int ranks = 0, rank = 0;
-    ncclResult_t error = ncclSuccess;
-    std::vector<int> members; ///< their ranks in the world
-    uint64_t channel = 0;
-    uint64_t splits = 0;
-    // Of a collective, by rank.
-    std::vector<Message> messages;
-    std::vector<const void *> sources;
-    std::vector<char> folded; ///< grows to the largest chunk that is folded for another rank
-  };
-  static constexpr size_t mostElements = SIZE_MAX / 16;
-
-  static const CommHost &host() { return commHost(); }
-  static ncclResult_t pointToPoint(const std::vector<Call<Communicator>> &calls);
-  static ncclResult_t collective(Communicator &comm, const Descriptor &d);
-  static ncclResult_t initRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t *config);
-  static ncclResult_t split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *config);
-  static ncclResult_t destroy(ncclComm_t comm);
-  static ncclResult_t abort(ncclComm_t comm);
+struct Communicator {
+  int ranks = 0, rank = 0;
+  ncclResult_t error = ncclSuccess;
+  std::vector<int> members; ///< their ranks in the world
+  uint64_t channel = 0;
+  uint64_t splits = 0;
+  // Of a collective, by rank.
+  std::vector<Message> messages;
+  std::vector<const void *> sources;
+  std::vector<char> folded; ///< grows to the largest chunk that is folded for another rank
 };
 
-using Provider = ProcessProvider<SocketsTransport>;
-using Communicator = SocketsTransport::Communicator;
+using Provider = ProcessProvider<Communicator>;
+using SocketsTransport = Transport<Communicator>;
 
 /// From which the channels of communicators follow.
 constexpr uint64_t kWorldChannel = 1;
@@ -190,7 +179,13 @@ Communicator *makeCommunicator(std::vector<int> members, int rank, uint64_t chan
   return made;
 }
 
-ncclResult_t SocketsTransport::collective(Communicator &c, const Descriptor &d) {
+} // namespace
+
+template <> const CommHost &SocketsTransport::host() { return commHost(); }
+
+template <> size_t SocketsTransport::mostElements() { return SIZE_MAX / 16; }
+
+template <> ncclResult_t SocketsTransport::collective(Communicator &c, const Descriptor &d) {
   size_t bytes = d.count * typeBytes(d.type);
   auto *send = static_cast<const char *>(d.send);
   auto *recv = static_cast<char *>(d.recv);
@@ -217,7 +212,7 @@ ncclResult_t SocketsTransport::collective(Communicator &c, const Descriptor &d) 
   }
 }
 
-ncclResult_t SocketsTransport::pointToPoint(const std::vector<Call<Communicator>> &calls) {
+template <> ncclResult_t SocketsTransport::pointToPoint(const std::vector<Call<Communicator>> &calls) {
   for (const Call<Communicator> &call : calls)
     if (const Descriptor &d = call.descriptor; d.kind == Kind::Send)
       if (ncclResult_t result =
@@ -230,6 +225,7 @@ ncclResult_t SocketsTransport::pointToPoint(const std::vector<Call<Communicator>
   return ncclSuccess;
 }
 
+template <>
 ncclResult_t SocketsTransport::initRank(ncclComm_t *comm, int ranks, ncclUniqueId, int rank, ncclConfig_t *) {
   static std::atomic<uint64_t> worlds{0};
   std::vector<int> all(ranks);
@@ -239,6 +235,7 @@ ncclResult_t SocketsTransport::initRank(ncclComm_t *comm, int ranks, ncclUniqueI
   return ncclSuccess;
 }
 
+template <>
 ncclResult_t SocketsTransport::split(ncclComm_t parent, int color, int key, ncclComm_t *child, ncclConfig_t *) {
   struct Choice {
     int color, key;
@@ -272,15 +269,15 @@ ncclResult_t SocketsTransport::split(ncclComm_t parent, int color, int key, nccl
   return ncclSuccess;
 }
 
-ncclResult_t SocketsTransport::destroy(ncclComm_t comm) {
+template <> ncclResult_t SocketsTransport::destroy(ncclComm_t comm) {
   delete Provider::unwrap(comm);
   return ncclSuccess;
 }
 
 /// The other ranks see that this process ends without a goodbye.
-ncclResult_t SocketsTransport::abort(ncclComm_t) { failProcess(Status::internal("a communicator is aborted")); }
-
-} // namespace
+template <> ncclResult_t SocketsTransport::abort(ncclComm_t) {
+  failProcess(Status::internal("a communicator is aborted"));
+}
 
 Status openSockets(const RendezvousPoint &place, const Member &member, const CommProvider *&provider) {
   PeerTable peers;
