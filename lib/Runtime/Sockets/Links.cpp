@@ -55,19 +55,25 @@ struct Links::Incoming {
 
 Links::Links(PeerTable met, int rank, std::function<void(const std::string &)> lost)
     : peers(std::move(met)), rank(rank), lost(std::move(lost)), wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  int error = errno;
   hasEnded.resize(peers.addresses.size());
   isOver.resize(peers.lifelines.size());
   for (size_t i = 0; i < peers.addresses.size(); ++i)
     outgoing.push_back(std::make_unique<Outgoing>());
-  reader = std::thread([this] { read(); });
+  if (wake)
+    reader = std::thread([this] { read(); });
+  else
+    this->lost(formatString("rank %d cannot read what other ranks send: %s", rank, std::strerror(error)));
 }
 
 Links::~Links() {
+  if (!reader.joinable())
+    return;
+  // An event that nobody has set yet takes it.
   uint64_t one = 1;
-  if (write(wake.get(), &one, sizeof one) == sizeof one)
-    reader.join();
-  else
-    reader.detach();
+  while (write(wake.get(), &one, sizeof one) < 0 && errno == EINTR)
+    ;
+  reader.join();
 }
 
 /// What others do from now on is no matter of this rank.

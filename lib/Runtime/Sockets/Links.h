@@ -42,7 +42,8 @@ struct Message {
 /// Of a process. Its functions may be called on all threads at once.
 class Links {
 public:
-  /// `lost` is called, on any thread, when a rank has ended that had not said goodbye.
+  /// `lost` is called, on any thread, when a rank has ended that had not said goodbye, or when
+  /// nothing can be read here.
   Links(PeerTable peers, int rank, std::function<void(const std::string &)> lost);
   /// Says goodbye. What was sent still arrives.
   ~Links();

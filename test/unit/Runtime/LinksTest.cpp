@@ -14,6 +14,7 @@
 
 #include <cstring>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 using namespace colo::runtime;
 using colo::runtime::testing::Folder;
@@ -194,6 +195,19 @@ TEST(Links, whoSaysGoodbyeIsNotMissed) {
   world.links[1].reset();
   for (const std::vector<std::string> &heard : world.lost)
     EXPECT_TRUE(heard.empty());
+}
+
+/// Nothing is left behind that would go on reading.
+TEST(Links, thatNoMoreFilesMayBeOpenedIsSaid) {
+  World world(2);
+  rlimit before{}, none{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  none.rlim_max = before.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  world.open(0);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(world.lost[0], std::vector<std::string>{"rank 0 cannot read what other ranks send: Too many open files"});
+  world.links[0].reset();
 }
 
 /// The token is what a stranger does not know.
