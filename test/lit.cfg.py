@@ -5,11 +5,13 @@
 import os
 import shutil
 import subprocess
+import sys
 
-import lit.formats
+sys.path.insert(0, os.path.dirname(__file__))
+import unit_tests
 
 config.name = "colo"
-config.test_format = lit.formats.ShTest(True)
+config.test_format = unit_tests.ColoTest(True)
 config.suffixes = [".mlir", ".colo", ".cfg", ".test", ".td"]
 config.excludes = ["Inputs", "CMakeLists.txt", "lit.cfg.py", "lit.site.cfg.py"]
 config.test_source_root = os.path.dirname(__file__)
