@@ -58,12 +58,9 @@ static void failComm(ncclResult_t result, const char *message) { failProcess(com
 /// Finds out how this process was started, and whether that is how the command line
 /// wants its ranks.
 static Status chooseProvider(const Options &options, World &world) {
-  static const char *const known[] = {"auto", "threads", "mpi", "sockets", "nccl", "loopback", "trace"};
+  static const char *const known[] = {"auto", "threads", "mpi", "sockets", "nccl", "loopback"};
   if (std::find(std::begin(known), std::end(known), options.comm) == std::end(known))
     return Status::usage("--comm=%s: expected auto, threads, mpi, sockets, nccl or loopback", options.comm.c_str());
-  if (options.comm == "trace")
-    return Status::usage("--comm=%s is not part of this build; --comm=threads runs ranks as threads of one process",
-                         options.comm.c_str());
   if (Status status = detectLauncher(world); status.failed())
     return status;
   const bool isProcesses = options.comm == "mpi" || options.comm == "sockets" || !options.rendezvous.empty();
