@@ -293,20 +293,20 @@ static int64_t microBatchesOf(const Training &training, int64_t replicas) {
 }
 
 static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
-  if (auto elements = module->getAttrOfType<IntegerAttr>("colo.param_elements"))
+  if (auto elements = module->getAttrOfType<IntegerAttr>(kParamElementsAttr))
     for (ParamOp param : module.getOps<ParamOp>()) {
       plan.parameters = elements.getInt() * elementBytes(cast<RankedTensorType>(param.getType()).getElementType());
       plan.copies = param.getReadAs() ? elements.getInt() * elementBytes(*param.getReadAs()) : 0;
     }
   plan.stateBuffers = training.stateBuffers();
-  if (auto bytes = module->getAttrOfType<IntegerAttr>("colo.workspace_bytes"))
+  if (auto bytes = module->getAttrOfType<IntegerAttr>(kWorkspaceBytesAttr))
     plan.workspace = bytes.getInt();
   for (func::FuncOp func : module.getOps<func::FuncOp>()) {
     auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
     if (!role || role.getValue() != "entry")
       continue;
     for (unsigned i = 0; i < func.getNumArguments(); ++i)
-      if (func.getArgAttr(i, "colo.input"))
+      if (func.getArgAttr(i, kInputAttr))
         plan.inputs += rt::bytesOf(func.getArgument(i)) * plan.microBatches;
     plan.activations = savedBytes(func);
   }
@@ -315,9 +315,9 @@ static void planMemory(ModuleOp module, const Training &training, Plan &plan) {
 /// One row a pipeline rank, and how often each op of the step runs there.
 static void planStages(ModuleOp module, Plan &plan, llvm::DenseMap<Operation *, std::vector<int64_t>> &executions) {
   auto perRank = [&](StringRef name) { return module->getAttrOfType<DenseI64ArrayAttr>(name); };
-  DenseI64ArrayAttr elements = perRank("colo.rank_elements"), workspaces = perRank("colo.rank_workspace_bytes"),
-                    saved = perRank("colo.rank_saved_bytes");
-  auto whole = module->getAttrOfType<IntegerAttr>("colo.param_elements");
+  DenseI64ArrayAttr elements = perRank(kRankElementsAttr), workspaces = perRank(kRankWorkspaceBytesAttr),
+                    saved = perRank(kRankSavedBytesAttr);
+  auto whole = module->getAttrOfType<IntegerAttr>(kParamElementsAttr);
   auto perElement = [&](int64_t bytes) { return whole && whole.getInt() ? bytes / whole.getInt() : 0; };
   SymbolTable symbols(module);
   for (auto [rank, row] : llvm::enumerate(plan.pipeline)) {

@@ -80,8 +80,8 @@ LogicalResult StepBuilder::collect() {
   for (func::FuncOp func : module.getOps<func::FuncOp>())
     if (auto role = func->getAttrOfType<StringAttr>(kRoleAttr))
       collectFunction(func, role.getValue());
-  auto size = module->getAttrOfType<IntegerAttr>("colo.param_elements");
-  auto table = module->getAttrOfType<ArrayAttr>("colo.segments");
+  auto size = module->getAttrOfType<IntegerAttr>(kParamElementsAttr);
+  auto table = module->getAttrOfType<ArrayAttr>(kSegmentsAttr);
   if (!entry || !size || !table)
     return module.emitError("needs an entry function on memrefs and laid out parameters; run plan-buffers first");
   elements = size.getInt();
@@ -101,8 +101,8 @@ void StepBuilder::collectNames() {
   module.walk([&](rt::CountOp op) { terms = std::max<int64_t>(terms, op.getTerm() + 1); });
   module.walk([&](rt::InverseCountOp op) { terms = std::max<int64_t>(terms, op.getTerm() + 1); });
   metrics = names.size();
-  module->setAttr("colo.metrics", b.getArrayAttr(names.getArrayRef()));
-  module->setAttr("colo.term_count", b.getI64IntegerAttr(terms));
+  module->setAttr(kMetricsAttr, b.getArrayAttr(names.getArrayRef()));
+  module->setAttr(kTermCountAttr, b.getI64IntegerAttr(terms));
 }
 
 //===----------------------------------------------------------------------===//

@@ -27,7 +27,7 @@ void StepBuilder::expandTotals() {
     b.create<rt::SumOp>(loc, flatten(op.getWeights()), counts, op.getTermAttr());
     op.erase();
   });
-  auto names = module->getAttrOfType<ArrayAttr>("colo.metrics");
+  auto names = module->getAttrOfType<ArrayAttr>(kMetricsAttr);
   module.walk([&](rt::MetricOp op) {
     b.setInsertionPoint(op);
     Value all = buffer("metrics", MemRefType::get({metrics}, b.getF64Type()));

@@ -72,13 +72,13 @@ LogicalResult StepBuilder::planPipeline() {
   for (const RankLayout &layout : ranks)
     bytes.push_back(layout.workspaceBytes);
   workspaceBytes = *llvm::max_element(bytes);
-  module->setAttr("colo.workspace_bytes", b.getI64IntegerAttr(workspaceBytes));
+  module->setAttr(kWorkspaceBytesAttr, b.getI64IntegerAttr(workspaceBytes));
   if (!schedule)
     return success();
   for (const auto &program : trainPrograms)
     saved.push_back(program->savedBytes());
-  module->setAttr("colo.rank_workspace_bytes", b.getDenseI64ArrayAttr(bytes));
-  module->setAttr("colo.rank_saved_bytes", b.getDenseI64ArrayAttr(saved));
+  module->setAttr(kRankWorkspaceBytesAttr, b.getDenseI64ArrayAttr(bytes));
+  module->setAttr(kRankSavedBytesAttr, b.getDenseI64ArrayAttr(saved));
   return success();
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "colo/Conversion/Passes.h"
+#include "colo/Dialect/Colo/ColoDialect.h"
 #include "colo/Dialect/Rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -68,7 +69,7 @@ struct LoadStepValuesPass : public colo::impl::LoadStepValuesBase<LoadStepValues
     auto device = module.lookupSymbol<gpu::GPUModuleOp>(rt::kKernelModule);
     if (!device)
       return;
-    auto count = module->getAttrOfType<IntegerAttr>("colo.term_count");
+    auto count = module->getAttrOfType<IntegerAttr>(kTermCountAttr);
     terms = count ? count.getInt() : 0;
     SmallVector<Operation *> values;
     llvm::MapVector<StringRef, SmallVector<rt::LaunchOp>> launches;

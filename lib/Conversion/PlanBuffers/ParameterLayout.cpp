@@ -84,10 +84,10 @@ public:
       sizes.push_back(layout.elements);
     }
     layout.elements = *llvm::max_element(sizes);
-    module->setAttr("colo.segments", builder.getArrayAttr(segments));
-    module->setAttr("colo.param_elements", builder.getI64IntegerAttr(layout.elements));
+    module->setAttr(kSegmentsAttr, builder.getArrayAttr(segments));
+    module->setAttr(kParamElementsAttr, builder.getI64IntegerAttr(layout.elements));
     if (schedule)
-      module->setAttr("colo.rank_elements", builder.getDenseI64ArrayAttr(sizes));
+      module->setAttr(kRankElementsAttr, builder.getDenseI64ArrayAttr(sizes));
     return std::move(layout);
   }
 

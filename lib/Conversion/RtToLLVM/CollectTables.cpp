@@ -37,7 +37,7 @@ public:
     collectParams();
     collectSegments();
     collectInputs();
-    for (StringAttr name : module->getAttrOfType<ArrayAttr>("colo.metrics").getAsRange<StringAttr>())
+    for (StringAttr name : module->getAttrOfType<ArrayAttr>(kMetricsAttr).getAsRange<StringAttr>())
       tables.metrics.push_back(name.getValue().str());
     module.walk([&](rt::GemmOp gemm) { number(gemm); });
     collectSites(plan);
@@ -135,7 +135,7 @@ void TableCollector::collectParams() {
 }
 
 void TableCollector::collectSegments() {
-  for (DictionaryAttr entries : module->getAttrOfType<ArrayAttr>("colo.segments").getAsRange<DictionaryAttr>()) {
+  for (DictionaryAttr entries : module->getAttrOfType<ArrayAttr>(kSegmentsAttr).getAsRange<DictionaryAttr>()) {
     ColoSegment segment{};
     segment.begin = entries.getAs<IntegerAttr>("begin").getInt();
     segment.end = entries.getAs<IntegerAttr>("end").getInt();
@@ -157,10 +157,10 @@ void TableCollector::collectInputs() {
     auto role = func->getAttrOfType<StringAttr>(kRoleAttr);
     if (!role || role.getValue() != "entry")
       continue;
-    tables.model = module->hasAttr("colo.model") ? module->getAttrOfType<StringAttr>("colo.model").getValue().str()
-                                                 : func.getName().str();
+    tables.model = module->hasAttr(kModelAttr) ? module->getAttrOfType<StringAttr>(kModelAttr).getValue().str()
+                                               : func.getName().str();
     for (unsigned i = 0; i < func.getNumArguments(); ++i) {
-      auto name = func.getArgAttrOfType<StringAttr>(i, "colo.input");
+      auto name = func.getArgAttrOfType<StringAttr>(i, kInputAttr);
       if (!name)
         continue;
       auto type = cast<MemRefType>(func.getArgument(i).getType());
@@ -168,8 +168,8 @@ void TableCollector::collectInputs() {
       input.dtype = typeCode(type.getElementType());
       input.rank = static_cast<int32_t>(type.getRank());
       llvm::copy(type.getShape(), input.shape);
-      auto classes = func.getArgAttrOfType<IntegerAttr>(i, "colo.classes");
-      auto ignore = func.getArgAttrOfType<IntegerAttr>(i, "colo.ignore_index");
+      auto classes = func.getArgAttrOfType<IntegerAttr>(i, kClassesAttr);
+      auto ignore = func.getArgAttrOfType<IntegerAttr>(i, kIgnoreIndexAttr);
       input.classes = classes ? classes.getInt() : 0;
       input.ignoreIndex = ignore ? ignore.getInt() : INT64_MIN;
       tables.scalars.inputBytesPerMicroBatch += type.getNumElements() * std::max(1u, type.getElementTypeBitWidth() / 8);
@@ -265,8 +265,8 @@ ColoOptimizer TableCollector::optimizer() const {
 
 /// One row a pipeline rank: `colo.rank_elements` and `colo.rank_workspace_bytes`, where there are several.
 void TableCollector::collectStages() {
-  auto elements = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_elements");
-  auto bytes = module->getAttrOfType<DenseI64ArrayAttr>("colo.rank_workspace_bytes");
+  auto elements = module->getAttrOfType<DenseI64ArrayAttr>(kRankElementsAttr);
+  auto bytes = module->getAttrOfType<DenseI64ArrayAttr>(kRankWorkspaceBytesAttr);
   if (!elements || !bytes) {
     tables.stages.push_back({tables.scalars.paramElements, tables.scalars.workspaceBytes, 0, 0});
     return;
@@ -332,10 +332,10 @@ void TableCollector::collectScalars() {
   s.pipeline = training.pipeline, s.sequence = training.sequence, s.data = training.data;
   s.batchSize = training.batchSize, s.globalBatchSize = training.globalBatchSize;
   s.microBatch = training.microBatch, s.accumulation = training.accumulation, s.seed = training.seed;
-  s.paramElements = moduleInt("colo.param_elements");
+  s.paramElements = moduleInt(kParamElementsAttr);
   s.stateBuffers = training.stateBuffers();
-  s.workspaceBytes = moduleInt("colo.workspace_bytes");
-  s.termCount = moduleInt("colo.term_count");
+  s.workspaceBytes = moduleInt(kWorkspaceBytesAttr);
+  s.termCount = moduleInt(kTermCountAttr);
   pipe::ScheduleOp schedule = pipe::findSchedule(module);
   s.stepMultiple = schedule ? static_cast<int64_t>(schedule.getMicroBatches()) : 1;
   collectStages();
@@ -367,7 +367,7 @@ FailureOr<ProgramTables> colo::collectTables(ModuleOp module, StringRef device, 
   FailureOr<Training> training = Training::of(module);
   if (failed(training))
     return failure();
-  if (!module->getAttrOfType<ArrayAttr>("colo.segments") || !module->getAttrOfType<ArrayAttr>("colo.metrics"))
+  if (!module->getAttrOfType<ArrayAttr>(kSegmentsAttr) || !module->getAttrOfType<ArrayAttr>(kMetricsAttr))
     return module.emitError("has no step; run build-step first");
   ProgramTables tables = TableCollector(module, *training).run();
   tables.device = ("colo_" + device + "_device").str();

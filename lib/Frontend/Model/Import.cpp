@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Importer.h"
+#include "colo/Dialect/Colo/ColoDialect.h"
 #include "llvm/ADT/ScopeExit.h"
 
 using namespace llvm;
@@ -238,11 +239,11 @@ void Importer::returnMetrics(const Value &result, SMLoc loc) {
 void Importer::setInputAttributes() {
   FuncOp function = entry->function;
   for (auto [i, input] : enumerate(inputs)) {
-    function.setArgAttr(i, "colo.input", entryBuilder.getStringAttr(input.name));
+    function.setArgAttr(i, kInputAttr, entryBuilder.getStringAttr(input.name));
     if (input.classes)
-      function.setArgAttr(i, "colo.classes", entryBuilder.getI64IntegerAttr(input.classes));
+      function.setArgAttr(i, kClassesAttr, entryBuilder.getI64IntegerAttr(input.classes));
     if (input.ignores && !input.indexes)
-      function.setArgAttr(i, "colo.ignore_index", entryBuilder.getI64IntegerAttr(input.ignoreIndex));
+      function.setArgAttr(i, kIgnoreIndexAttr, entryBuilder.getI64IntegerAttr(input.ignoreIndex));
   }
 }
 
@@ -356,7 +357,7 @@ mlir::OwningOpRef<mlir::ModuleOp> Importer::run(const File &prelude, unsigned pr
   declare(file, globals);
   modelLoc = definition->nameLoc;
   program = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-  program.get()->setAttr("colo.model", entryBuilder.getStringAttr(definition->name));
+  program.get()->setAttr(kModelAttr, entryBuilder.getStringAttr(definition->name));
   symbols = std::make_unique<mlir::SymbolTable>(*program);
   model = makeModel(*definition);
   buildEntry();

@@ -38,6 +38,33 @@ inline constexpr llvm::StringLiteral kParamArgAttr = "colo.param";
 /// function that counts denominators ("count").
 inline constexpr llvm::StringLiteral kRoleAttr = "colo.role";
 
+/// On arguments of the entry function, set by the frontend and read by the runtime's tables: an input's name (string);
+/// where it is class ids, how many classes there are (i64, read by dist-pad too); the id that counts as none (i64).
+inline constexpr llvm::StringLiteral kInputAttr = "colo.input", kClassesAttr = "colo.classes",
+                                     kIgnoreIndexAttr = "colo.ignore_index";
+
+/// On the module, each set in one place and read by the runtime's tables.
+/// The Model's name (string), set by the frontend.
+inline constexpr llvm::StringLiteral kModelAttr = "colo.model";
+/// Spans of the flat buffers of parameters, in elements (array of dictionaries, as ColoSegment), set by plan-buffers;
+/// build-step reads what they are reduced over.
+inline constexpr llvm::StringLiteral kSegmentsAttr = "colo.segments";
+/// The length of those buffers, of the rank that has most, and of each pipeline rank where there are several
+/// (elements, i64 and array of i64), set by plan-buffers; read by build-step and the plan.
+inline constexpr llvm::StringLiteral kParamElementsAttr = "colo.param_elements",
+                                     kRankElementsAttr = "colo.rank_elements";
+/// Workspace of the rank that has most, and of each pipeline rank where there are several (bytes, i64 and array of
+/// i64), set by build-step; read by the plan.
+inline constexpr llvm::StringLiteral kWorkspaceBytesAttr = "colo.workspace_bytes",
+                                     kRankWorkspaceBytesAttr = "colo.rank_workspace_bytes";
+/// What each pipeline rank keeps for backwards at its fullest (bytes, array of i64), set by build-step; read by the
+/// plan alone.
+inline constexpr llvm::StringLiteral kRankSavedBytesAttr = "colo.rank_saved_bytes";
+/// Names of metrics in the order of the buffer `metrics` (array of strings), set by build-step.
+inline constexpr llvm::StringLiteral kMetricsAttr = "colo.metrics";
+/// How many denominators the buffer `counts` holds (i64), set by build-step; read by load-step-values.
+inline constexpr llvm::StringLiteral kTermCountAttr = "colo.term_count";
+
 /// Letters of an einsum spec; e.g. "bsh,oh->bso" gives {"bsh", "oh", "bso"}.
 struct EinsumSpec {
   llvm::StringRef lhs, rhs, result;

@@ -268,7 +268,7 @@ private:
   static bool areBelow(Value ids, int64_t rows) {
     if (auto arg = dyn_cast<BlockArgument>(ids)) {
       auto func = cast<func::FuncOp>(arg.getOwner()->getParentOp());
-      auto classes = func.getArgAttrOfType<IntegerAttr>(arg.getArgNumber(), "colo.classes");
+      auto classes = func.getArgAttrOfType<IntegerAttr>(arg.getArgNumber(), kClassesAttr);
       return classes && classes.getInt() <= rows;
     }
     Operation *op = ids.getDefiningOp();
