@@ -37,22 +37,27 @@ struct Heuristic {
   int reserved[4];
 };
 
+/// X(name, types of arguments…) for each function; all give an int.
+#define COLO_LT_FUNCTIONS(X)                                                                                           \
+  X(cublasLtCreate, void **)                                                                                           \
+  X(cublasLtDestroy, void *)                                                                                           \
+  X(cublasLtMatmulDescCreate, void **, int, int)                                                                       \
+  X(cublasLtMatmulDescDestroy, void *)                                                                                 \
+  X(cublasLtMatmulDescSetAttribute, void *, int, const void *, size_t)                                                 \
+  X(cublasLtMatrixLayoutCreate, void **, int, uint64_t, uint64_t, int64_t)                                             \
+  X(cublasLtMatrixLayoutDestroy, void *)                                                                               \
+  X(cublasLtMatrixLayoutSetAttribute, void *, int, const void *, size_t)                                               \
+  X(cublasLtMatmulPreferenceCreate, void **)                                                                           \
+  X(cublasLtMatmulPreferenceDestroy, void *)                                                                           \
+  X(cublasLtMatmulPreferenceSetAttribute, void *, int, const void *, size_t)                                           \
+  X(cublasLtMatmulAlgoGetHeuristic, void *, void *, void *, void *, void *, void *, void *, int, Heuristic *, int *)   \
+  X(cublasLtMatmul, void *, void *, const void *, const void *, void *, const void *, void *, const void *,            \
+    const void *, void *, void *, void *, const Algorithm *, void *, size_t, CudaStream)
+
 struct Lt {
-  int (*cublasLtCreate)(void **);
-  int (*cublasLtDestroy)(void *);
-  int (*cublasLtMatmulDescCreate)(void **, int, int);
-  int (*cublasLtMatmulDescDestroy)(void *);
-  int (*cublasLtMatmulDescSetAttribute)(void *, int, const void *, size_t);
-  int (*cublasLtMatrixLayoutCreate)(void **, int, uint64_t, uint64_t, int64_t);
-  int (*cublasLtMatrixLayoutDestroy)(void *);
-  int (*cublasLtMatrixLayoutSetAttribute)(void *, int, const void *, size_t);
-  int (*cublasLtMatmulPreferenceCreate)(void **);
-  int (*cublasLtMatmulPreferenceDestroy)(void *);
-  int (*cublasLtMatmulPreferenceSetAttribute)(void *, int, const void *, size_t);
-  int (*cublasLtMatmulAlgoGetHeuristic)(void *, void *, void *, void *, void *, void *, void *, int, Heuristic *,
-                                        int *);
-  int (*cublasLtMatmul)(void *, void *, const void *, const void *, void *, const void *, void *, const void *,
-                        const void *, void *, void *, void *, const Algorithm *, void *, size_t, CudaStream);
+#define COLO_DECLARE(NAME, ...) int (*NAME)(__VA_ARGS__);
+  COLO_LT_FUNCTIONS(COLO_DECLARE)
+#undef COLO_DECLARE
 };
 
 } // namespace colo::runtime::cuda

@@ -22,52 +22,9 @@ Status loadDriver() {
   static std::once_flag once;
   static Status status;
   std::call_once(once, [] {
-    status = openLibrary(
-        {"libcuda.so.1"}, "the driver of the GPU",
-        {{"cuInit", reinterpret_cast<void **>(&functions.cuInit)},
-         {"cuGetErrorName", reinterpret_cast<void **>(&functions.cuGetErrorName)},
-         {"cuGetErrorString", reinterpret_cast<void **>(&functions.cuGetErrorString)},
-         {"cuDeviceGetCount", reinterpret_cast<void **>(&functions.cuDeviceGetCount)},
-         {"cuDeviceGet", reinterpret_cast<void **>(&functions.cuDeviceGet)},
-         {"cuDeviceGetName", reinterpret_cast<void **>(&functions.cuDeviceGetName)},
-         {"cuDeviceGetAttribute", reinterpret_cast<void **>(&functions.cuDeviceGetAttribute)},
-         {"cuDevicePrimaryCtxRetain", reinterpret_cast<void **>(&functions.cuDevicePrimaryCtxRetain)},
-         {"cuDevicePrimaryCtxRelease_v2", reinterpret_cast<void **>(&functions.cuDevicePrimaryCtxRelease_v2)},
-         {"cuCtxSetCurrent", reinterpret_cast<void **>(&functions.cuCtxSetCurrent)},
-         {"cuCtxSynchronize", reinterpret_cast<void **>(&functions.cuCtxSynchronize)},
-         {"cuModuleLoadData", reinterpret_cast<void **>(&functions.cuModuleLoadData)},
-         {"cuModuleUnload", reinterpret_cast<void **>(&functions.cuModuleUnload)},
-         {"cuModuleGetFunction", reinterpret_cast<void **>(&functions.cuModuleGetFunction)},
-         {"cuLaunchKernel", reinterpret_cast<void **>(&functions.cuLaunchKernel)},
-         {"cuMemAlloc_v2", reinterpret_cast<void **>(&functions.cuMemAlloc_v2)},
-         {"cuMemFree_v2", reinterpret_cast<void **>(&functions.cuMemFree_v2)},
-         {"cuMemGetInfo_v2", reinterpret_cast<void **>(&functions.cuMemGetInfo_v2)},
-         {"cuMemAllocHost_v2", reinterpret_cast<void **>(&functions.cuMemAllocHost_v2)},
-         {"cuMemFreeHost", reinterpret_cast<void **>(&functions.cuMemFreeHost)},
-         {"cuMemcpyHtoD_v2", reinterpret_cast<void **>(&functions.cuMemcpyHtoD_v2)},
-         {"cuMemcpyDtoH_v2", reinterpret_cast<void **>(&functions.cuMemcpyDtoH_v2)},
-         {"cuMemcpyHtoDAsync_v2", reinterpret_cast<void **>(&functions.cuMemcpyHtoDAsync_v2)},
-         {"cuMemcpyDtoHAsync_v2", reinterpret_cast<void **>(&functions.cuMemcpyDtoHAsync_v2)},
-         {"cuMemcpyDtoDAsync_v2", reinterpret_cast<void **>(&functions.cuMemcpyDtoDAsync_v2)},
-         {"cuMemsetD8Async", reinterpret_cast<void **>(&functions.cuMemsetD8Async)},
-         {"cuStreamCreate", reinterpret_cast<void **>(&functions.cuStreamCreate)},
-         {"cuStreamDestroy_v2", reinterpret_cast<void **>(&functions.cuStreamDestroy_v2)},
-         {"cuStreamSynchronize", reinterpret_cast<void **>(&functions.cuStreamSynchronize)},
-         {"cuStreamWriteValue32_v2", reinterpret_cast<void **>(&functions.cuStreamWriteValue32_v2)},
-         {"cuStreamWaitEvent", reinterpret_cast<void **>(&functions.cuStreamWaitEvent)},
-         {"cuEventCreate", reinterpret_cast<void **>(&functions.cuEventCreate)},
-         {"cuEventDestroy_v2", reinterpret_cast<void **>(&functions.cuEventDestroy_v2)},
-         {"cuEventRecord", reinterpret_cast<void **>(&functions.cuEventRecord)},
-         {"cuEventElapsedTime", reinterpret_cast<void **>(&functions.cuEventElapsedTime)},
-         {"cuLaunchHostFunc", reinterpret_cast<void **>(&functions.cuLaunchHostFunc)},
-         {"cuStreamBeginCapture_v2", reinterpret_cast<void **>(&functions.cuStreamBeginCapture_v2)},
-         {"cuStreamEndCapture", reinterpret_cast<void **>(&functions.cuStreamEndCapture)},
-         {"cuGraphGetNodes", reinterpret_cast<void **>(&functions.cuGraphGetNodes)},
-         {"cuGraphDestroy", reinterpret_cast<void **>(&functions.cuGraphDestroy)},
-         {"cuGraphInstantiateWithFlags", reinterpret_cast<void **>(&functions.cuGraphInstantiateWithFlags)},
-         {"cuGraphUpload", reinterpret_cast<void **>(&functions.cuGraphUpload)},
-         {"cuGraphLaunch", reinterpret_cast<void **>(&functions.cuGraphLaunch)},
-         {"cuGraphExecDestroy", reinterpret_cast<void **>(&functions.cuGraphExecDestroy)}});
+#define COLO_IMPORT(NAME, ...) {#NAME, reinterpret_cast<void **>(&functions.NAME)},
+    status = openLibrary({"libcuda.so.1"}, "the driver of the GPU", {COLO_DRIVER_FUNCTIONS(COLO_IMPORT)});
+#undef COLO_IMPORT
     if (status.failed())
       return;
     if (int result = functions.cuInit(0))

@@ -36,55 +36,59 @@ enum { kNonBlockingStream = 1 };                                     // of cuStr
 enum { kEventWithTime = 0, kEventWithoutTime = 2 };                  // of cuEventCreate
 enum { kThreadLocalCapture = 1 };                                    // of cuStreamBeginCapture
 
-// NOLINTBEGIN(readability-identifier-naming): the library's names
+/// X(name, types of arguments…) for each function; all give an int.
+#define COLO_DRIVER_FUNCTIONS(X)                                                                                       \
+  X(cuInit, unsigned)                                                                                                  \
+  X(cuGetErrorName, int, const char **)                                                                                \
+  X(cuGetErrorString, int, const char **)                                                                              \
+  X(cuDeviceGetCount, int *)                                                                                           \
+  X(cuDeviceGet, int *, int)                                                                                           \
+  X(cuDeviceGetName, char *, int, int)                                                                                 \
+  X(cuDeviceGetAttribute, int *, int, int)                                                                             \
+  X(cuDevicePrimaryCtxRetain, Context *, int)                                                                          \
+  X(cuDevicePrimaryCtxRelease_v2, int)                                                                                 \
+  X(cuCtxSetCurrent, Context)                                                                                          \
+  X(cuCtxSynchronize)                                                                                                  \
+  X(cuModuleLoadData, Module *, const void *)                                                                          \
+  X(cuModuleUnload, Module)                                                                                            \
+  X(cuModuleGetFunction, Function *, Module, const char *)                                                             \
+  X(cuLaunchKernel, Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CudaStream,        \
+    void **, void **)                                                                                                  \
+  X(cuMemAlloc_v2, Address *, size_t)                                                                                  \
+  X(cuMemFree_v2, Address)                                                                                             \
+  X(cuMemGetInfo_v2, size_t *, size_t *)                                                                               \
+  X(cuMemAllocHost_v2, void **, size_t)                                                                                \
+  X(cuMemFreeHost, void *)                                                                                             \
+  X(cuMemcpyHtoD_v2, Address, const void *, size_t)                                                                    \
+  X(cuMemcpyDtoH_v2, void *, Address, size_t)                                                                          \
+  X(cuMemcpyHtoDAsync_v2, Address, const void *, size_t, CudaStream)                                                   \
+  X(cuMemcpyDtoHAsync_v2, void *, Address, size_t, CudaStream)                                                         \
+  X(cuMemcpyDtoDAsync_v2, Address, Address, size_t, CudaStream)                                                        \
+  X(cuMemsetD8Async, Address, unsigned char, size_t, CudaStream)                                                       \
+  X(cuStreamCreate, CudaStream *, unsigned)                                                                            \
+  X(cuStreamDestroy_v2, CudaStream)                                                                                    \
+  X(cuStreamSynchronize, CudaStream)                                                                                   \
+  X(cuStreamWriteValue32_v2, CudaStream, Address, uint32_t, unsigned)                                                  \
+  X(cuStreamWaitEvent, CudaStream, CudaEvent, unsigned)                                                                \
+  X(cuEventCreate, CudaEvent *, unsigned)                                                                              \
+  X(cuEventDestroy_v2, CudaEvent)                                                                                      \
+  X(cuEventRecord, CudaEvent, CudaStream)                                                                              \
+  X(cuEventElapsedTime, float *, CudaEvent, CudaEvent)                                                                 \
+  X(cuLaunchHostFunc, CudaStream, void (*)(void *), void *)                                                            \
+  X(cuStreamBeginCapture_v2, CudaStream, int)                                                                          \
+  X(cuStreamEndCapture, CudaStream, Graph *)                                                                           \
+  X(cuGraphGetNodes, Graph, GraphNode *, size_t *)                                                                     \
+  X(cuGraphDestroy, Graph)                                                                                             \
+  X(cuGraphInstantiateWithFlags, GraphExec *, Graph, unsigned long long)                                               \
+  X(cuGraphUpload, GraphExec, CudaStream)                                                                              \
+  X(cuGraphLaunch, GraphExec, CudaStream)                                                                              \
+  X(cuGraphExecDestroy, GraphExec)
+
 struct Driver {
-  int (*cuInit)(unsigned);
-  int (*cuGetErrorName)(int, const char **);
-  int (*cuGetErrorString)(int, const char **);
-  int (*cuDeviceGetCount)(int *);
-  int (*cuDeviceGet)(int *, int);
-  int (*cuDeviceGetName)(char *, int, int);
-  int (*cuDeviceGetAttribute)(int *, int, int);
-  int (*cuDevicePrimaryCtxRetain)(Context *, int);
-  int (*cuDevicePrimaryCtxRelease_v2)(int);
-  int (*cuCtxSetCurrent)(Context);
-  int (*cuCtxSynchronize)();
-  int (*cuModuleLoadData)(Module *, const void *);
-  int (*cuModuleUnload)(Module);
-  int (*cuModuleGetFunction)(Function *, Module, const char *);
-  int (*cuLaunchKernel)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CudaStream,
-                        void **, void **);
-  int (*cuMemAlloc_v2)(Address *, size_t);
-  int (*cuMemFree_v2)(Address);
-  int (*cuMemGetInfo_v2)(size_t *, size_t *);
-  int (*cuMemAllocHost_v2)(void **, size_t);
-  int (*cuMemFreeHost)(void *);
-  int (*cuMemcpyHtoD_v2)(Address, const void *, size_t);
-  int (*cuMemcpyDtoH_v2)(void *, Address, size_t);
-  int (*cuMemcpyHtoDAsync_v2)(Address, const void *, size_t, CudaStream);
-  int (*cuMemcpyDtoHAsync_v2)(void *, Address, size_t, CudaStream);
-  int (*cuMemcpyDtoDAsync_v2)(Address, Address, size_t, CudaStream);
-  int (*cuMemsetD8Async)(Address, unsigned char, size_t, CudaStream);
-  int (*cuStreamCreate)(CudaStream *, unsigned);
-  int (*cuStreamDestroy_v2)(CudaStream);
-  int (*cuStreamSynchronize)(CudaStream);
-  int (*cuStreamWriteValue32_v2)(CudaStream, Address, uint32_t, unsigned);
-  int (*cuStreamWaitEvent)(CudaStream, CudaEvent, unsigned);
-  int (*cuEventCreate)(CudaEvent *, unsigned);
-  int (*cuEventDestroy_v2)(CudaEvent);
-  int (*cuEventRecord)(CudaEvent, CudaStream);
-  int (*cuEventElapsedTime)(float *, CudaEvent, CudaEvent);
-  int (*cuLaunchHostFunc)(CudaStream, void (*)(void *), void *);
-  int (*cuStreamBeginCapture_v2)(CudaStream, int);
-  int (*cuStreamEndCapture)(CudaStream, Graph *);
-  int (*cuGraphGetNodes)(Graph, GraphNode *, size_t *);
-  int (*cuGraphDestroy)(Graph);
-  int (*cuGraphInstantiateWithFlags)(GraphExec *, Graph, unsigned long long);
-  int (*cuGraphUpload)(GraphExec, CudaStream);
-  int (*cuGraphLaunch)(GraphExec, CudaStream);
-  int (*cuGraphExecDestroy)(GraphExec);
+#define COLO_DECLARE(NAME, ...) int (*NAME)(__VA_ARGS__); // NOLINT(readability-identifier-naming): the library's name
+  COLO_DRIVER_FUNCTIONS(COLO_DECLARE)
+#undef COLO_DECLARE
 };
-// NOLINTEND(readability-identifier-naming)
 
 /// Opens the library once in a process.
 Status loadDriver();

@@ -72,21 +72,10 @@ Status loadCublasLt() {
   static std::once_flag once;
   static Status status;
   std::call_once(once, [] {
-    status = openLibrary(
-        {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11"}, "for matrix products",
-        {{"cublasLtCreate", reinterpret_cast<void **>(&lt.cublasLtCreate)},
-         {"cublasLtDestroy", reinterpret_cast<void **>(&lt.cublasLtDestroy)},
-         {"cublasLtMatmulDescCreate", reinterpret_cast<void **>(&lt.cublasLtMatmulDescCreate)},
-         {"cublasLtMatmulDescDestroy", reinterpret_cast<void **>(&lt.cublasLtMatmulDescDestroy)},
-         {"cublasLtMatmulDescSetAttribute", reinterpret_cast<void **>(&lt.cublasLtMatmulDescSetAttribute)},
-         {"cublasLtMatrixLayoutCreate", reinterpret_cast<void **>(&lt.cublasLtMatrixLayoutCreate)},
-         {"cublasLtMatrixLayoutDestroy", reinterpret_cast<void **>(&lt.cublasLtMatrixLayoutDestroy)},
-         {"cublasLtMatrixLayoutSetAttribute", reinterpret_cast<void **>(&lt.cublasLtMatrixLayoutSetAttribute)},
-         {"cublasLtMatmulPreferenceCreate", reinterpret_cast<void **>(&lt.cublasLtMatmulPreferenceCreate)},
-         {"cublasLtMatmulPreferenceDestroy", reinterpret_cast<void **>(&lt.cublasLtMatmulPreferenceDestroy)},
-         {"cublasLtMatmulPreferenceSetAttribute", reinterpret_cast<void **>(&lt.cublasLtMatmulPreferenceSetAttribute)},
-         {"cublasLtMatmulAlgoGetHeuristic", reinterpret_cast<void **>(&lt.cublasLtMatmulAlgoGetHeuristic)},
-         {"cublasLtMatmul", reinterpret_cast<void **>(&lt.cublasLtMatmul)}});
+#define COLO_IMPORT(NAME, ...) {#NAME, reinterpret_cast<void **>(&lt.NAME)},
+    status = openLibrary({"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11"}, "for matrix products",
+                         {COLO_LT_FUNCTIONS(COLO_IMPORT)});
+#undef COLO_IMPORT
   });
   return status;
 }

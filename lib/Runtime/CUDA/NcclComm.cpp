@@ -21,31 +21,37 @@ namespace colo::runtime::cuda {
 
 namespace {
 
+// Of the types of our trampolines.
+#define COLO_NCCL_FUNCTIONS(X)                                                                                         \
+  X(ncclGetVersion)                                                                                                    \
+  X(ncclGetUniqueId)                                                                                                   \
+  X(ncclCommInitRank)                                                                                                  \
+  X(ncclCommSplit)                                                                                                     \
+  X(ncclCommFinalize)                                                                                                  \
+  X(ncclCommDestroy)                                                                                                   \
+  X(ncclCommAbort)                                                                                                     \
+  X(ncclCommGetAsyncError)                                                                                             \
+  X(ncclCommCount)                                                                                                     \
+  X(ncclCommUserRank)                                                                                                  \
+  X(ncclCommCuDevice)                                                                                                  \
+  X(ncclGetErrorString)                                                                                                \
+  X(ncclGetLastError)                                                                                                  \
+  X(ncclGroupStart)                                                                                                    \
+  X(ncclGroupEnd)                                                                                                      \
+  X(ncclAllReduce)                                                                                                     \
+  X(ncclAllGather)                                                                                                     \
+  X(ncclReduceScatter)                                                                                                 \
+  X(ncclBroadcast)                                                                                                     \
+  X(ncclReduce)                                                                                                        \
+  X(ncclSend)                                                                                                          \
+  X(ncclRecv)                                                                                                          \
+  X(ncclMemAlloc)                                                                                                      \
+  X(ncclMemFree)
+
 struct Nccl {
-  decltype(&::ncclGetVersion) ncclGetVersion;
-  decltype(&::ncclGetUniqueId) ncclGetUniqueId;
-  decltype(&::ncclCommInitRank) ncclCommInitRank;
-  decltype(&::ncclCommSplit) ncclCommSplit;
-  decltype(&::ncclCommFinalize) ncclCommFinalize;
-  decltype(&::ncclCommDestroy) ncclCommDestroy;
-  decltype(&::ncclCommAbort) ncclCommAbort;
-  decltype(&::ncclCommGetAsyncError) ncclCommGetAsyncError;
-  decltype(&::ncclCommCount) ncclCommCount;
-  decltype(&::ncclCommUserRank) ncclCommUserRank;
-  decltype(&::ncclCommCuDevice) ncclCommCuDevice;
-  decltype(&::ncclGetErrorString) ncclGetErrorString;
-  decltype(&::ncclGetLastError) ncclGetLastError;
-  decltype(&::ncclGroupStart) ncclGroupStart;
-  decltype(&::ncclGroupEnd) ncclGroupEnd;
-  decltype(&::ncclAllReduce) ncclAllReduce;
-  decltype(&::ncclAllGather) ncclAllGather;
-  decltype(&::ncclReduceScatter) ncclReduceScatter;
-  decltype(&::ncclBroadcast) ncclBroadcast;
-  decltype(&::ncclReduce) ncclReduce;
-  decltype(&::ncclSend) ncclSend;
-  decltype(&::ncclRecv) ncclRecv;
-  decltype(&::ncclMemAlloc) ncclMemAlloc;
-  decltype(&::ncclMemFree) ncclMemFree;
+#define COLO_DECLARE(NAME) decltype(&::NAME) NAME;
+  COLO_NCCL_FUNCTIONS(COLO_DECLARE)
+#undef COLO_DECLARE
 };
 
 Nccl nccl;
@@ -310,31 +316,9 @@ Status loadNccl() {
   static std::once_flag once;
   static Status status;
   std::call_once(once, [] {
-    status = openLibrary({"libnccl.so.2"}, "by which GPUs communicate",
-                         {{"ncclGetVersion", reinterpret_cast<void **>(&nccl.ncclGetVersion)},
-                          {"ncclGetUniqueId", reinterpret_cast<void **>(&nccl.ncclGetUniqueId)},
-                          {"ncclCommInitRank", reinterpret_cast<void **>(&nccl.ncclCommInitRank)},
-                          {"ncclCommSplit", reinterpret_cast<void **>(&nccl.ncclCommSplit)},
-                          {"ncclCommFinalize", reinterpret_cast<void **>(&nccl.ncclCommFinalize)},
-                          {"ncclCommDestroy", reinterpret_cast<void **>(&nccl.ncclCommDestroy)},
-                          {"ncclCommAbort", reinterpret_cast<void **>(&nccl.ncclCommAbort)},
-                          {"ncclCommGetAsyncError", reinterpret_cast<void **>(&nccl.ncclCommGetAsyncError)},
-                          {"ncclCommCount", reinterpret_cast<void **>(&nccl.ncclCommCount)},
-                          {"ncclCommUserRank", reinterpret_cast<void **>(&nccl.ncclCommUserRank)},
-                          {"ncclCommCuDevice", reinterpret_cast<void **>(&nccl.ncclCommCuDevice)},
-                          {"ncclGetErrorString", reinterpret_cast<void **>(&nccl.ncclGetErrorString)},
-                          {"ncclGetLastError", reinterpret_cast<void **>(&nccl.ncclGetLastError)},
-                          {"ncclGroupStart", reinterpret_cast<void **>(&nccl.ncclGroupStart)},
-                          {"ncclGroupEnd", reinterpret_cast<void **>(&nccl.ncclGroupEnd)},
-                          {"ncclAllReduce", reinterpret_cast<void **>(&nccl.ncclAllReduce)},
-                          {"ncclAllGather", reinterpret_cast<void **>(&nccl.ncclAllGather)},
-                          {"ncclReduceScatter", reinterpret_cast<void **>(&nccl.ncclReduceScatter)},
-                          {"ncclBroadcast", reinterpret_cast<void **>(&nccl.ncclBroadcast)},
-                          {"ncclReduce", reinterpret_cast<void **>(&nccl.ncclReduce)},
-                          {"ncclSend", reinterpret_cast<void **>(&nccl.ncclSend)},
-                          {"ncclRecv", reinterpret_cast<void **>(&nccl.ncclRecv)},
-                          {"ncclMemAlloc", reinterpret_cast<void **>(&nccl.ncclMemAlloc)},
-                          {"ncclMemFree", reinterpret_cast<void **>(&nccl.ncclMemFree)}});
+#define COLO_IMPORT(NAME) {#NAME, reinterpret_cast<void **>(&nccl.NAME)},
+    status = openLibrary({"libnccl.so.2"}, "by which GPUs communicate", {COLO_NCCL_FUNCTIONS(COLO_IMPORT)});
+#undef COLO_IMPORT
   });
   return status;
 }
