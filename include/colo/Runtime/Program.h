@@ -95,10 +95,10 @@ typedef struct {
   int32_t stage;         /* pipeline rank; spans of one rank are disjoint */
 } ColoSegment;
 
-/* The rank's own thread; reductions of gradients; collectives inside layers,
- * in order with the work where the runtime has no thread to spare; transfers
- * between pipeline ranks. */
-enum { COLO_STREAM_COMPUTE = 0, COLO_STREAM_GRADIENTS = 1, COLO_STREAM_TRANSFERS = 2, COLO_STREAM_PIPELINE = 3 };
+/* The rank's own thread; reductions of gradients; collectives inside layers and
+ * the sum of the loss's denominators, in order with the work where the runtime
+ * has no thread to spare; transfers between pipeline stages. */
+enum { COLO_STREAM_COMPUTE = 0, COLO_STREAM_GRADIENTS = 1, COLO_STREAM_LAYERS = 2, COLO_STREAM_STAGES = 3 };
 
 /* A communicator: all ranks that agree on every coordinate but those of `axes`
  * (tensor axes, major to minor), the replica index (most major) if

@@ -51,10 +51,10 @@ void StepBuilder::buildCounts() {
   if (count)
     buildMicroBatches(count);
   b.create<rt::RecordOp>(loc, rt::kStartEvent, rt::kComputeStream);
-  b.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
+  b.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kLayerStream);
   sumOver(buffer("counts", MemRefType::get({terms}, b.getI64Type())), {}, /*replicas=*/true, /*stages=*/false,
-          rt::kTransferStream);
-  b.create<rt::RecordOp>(loc, rt::kCountedEvent, rt::kTransferStream);
+          rt::kLayerStream);
+  b.create<rt::RecordOp>(loc, rt::kCountedEvent, rt::kLayerStream);
 }
 
 /// Functions that read a denominator, themselves or in what they call.

@@ -64,10 +64,9 @@ LogicalResult StepBuilder::planPipeline() {
     for (auto [layout, train, evaluate] : llvm::zip(ranks, trainPrograms, evaluatePrograms))
       layout.workspaceBytes = std::max(train->workspaceBytes(), evaluate->workspaceBytes());
   }
-  firstTransferEvent = rt::kFirstTransferEvent;
-  module.walk([&](rt::RecordOp op) {
-    firstTransferEvent = std::max<int64_t>(firstTransferEvent, op.getEvent() + op.getCount());
-  });
+  firstStageEvent = rt::kFirstLayerEvent;
+  module.walk(
+      [&](rt::RecordOp op) { firstStageEvent = std::max<int64_t>(firstStageEvent, op.getEvent() + op.getCount()); });
   SmallVector<int64_t> bytes, saved;
   for (const RankLayout &layout : ranks)
     bytes.push_back(layout.workspaceBytes);
@@ -118,8 +117,8 @@ void StepBuilder::buildActions(const RankProgram &program) {
   }
   // Nothing is in flight when the slots are given out anew.
   b.setInsertionPointAfter(loop);
-  b.create<rt::RecordOp>(loc, firstTransferEvent, rt::kPipelineStream);
-  b.create<rt::WaitOp>(loc, firstTransferEvent, rt::kComputeStream);
+  b.create<rt::RecordOp>(loc, firstStageEvent, rt::kStageStream);
+  b.create<rt::WaitOp>(loc, firstStageEvent, rt::kComputeStream);
 }
 
 void StepBuilder::buildCase(const RankProgram &program, size_t number, ArrayRef<Value> row) {
@@ -134,14 +133,14 @@ void StepBuilder::buildCase(const RankProgram &program, size_t number, ArrayRef<
   case RankProgram::Case::Finish:
     markAction(program, number, row, /*ends=*/true);
     for (Pool pool : program.transferredPools(which))
-      onSlotEvent<rt::RecordOp>(program, pool, rt::kPipelineStream, row);
+      onSlotEvent<rt::RecordOp>(program, pool, rt::kStageStream, row);
     return;
   case RankProgram::Case::Act:
     break;
   }
   if (!schedule::isCompute(which.kind)) {
-    b.create<rt::RecordOp>(loc, firstTransferEvent, rt::kComputeStream);
-    b.create<rt::WaitOp>(loc, firstTransferEvent, rt::kPipelineStream);
+    b.create<rt::RecordOp>(loc, firstStageEvent, rt::kComputeStream);
+    b.create<rt::WaitOp>(loc, firstStageEvent, rt::kStageStream);
     markAction(program, number, row, /*ends=*/false);
     return buildTransfer(program, which.kind, which.stage, row);
   }
@@ -155,7 +154,7 @@ void StepBuilder::buildCase(const RankProgram &program, size_t number, ArrayRef<
 
 template <typename Op>
 void StepBuilder::onSlotEvent(const RankProgram &program, Pool pool, int64_t stream, ArrayRef<Value> row) {
-  b.create<Op>(loc, b.getI64IntegerAttr(firstTransferEvent + 1), b.getI64IntegerAttr(stream),
+  b.create<Op>(loc, b.getI64IntegerAttr(firstStageEvent + 1), b.getI64IntegerAttr(stream),
                row[RankProgram::kEvents + static_cast<unsigned>(pool)], b.getI64IntegerAttr(program.numEvents()));
 }
 
@@ -173,7 +172,7 @@ void StepBuilder::markAction(const RankProgram &program, size_t number, ArrayRef
   const RankProgram::Case &which = program.cases()[number];
   if (&program.pipelineValues() != trainValues.get())
     return;
-  int64_t stream = schedule::isCompute(which.kind) ? rt::kComputeStream : rt::kPipelineStream;
+  int64_t stream = schedule::isCompute(which.kind) ? rt::kComputeStream : rt::kStageStream;
   b.create<rt::ActionOp>(loc, b.getStringAttr(schedule::mnemonic(which.kind)), b.getI64IntegerAttr(which.stage),
                          row[RankProgram::kMicroBatch], b.getI64IntegerAttr(peerOf(problem, which.kind, which.stage)),
                          b.getI64IntegerAttr(stream), ends ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
@@ -220,7 +219,7 @@ void StepBuilder::buildTransfer(const RankProgram &program, ActionKind kind, int
       activation ? (sends ? Pool::Outputs : Pool::Inputs) : (sends ? Pool::InputGradients : Pool::OutputGradients);
   int64_t peer = peerOf(problem, kind, stage);
   Value workspace = buffer("workspace", MemRefType::get({workspaceBytes}, b.getI8Type()));
-  IntegerAttr stream = b.getI64IntegerAttr(rt::kPipelineStream);
+  IntegerAttr stream = b.getI64IntegerAttr(rt::kStageStream);
   IntegerAttr own = b.getI64IntegerAttr(problem.rankOf(stage));
   int64_t other = otherStage(kind, stage);
   std::string way = llvm::formatv("stage {0} to {1}", sends ? stage : other, sends ? other : stage);

@@ -153,7 +153,7 @@ private:
   mlir::func::FuncOp entry, count, evaluate, inverses;
   int64_t elements = 0, workspaceBytes = 0, terms = 0, metrics = 0;
   /// Of transfers between pipeline ranks: the event that starts one, then one for each slot.
-  int64_t firstTransferEvent = 0;
+  int64_t firstStageEvent = 0;
   mlir::Type element, readAs;
   pipe::ScheduleOp schedule; ///< null without a pipeline
   schedule::ScheduleProblem problem;

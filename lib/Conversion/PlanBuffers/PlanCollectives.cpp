@@ -38,14 +38,14 @@ void FunctionPlanner::communicate(Operation *op, const Place &from, const Place 
   auto isTaken = [&](int64_t event) {
     return llvm::any_of(flights, [&](const auto &entry) { return entry.second.event == event; });
   };
-  int64_t event = rt::kFirstTransferEvent;
+  int64_t event = rt::kFirstLayerEvent;
   while (isTaken(event))
     ++event;
   flights[op] = {event, {from.root, to.root}, nullptr};
   builder.create<rt::RecordOp>(loc, rt::kStartEvent, rt::kComputeStream);
-  builder.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kTransferStream);
-  emit(send, recv, builder.getI64IntegerAttr(rt::kTransferStream));
-  builder.create<rt::RecordOp>(loc, event, rt::kTransferStream);
+  builder.create<rt::WaitOp>(loc, rt::kStartEvent, rt::kLayerStream);
+  emit(send, recv, builder.getI64IntegerAttr(rt::kLayerStream));
+  builder.create<rt::RecordOp>(loc, event, rt::kLayerStream);
 }
 
 LogicalResult FunctionPlanner::planWait(dist::WaitOp op) {

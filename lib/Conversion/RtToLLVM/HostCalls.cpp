@@ -13,7 +13,7 @@ using namespace mlir;
 using namespace colo;
 
 static_assert(rt::kComputeStream == COLO_STREAM_COMPUTE && rt::kGradientStream == COLO_STREAM_GRADIENTS &&
-              rt::kTransferStream == COLO_STREAM_TRANSFERS && rt::kPipelineStream == COLO_STREAM_PIPELINE);
+              rt::kLayerStream == COLO_STREAM_LAYERS && rt::kStageStream == COLO_STREAM_STAGES);
 
 static_assert(sizeof(ColoStepValues) == rt::kStepValueBytes && offsetof(ColoStepValues, step) == 0 &&
               offsetof(ColoStepValues, lr) == 8 && offsetof(ColoStepValues, biasCorrection1) == 16 &&

@@ -44,8 +44,8 @@ public:
     const ColoProgram &p = *setup.program;
     // A transfer between stages waits more than it works, so its thread needs no core of its own.
     auto isInOrder = [&](int64_t stream) {
-      return stream == COLO_STREAM_COMPUTE || (stream == COLO_STREAM_TRANSFERS && !setup.overlapsLayers) ||
-             (stream == COLO_STREAM_PIPELINE && !setup.overlapsStages);
+      return stream == COLO_STREAM_COMPUTE || (stream == COLO_STREAM_LAYERS && !setup.overlapsLayers) ||
+             (stream == COLO_STREAM_STAGES && !setup.overlapsStages);
     };
     for (int64_t i = 0; i < std::max<int64_t>(1, p.streamCount); ++i)
       streams.push_back(std::make_unique<Stream>(isInOrder(i)));

@@ -72,13 +72,14 @@ inline constexpr llvm::StringLiteral kBytesAttr = "rt.bytes";
 std::optional<int64_t> stepValueOffset(llvm::StringRef scalar);
 inline constexpr int64_t kStepValueBytes = 48;
 
-/// Streams: work, reductions of gradients over the step, collectives inside layers that run beside work, transfers
-/// between pipeline ranks.
-inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kTransferStream = 2, kPipelineStream = 3;
-/// Events of the step (gradients are complete, reductions are done, denominators are there), the one that starts a
-/// transfer, and the first of those that end one.
+/// Streams: work, reductions of gradients over the step, collectives inside layers that run beside work and the sum of
+/// the loss's denominators, transfers between pipeline stages.
+inline constexpr int64_t kComputeStream = 0, kGradientStream = 1, kLayerStream = 2, kStageStream = 3;
+/// Events of the step: gradients are complete, reductions are done, what the stream of layers does next may start,
+/// denominators are there, and the first of those that end a collective inside a layer. Behind the last of these come
+/// those of transfers between stages.
 inline constexpr int64_t kCompleteEvent = 0, kReducedEvent = 1, kStartEvent = 2, kCountedEvent = 3,
-                         kFirstTransferEvent = 4;
+                         kFirstLayerEvent = 4;
 
 /// Threads of a block of a kernel whose rows are blocks (i64, set by lower-gpu-kernels), and the gpu.module that holds
 /// their bodies.
