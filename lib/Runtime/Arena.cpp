@@ -30,10 +30,10 @@ Status Arena::allocate(Device &on, const int64_t (&bytes)[RegionCount]) {
   device = &on;
   for (int i = 0; i < RegionCount; ++i) {
     sizes[i] = roundTo64(bytes[i]);
-    if (__builtin_add_overflow(offsets[i], sizes[i], &offsets[i + 1]))
+    if (__builtin_add_overflow(offsets[i], roundTo(kScratchAlignment, sizes[i]), &offsets[i + 1]))
       return Status::internal("the arena's size does not fit 64 bits");
   }
-  offsets[RegionCount] = (offsets[RegionCount] + 4095) / 4096 * 4096 + 4096;
+  offsets[RegionCount] = roundTo(4096, offsets[RegionCount]) + 4096;
   return device->allocate(offsets[RegionCount], base);
 }
 

@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Profile.h"
+#include "colo/Runtime/Arena.h"
 #include "colo/Runtime/Data.h"
 #include "colo/Runtime/Products.h"
 
@@ -78,9 +79,10 @@ Status Profile::measureProducts(int32_t dtype, char *memory, int64_t bytes) {
     std::unique_ptr<Products> products = device.makeProducts();
     if (Status status = products->prepare(&gemm, 1); status.failed())
       return status;
-    if (3 * matrix + products->scratchBytes() > bytes)
+    int64_t scratch = roundTo(kScratchAlignment, 3 * matrix);
+    if (scratch + products->scratchBytes() > bytes)
       continue;
-    products->useScratch(memory + 3 * matrix);
+    products->useScratch(memory + scratch);
     std::vector<char> numbers = someNumbers(dtype, 2 * size * size);
     device.write(memory, numbers.data(), 2 * matrix);
     for (int repetition = 0; repetition < 4; ++repetition) {

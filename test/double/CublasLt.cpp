@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Column by column as the real one, on OpenBLAS. Algorithms remember the alignment
-// that they were chosen for, of the bias and the auxiliary matrix, too. C and D may be
-// one, but may not overlap otherwise. Gradients of biases are sums of an operand over
+// that they were chosen for, of the bias and the auxiliary matrix, too. The workspace is at
+// a multiple of 256. C and D may be one, but may not overlap otherwise. Gradients of biases are sums of an operand over
 // what is contracted, not in f64 and without a batch. Gelu is of 16 bits only.
 //
 //===----------------------------------------------------------------------===//
@@ -346,7 +346,7 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
   if ((hasBias || hasSums) && alignmentOf(call.p.bias) < algorithm->data[1])
     fail("cublasLtMatmul with a bias, or sums, that its algorithm was not chosen for");
   visible(reinterpret_cast<Address>(scratch), kScratch, "cublasLtMatmul's scratch memory");
-  if (scratchBytes < kScratch)
+  if (scratchBytes < kScratch || reinterpret_cast<uint64_t>(scratch) % 256)
     return 7;
   auto see = [&](const void *matrix, int64_t bytes) {
     return static_cast<char *>(visible(reinterpret_cast<Address>(matrix), bytes, "cublasLtMatmul"));

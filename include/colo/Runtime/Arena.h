@@ -7,7 +7,7 @@
 //
 // Parameters, gradients, optimizer state, workspace, inputs and the frame's
 // small arrays of a rank are regions of one allocation of its device, each at a
-// multiple of 64 bytes and zero at start; scratch memory of products is there
+// multiple of 256 bytes and zero at start; scratch memory of products is there
 // where the device has no other. Nothing is allocated after start.
 //
 //===----------------------------------------------------------------------===//
@@ -48,7 +48,9 @@ private:
   int64_t offsets[RegionCount + 1] = {}, sizes[RegionCount] = {};
 };
 
-inline int64_t roundTo64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+/// `multiple` is a power of two.
+inline int64_t roundTo(int64_t multiple, int64_t bytes) { return (bytes + multiple - 1) & -multiple; }
+inline int64_t roundTo64(int64_t bytes) { return roundTo(64, bytes); }
 
 } // namespace colo::runtime
 

@@ -63,7 +63,8 @@ public:
   virtual Status connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &world) = 0;
   virtual const CommProvider &comms() = 0;
 
-  /// Bytes of the arena for the device's own use, once it is open, and where they are.
+  /// Bytes of the arena for the device's own use, once it is open, and where they are, at a multiple of
+  /// kScratchAlignment.
   virtual int64_t scratchBytes() const = 0;
   virtual void useScratch(char *memory) = 0;
   /// Called once: zeros, at a multiple of 4096. It is freed with the device.

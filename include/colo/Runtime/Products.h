@@ -30,6 +30,9 @@ struct ProductData {
   void *aux = nullptr; ///< read by gelu's gradient, written by gelu
 };
 
+/// Scratch memory starts at a multiple of so many bytes: cuBLASLt wants it.
+constexpr int64_t kScratchAlignment = 256;
+
 class Products {
 public:
   Products() = default;
@@ -51,6 +54,7 @@ public:
   virtual std::string implementation(int64_t gemm) const = 0;
   /// Bytes of scratch memory shared by all descriptors.
   virtual int64_t scratchBytes() const = 0;
+  /// Where it is, at a multiple of kScratchAlignment.
   virtual void useScratch(char *) {}
   /// While false, executions are not counted.
   bool counting = true;

@@ -24,6 +24,8 @@ using namespace colo::runtime::testing;
 
 namespace {
 
+const ::testing::ExitedWithCode internalError(ExitInternal);
+
 /// The GPU, its memory in one piece, and a stream.
 struct Gpu {
   static constexpr size_t bytes = size_t(40) << 20;
@@ -143,6 +145,19 @@ TEST(LtProducts, biasesAddendsAndActivationsBeforeTheResultIsRounded) {
         gpu().read(product.sums.data(), reinterpret_cast<Address>(sums), product.sums.size() * sizeof(product.sums[0]));
       product.expectResult(g, what);
     });
+}
+
+TEST(LtProducts, scratchMemoryThatIsNotAtAMultipleOf256IsRefused) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  ColoGemm g = dense(COLO_F32, 8, 12, 10);
+  LtProducts products;
+  products.setStream(gpu().stream);
+  ASSERT_FALSE(products.prepare(&g, 1).failed());
+  Address a = gpu().memory, b = a + 4096, c = b + 4096, scratch = c + 4096;
+  products.useScratch(static_cast<char *>(pointerTo(scratch)));
+  products.run(0, {pointerTo(a), pointerTo(b), pointerTo(c)});
+  products.useScratch(static_cast<char *>(pointerTo(scratch + 64)));
+  EXPECT_EXIT(products.run(0, {pointerTo(a), pointerTo(b), pointerTo(c)}), internalError, "cublasLtMatmul: status 7");
 }
 
 TEST(LtProducts, aBatchThatIsNotEvenlySpacedIsALoop) {
