@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Column by column as the real one, on OpenBLAS. Algorithms remember the alignment
-// that they were chosen for, of the bias and the auxiliary matrix, too. The workspace is at
+// that they were chosen for, of the bias and the auxiliary matrix, too; it is that of
+// the elements at least. The workspace is at
 // a multiple of 256. C and D may be one, but may not overlap otherwise. Gradients of biases are sums of an operand over
 // what is contracted, not in f64 and without a batch. Gelu is of 16 bits only.
 //
@@ -224,12 +225,16 @@ DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a,
     return 15;
   if (!isKnown(of) || (sums(of) && (of.type || dm.batch != 1)))
     return 15;
-  if (hasVector && !of.bias)
+  if (hasVector && (!of.bias || alignmentOf(of.bias) < bytesOf(dm.type)))
+    return 7;
+  uint32_t factors = std::min(p->alignment[0], p->alignment[1]), sides = std::min(p->alignment[2], p->alignment[3]);
+  if (factors < bytesOf(am.type) || sides < bytesOf(dm.type))
     return 7;
   results[0] = {};
-  results[0].algorithm.data[0] = *std::min_element(p->alignment, p->alignment + 4);
+  results[0].algorithm.data[0] = factors;
   results[0].algorithm.data[1] = hasVector ? alignmentOf(of.bias) : 1;
   results[0].algorithm.data[2] = hasAux(of) ? alignmentOf(of.aux) : 1;
+  results[0].algorithm.data[3] = sides;
   results[0].scratchBytes = std::min(kScratch, p->scratch);
   *found = 1;
   return 0;
@@ -335,10 +340,9 @@ DOUBLE_EXPORT int cublasLtMatmul(void *, void *product, const void *alpha, const
       !sizes(call.p, call.am, call.bm, call.dm, call.m, call.n, call.k) || call.cm.type != call.dm.type ||
       (c == d && cLayout != dLayout) || !stream)
     return 7;
-  uint64_t places = 0;
-  for (const void *matrix : {a, b, c, static_cast<const void *>(d)})
-    places |= reinterpret_cast<uint64_t>(matrix);
-  if (places % algorithm->data[0])
+  auto isAt = [](const void *matrix, uint64_t multiple) { return reinterpret_cast<uint64_t>(matrix) % multiple == 0; };
+  if (!isAt(a, algorithm->data[0]) || !isAt(b, algorithm->data[0]) || !isAt(c, algorithm->data[3]) ||
+      !isAt(d, algorithm->data[3]))
     fail("cublasLtMatmul with operands that its algorithm was not chosen for");
   bool hasBias = has(call.p, kBias), hasSums = sums(call.p);
   if (hasAux(call.p) && alignmentOf(call.p.aux) < algorithm->data[2])

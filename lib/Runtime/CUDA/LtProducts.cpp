@@ -30,6 +30,11 @@ constexpr size_t kScratchLimit = size_t(32) << 20;
 /// Algorithms are chosen for operands at multiples of so many bytes and for any others.
 constexpr uint32_t kWideAlignment = 16;
 
+/// What memory is at multiples of, in bytes: both factors; the result, what is added to it, a bias and sums.
+struct Alignment {
+  uint32_t factors, results;
+};
+
 /// One dim of a batch: elements from one product to the next.
 struct BatchDim {
   int64_t size, a, b, c;
@@ -142,19 +147,20 @@ static bool hasVector(const ColoGemm &g) {
   return g.epilogue & (COLO_EPILOGUE_BIAS | COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B);
 }
 
-static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, uint32_t alignment, bool hasVector,
+static int chooseAlgorithm(void *handle, void *product, void *a, void *b, void *c, Alignment alignment, bool hasVector,
                            Heuristic &chosen) {
   // Of a bias, or of sums, only the address says how it is aligned.
-  if (int result = hasVector ? setVector(product, reinterpret_cast<const void *>(uintptr_t(alignment))) : 0)
+  if (int result = hasVector ? setVector(product, reinterpret_cast<const void *>(uintptr_t(alignment.results))) : 0)
     return result;
   void *preference = nullptr;
   if (int result = lt.cublasLtMatmulPreferenceCreate(&preference))
     return result;
   int result =
       lt.cublasLtMatmulPreferenceSetAttribute(preference, kMaxScratchBytes, &kScratchLimit, sizeof kScratchLimit);
-  for (int operand = 0; operand < 4 && !result; ++operand)
-    result =
-        lt.cublasLtMatmulPreferenceSetAttribute(preference, kLeastAlignment + operand, &alignment, sizeof alignment);
+  for (int matrix = 0; matrix < 4 && !result; ++matrix) {
+    const uint32_t &bytes = matrix < 2 ? alignment.factors : alignment.results;
+    result = lt.cublasLtMatmulPreferenceSetAttribute(preference, kLeastAlignment + matrix, &bytes, sizeof bytes);
+  }
   int found = 0;
   if (!result)
     result = lt.cublasLtMatmulAlgoGetHeuristic(handle, product, a, b, c, c, preference, 1, &chosen, &found);
@@ -217,11 +223,13 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   if (!result && hasAux(g))
     result = setAux(plan.product, reinterpret_cast<const void *>(uintptr_t(kWideAlignment)));
   Heuristic wide{}, any{};
+  auto choose = [&](Alignment alignment, Heuristic &chosen) {
+    return chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, alignment, hasVector(g), chosen);
+  };
   if (!result)
-    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, kWideAlignment, hasVector(g), wide);
+    result = choose({kWideAlignment, kWideAlignment}, wide);
   if (!result)
-    result = chooseAlgorithm(handle, plan.product, plan.b, plan.a, plan.c, static_cast<uint32_t>(typeSize(g.dtype)),
-                             hasVector(g), any);
+    result = choose({static_cast<uint32_t>(typeSize(g.dtype)), static_cast<uint32_t>(typeSize(g.resultDtype))}, any);
   if (result)
     return failed(result);
   plan.wide = wide.algorithm;
