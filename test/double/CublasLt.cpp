@@ -20,6 +20,8 @@
 
 #include <algorithm>
 #include <cblas.h>
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 using namespace colo_double;
@@ -159,6 +161,12 @@ DOUBLE_EXPORT int cublasLtMatmulPreferenceSetAttribute(void *preference, int att
   return 0;
 }
 
+/// Whether the environment asks for a library without these.
+static bool lacks(const char *what) {
+  const char *asked = std::getenv("COLO_DOUBLE_LACKS");
+  return asked && std::strcmp(asked, what) == 0;
+}
+
 static bool isNarrow(int type) { return type == 2 || type == 14; }
 static size_t bytesOf(int type) { return isNarrow(type) ? 2 : type == 1 ? 8 : 4; }
 
@@ -230,6 +238,8 @@ DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a,
   uint32_t factors = std::min(p->alignment[0], p->alignment[1]), sides = std::min(p->alignment[2], p->alignment[3]);
   if (factors < bytesOf(am.type) || sides < bytesOf(dm.type))
     return 7;
+  if ((lacks("alignments") && std::min(factors, sides) < 16) || (lacks("epilogues") && of.epilogue != kNone))
+    return 15;
   results[0] = {};
   results[0].algorithm.data[0] = factors;
   results[0].algorithm.data[1] = hasVector ? alignmentOf(of.bias) : 1;

@@ -28,7 +28,8 @@
 // of `colo-compile --target=cuda --emulate --emit=obj`: COLO_DOUBLE_KERNELS, or for an
 // executable NAME.cuda the file NAME.so beside it.
 // COLO_DOUBLE_NCCL is NCCL's version as a number, COLO_DOUBLE_DEVICES is the number of GPUs; COLO_DOUBLE_LOG names a
-// file to which each process adds what each of them did; COLO_DOUBLE_FAIL a call that returns an error.
+// file to which each process adds what each of them did; COLO_DOUBLE_FAIL a call that returns an error;
+// COLO_DOUBLE_LACKS=epilogues is a cuBLASLt that only multiplies, =alignments one for multiples of 16 bytes alone.
 // COLO_DOUBLE_FAULT=KIND:DEVICE:N says what happens at a device's N-th launch: "host": its rank stops there, "stream":
 // the stream does, "error": the stream does and NCCL finds an error on its communicators, "lost": the rank stops and
 // NCCL finds an error on the others'. Whatever is wrong ends the process with a message.

@@ -61,6 +61,7 @@ std::vector<BatchDim> batchDims(const ColoGemm &g) {
 struct LtProducts::Plan {
   void *product = nullptr, *a = nullptr, *b = nullptr, *c = nullptr;
   Algorithm wide = {}, any = {};
+  int anyState = 0;            ///< of the latter: whether there is one
   std::vector<BatchDim> loops; ///< around the library's own batch
   int64_t times = 1;
 
@@ -179,13 +180,24 @@ static int realType(int32_t dtype) {
   }
 }
 
+/// `where` says more of the product.
+static Status lacks(const ColoGemm &g, const char *where, int result) {
+  return Status::internal("cuBLASLt has no product %lld x %lld x %lld with epilogue %u%s for %s: status %d%s",
+                          static_cast<long long>(g.m), static_cast<long long>(g.n), static_cast<long long>(g.k),
+                          epilogueOf(g), where, g.source, result,
+                          g.epilogue ? "; colo-compile --no-epilogues does without" : "");
+}
+static constexpr const char *kAnywhere = " at places that are no multiples of 16 bytes";
+
+/// Whether some product of the loops is at such a place, wherever the first is.
+static bool leavesWide(const ColoGemm &g, const std::vector<BatchDim> &loops) {
+  return std::any_of(loops.begin(), loops.end(), [&](const BatchDim &dim) {
+    return ((dim.a | dim.b) * typeSize(g.dtype) | dim.c * typeSize(g.resultDtype)) % kWideAlignment != 0;
+  });
+}
+
 Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
-  auto failed = [&](int result) {
-    return Status::internal("cuBLASLt has no product %lld x %lld x %lld with epilogue %u for %s: status %d%s",
-                            static_cast<long long>(g.m), static_cast<long long>(g.n), static_cast<long long>(g.k),
-                            epilogueOf(g), g.source, result,
-                            g.epilogue ? "; colo-compile --no-epilogues does without" : "");
-  };
+  auto failed = [&](int result) { return lacks(g, "", result); };
   bool isDouble = g.dtype == COLO_F64;
   int type = realType(g.dtype), resultType = realType(g.resultDtype), sums = isDouble ? kCompute64 : kCompute32;
   if (int result = lt.cublasLtMatmulDescCreate(&plan.product, sums, isDouble ? kReal64 : kReal32))
@@ -228,13 +240,16 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   };
   if (!result)
     result = choose({kWideAlignment, kWideAlignment}, wide);
-  if (!result)
-    result = choose({static_cast<uint32_t>(typeSize(g.dtype)), static_cast<uint32_t>(typeSize(g.resultDtype))}, any);
   if (result)
     return failed(result);
+  // Few products are at such places, and the library may have none.
+  plan.anyState =
+      choose({static_cast<uint32_t>(typeSize(g.dtype)), static_cast<uint32_t>(typeSize(g.resultDtype))}, any);
+  if (plan.anyState && leavesWide(g, plan.loops))
+    return lacks(g, kAnywhere, plan.anyState);
   plan.wide = wide.algorithm;
   plan.any = any.algorithm;
-  needed = std::max({needed, wide.scratchBytes, any.scratchBytes});
+  needed = std::max({needed, wide.scratchBytes, plan.anyState ? 0 : any.scratchBytes});
   return Status::ok();
 }
 
@@ -287,7 +302,10 @@ void LtProducts::execute(int64_t gemm, const ProductData &data) {
     if (int result = hasAux(g) ? setAux(plan.product, static_cast<char *>(data.aux) + co * resultSize) : 0)
       failProcess(Status::internal("%s: cublasLtMatmulDescSetAttribute: status %d", g.source, result));
     auto places = addressOf(left) | addressOf(right) | addressOf(from) | addressOf(out) | addressOf(vector);
-    const Algorithm &algorithm = places % kWideAlignment == 0 ? plan.wide : plan.any;
+    bool isWide = places % kWideAlignment == 0;
+    if (!isWide && plan.anyState)
+      failProcess(lacks(g, kAnywhere, plan.anyState));
+    const Algorithm &algorithm = isWide ? plan.wide : plan.any;
     int result = lt.cublasLtMatmul(handle, plan.product, alpha, left, plan.b, right, plan.a, beta, from, plan.c, out,
                                    plan.c, &algorithm, scratch, needed, stream);
     if (result)

@@ -160,6 +160,39 @@ TEST(LtProducts, scratchMemoryThatIsNotAtAMultipleOf256IsRefused) {
   EXPECT_EXIT(products.run(0, {pointerTo(a), pointerTo(b), pointerTo(c)}), internalError, "cublasLtMatmul: status 7");
 }
 
+struct Lacking {
+  explicit Lacking(const char *what) { setenv("COLO_DOUBLE_LACKS", what, 1); }
+  ~Lacking() { unsetenv("COLO_DOUBLE_LACKS"); }
+};
+
+TEST(LtProducts, aLibraryForMultiplesOf16BytesAloneDoesUntilAProductIsElsewhere) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  Lacking lacking("alignments");
+  ColoGemm g = dense(COLO_F32, 8, 12, 10);
+  g.source = "model.colo:7";
+  check<float>(g, "at multiples of 16 bytes", 0);
+  EXPECT_EXIT(check<float>(g, "elsewhere", 1), internalError,
+              "no product 8 x 12 x 10 .* at places that are no multiples of 16 bytes for model.colo:7: status 15");
+  // The second product of its loop is elsewhere wherever the first is.
+  ColoGemm loop = batched(g, 2, 3);
+  loop.aBatch[0] += 7;
+  LtProducts products;
+  Status status = products.prepare(&loop, 1);
+  ASSERT_TRUE(status.failed());
+  EXPECT_NE(status.message.find("at places that are no multiples of 16 bytes for model.colo:7"), std::string::npos);
+}
+
+TEST(LtProducts, anEpilogueThatTheLibraryLacksIsSaidAtStartWithWhatDoesWithout) {
+  Lacking lacking("epilogues");
+  ColoGemm g = dense(COLO_F32, 8, 12, 10);
+  LtProducts plain, fused;
+  EXPECT_FALSE(plain.prepare(&g, 1).failed());
+  g.epilogue = COLO_EPILOGUE_BIAS;
+  Status status = fused.prepare(&g, 1);
+  ASSERT_TRUE(status.failed());
+  EXPECT_NE(status.message.find("status 15; colo-compile --no-epilogues does without"), std::string::npos);
+}
+
 TEST(LtProducts, aBatchThatIsNotEvenlySpacedIsALoop) {
   ColoGemm g = batched(dense(COLO_F32, 8, 12, 10), 2, 3);
   g.aBatch[0] += 7;
