@@ -53,8 +53,9 @@ template <typename T> void finishTheseRows(void **arguments, int64_t begin, int6
   }
 }
 
-/// Elements [begin, end) of the sums, k by k: one of the operand's strides is 1, and it is often that along the sums.
+/// Elements [begin, end) of the sums, k by k: along the sums the operand's stride is 1.
 template <typename T, typename R> void sumColumns(void **arguments, int64_t begin, int64_t end) {
+  using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
   const auto &[gemm, data] = *static_cast<const Rows *>(*arguments);
   bool isA = gemm.epilogue & COLO_EPILOGUE_SUM_A;
   const T *operand = static_cast<const T *>(isA ? data.a : data.b);
@@ -62,9 +63,9 @@ template <typename T, typename R> void sumColumns(void **arguments, int64_t begi
   std::vector<double> sums(end - begin);
   for (int64_t k = 0; k < gemm.k; ++k)
     for (int64_t i = begin; i < end; ++i)
-      sums[i - begin] += static_cast<float>(operand[i * stride + k * step]);
+      sums[i - begin] += static_cast<Wide>(operand[i * stride + k * step]);
   for (int64_t i = begin; i < end; ++i)
-    static_cast<R *>(data.sums)[i] = R(static_cast<float>(sums[i - begin]));
+    static_cast<R *>(data.sums)[i] = R(static_cast<Wide>(sums[i - begin]));
 }
 
 template <typename T> void (*sumsOf(const ColoGemm &gemm))(void **, int64_t, int64_t) {
@@ -92,6 +93,7 @@ void sumOperand(const ColoGemm &gemm, const ProductData &data) {
   void *argument = &rows;
   auto *body = gemm.dtype == COLO_BF16  ? sumsOf<BFloat16>(gemm)
                : gemm.dtype == COLO_F16 ? sumsOf<Float16>(gemm)
+               : gemm.dtype == COLO_F64 ? sumColumns<double, double>
                                         : sumsOf<float>(gemm);
   constexpr int64_t lineOfCache = 16;
   runOnTeam(body, &argument, gemm.epilogue & COLO_EPILOGUE_SUM_A ? gemm.m : gemm.n, lineOfCache);

@@ -52,6 +52,12 @@ static bool activationFits(const ColoGemm &g) {
                                                                [](int64_t stride) { return stride % 8 == 0; })));
 }
 
+/// Libraries sum an operand whose sums lie next to each other in each of its rows, without a batch.
+static bool sumsFit(const ColoGemm &g) {
+  bool ofA = g.epilogue & COLO_EPILOGUE_SUM_A, ofB = g.epilogue & COLO_EPILOGUE_SUM_B;
+  return (!ofA || g.am == 1) && (!ofB || g.bn == 1) && ((!ofA && !ofB) || g.batchRank == 0);
+}
+
 /// A product adds to one thing, and beside it sums at most one operand, for which it has one pointer.
 static bool epilogueFits(const ColoGemm &g) {
   if (!activationFits(g))
@@ -60,7 +66,7 @@ static bool epilogueFits(const ColoGemm &g) {
   if ((g.epilogue & COLO_EPILOGUE_ADDEND) && g.beta != 0)
     return false;
   int32_t vector = g.epilogue & (sums | COLO_EPILOGUE_BIAS);
-  return (vector & (vector - 1)) == 0 && ((vector & sums) == 0 || (g.batchRank == 0 && g.dtype != COLO_F64));
+  return (vector & (vector - 1)) == 0 && sumsFit(g);
 }
 
 Status Products::check(const ColoGemm &g) {

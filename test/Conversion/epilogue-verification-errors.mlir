@@ -100,10 +100,19 @@ func.func @sumsAndABias(%x: memref<8x4xf32>, %y: memref<8x8xf32>, %b: memref<8xf
 
 // -----
 
-func.func @sumsOfAnotherLength(%x: memref<8x4xf32>, %y: memref<8x8xf32>, %b: memref<6xf32>) {
+func.func @sumsOfAnotherLength(%x: memref<8x4xf32>, %z: memref<4x8xf32>, %y: memref<8x8xf32>, %b: memref<6xf32>) {
   // expected-error @+1 {{needs sums of 8 contiguous elements of 'f32', not 'memref<6xf32>'}}
+  rt.gemm %x, %z, %y sums %b {summed = 1 : i64, sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 8, 1>, c = array<i64: 8, 1>}
+    : memref<8x4xf32>, memref<4x8xf32>, memref<8x8xf32> sums memref<6xf32>
+  return
+}
+
+// -----
+
+func.func @sumsAlongAnotherDim(%x: memref<8x4xf32>, %y: memref<8x8xf32>, %b: memref<8xf32>) {
+  // expected-error @+1 {{sums operand 1, which is not contiguous along the sums}}
   rt.gemm %x, %x, %y sums %b {summed = 1 : i64, sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 8, 1>}
-    : memref<8x4xf32>, memref<8x4xf32>, memref<8x8xf32> sums memref<6xf32>
+    : memref<8x4xf32>, memref<8x4xf32>, memref<8x8xf32> sums memref<8xf32>
   return
 }
 

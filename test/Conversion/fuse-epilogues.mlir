@@ -225,19 +225,19 @@ func.func @relu(%x: tensor<8x6xf32>, %w: tensor<5x6xf32>, %b: tensor<5xf32>, %v:
   return %y, %dz, %cut, %kept, %both : tensor<8x6xf32>, tensor<8x5xf32>, tensor<8x5xf64>, tensor<8x5xf32>, tensor<8x5xf32>
 }
 
-// A sum over other dims, a maximum, a sum that is needed before the product, and f64 stay kernels.
+// A sum over other dims, a maximum, a sum that is needed before the product, and of an operand whose last dim is contracted stay kernels.
 // CHECK-LABEL: func.func @otherSums(
 // CHECK-COUNT-4: colo.reduce
-func.func @otherSums(%dy: tensor<8x6xf32>, %x: tensor<8x4xf32>, %d: tensor<8x6xf64>, %z: tensor<8x4xf64>)
-    -> (tensor<8xf32>, tensor<6xf32>, tensor<6x4xf32>, tensor<6xf32>, tensor<6xf64>, tensor<6x4xf64>) {
+func.func @otherSums(%dy: tensor<8x6xf32>, %x: tensor<8x4xf32>, %d: tensor<6x8xf32>, %z: tensor<8x4xf32>)
+    -> (tensor<8xf32>, tensor<6xf32>, tensor<6x4xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6x4xf32>) {
   %rows = colo.reduce %dy {kind = 0 : i32, dims = array<i64: 1>} : tensor<8x6xf32> -> tensor<8xf32>
   %most = colo.reduce %dy {kind = 1 : i32, dims = array<i64: 0>} : tensor<8x6xf32> -> tensor<6xf32>
   %early = colo.reduce %dy {kind = 0 : i32, dims = array<i64: 0>} : tensor<8x6xf32> -> tensor<6xf32>
   %e = colo.exp %early : tensor<6xf32>
   %dw = colo.einsum "bo,bi->oi", %dy, %x : tensor<8x6xf32>, tensor<8x4xf32> -> tensor<6x4xf32>
-  %wide = colo.reduce %d {kind = 0 : i32, dims = array<i64: 0>} : tensor<8x6xf64> -> tensor<6xf64>
-  %dv = colo.einsum "bo,bi->oi", %d, %z : tensor<8x6xf64>, tensor<8x4xf64> -> tensor<6x4xf64>
-  return %rows, %most, %dw, %e, %wide, %dv : tensor<8xf32>, tensor<6xf32>, tensor<6x4xf32>, tensor<6xf32>, tensor<6xf64>, tensor<6x4xf64>
+  %turned = colo.reduce %d {kind = 0 : i32, dims = array<i64: 1>} : tensor<6x8xf32> -> tensor<6xf32>
+  %dv = colo.einsum "ob,bi->oi", %d, %z : tensor<6x8xf32>, tensor<8x4xf32> -> tensor<6x4xf32>
+  return %rows, %most, %dw, %e, %turned, %dv : tensor<8xf32>, tensor<6xf32>, tensor<6x4xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6x4xf32>
 }
 
 dist.mesh @mesh <["tp"=2]>

@@ -404,7 +404,7 @@ module {
   colo.param @w : tensor<6x4xf32> {logical_shape = array<i64: 6, 4>, file_shape = array<i64: 6, 4>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
   colo.param @b : tensor<6xf32> {logical_shape = array<i64: 6>, file_shape = array<i64: 6>, init = #colo.init<ones, 0.0 : f64, 0.0 : f64>}
   // CHECK-LABEL: func.func @sums
-  func.func @sums(%x: tensor<8x4xf32>, %dy: tensor<8x6xf32>, %halves: tensor<8x2x6xf32>) -> (tensor<2x3x4xf32>, tensor<2x3xf32>) attributes {colo.role = "entry"} {
+  func.func @sums(%x: tensor<8x4xf32>, %dy: tensor<8x6xf32>, %halves: tensor<8x2x6xf32>, %turned: tensor<4x8xf32>) -> (tensor<2x3x4xf32>, tensor<2x3xf32>, tensor<4x6xf32>, tensor<4xf32>) attributes {colo.role = "entry"} {
     %w = colo.param_ref @w : tensor<6x4xf32>
     %b = colo.param_ref @b : tensor<6xf32>
     // CHECK: rt.gemm %{{.*}}, %{{.*}}, %{{.*}} sums %[[S:[^ ]*]] {a = {{.*}}, accumulate, {{.*}}sizes = array<i64: 6, 4, 8>, summed = 0 : i64}
@@ -414,9 +414,13 @@ module {
     colo.grad %db, %b : tensor<6xf32>, tensor<6xf32>
     %t = colo.slice %halves {offsets = array<i64: 0, 0, 0>, strides = array<i64: 1, 1, 1>} : tensor<8x2x6xf32> -> tensor<8x2x3xf32>
     // CHECK: rt.launch @copy
-    // CHECK: rt.gemm {{.*}} sums %{{.*}}sizes = array<i64: 6, 4, 8>, summed = 0 : i64}
+    // CHECK: rt.gemm {{.*}} sums %{{.*}}{a = array<i64: 1, 6>, {{.*}}sizes = array<i64: 6, 4, 8>, summed = 0 : i64}
     %dv, %sums = colo.einsum "bgo,bi->goi", %t, %x {summed = 0 : i64} : tensor<8x2x3xf32>, tensor<8x4xf32> -> tensor<2x3x4xf32>, tensor<2x3xf32>
-    return %dv, %sums : tensor<2x3x4xf32>, tensor<2x3xf32>
+    // Along its sums an operand is contiguous, or is packed so.
+    // CHECK: rt.launch @copy
+    // CHECK: rt.gemm {{.*}} sums %{{.*}}{a = array<i64: 1, 4>, {{.*}}sizes = array<i64: 4, 6, 8>, summed = 0 : i64}
+    %dz, %rest = colo.einsum "ob,bi->oi", %turned, %dy {summed = 0 : i64} : tensor<4x8xf32>, tensor<8x6xf32> -> tensor<4x6xf32>, tensor<4xf32>
+    return %dv, %sums, %dz, %rest : tensor<2x3x4xf32>, tensor<2x3xf32>, tensor<4x6xf32>, tensor<4xf32>
   }
 }
 

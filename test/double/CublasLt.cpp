@@ -9,7 +9,7 @@
 // that they were chosen for, of the bias and the auxiliary matrix, too; it is that of
 // the elements at least. The workspace is at
 // a multiple of 256. C and D may be one, but may not overlap otherwise. Gradients of biases are sums of an operand over
-// what is contracted, not in f64 and without a batch. Gelu is of 16 bits only.
+// what is contracted, of an A that is not turned or a B that is, without a batch. Gelu is of 16 bits only.
 //
 //===----------------------------------------------------------------------===//
 
@@ -231,7 +231,8 @@ DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a,
     return 7;
   if ((differentiates(of) || has(of, kGelu)) && !isNarrow(dm.type))
     return 15;
-  if (!isKnown(of) || (sums(of) && (of.type || dm.batch != 1)))
+  bool sumsAsItLies = of.epilogue == kSumA ? !of.turnA : of.turnB;
+  if (!isKnown(of) || (sums(of) && (!sumsAsItLies || dm.batch != 1)))
     return 15;
   if (hasVector && (!of.bias || alignmentOf(of.bias) < bytesOf(dm.type)))
     return 7;
@@ -307,19 +308,19 @@ struct Call {
     narrowInto(d + i * dm.stride * static_cast<int64_t>(bytesOf(dm.type)), dm, out);
   }
 
-  /// Of our own A (or B) for each row (or column) of D.
+  /// Of our own A, or B, each row as it lies.
   void sumOperand() const {
-    bool isA = p.epilogue == kSumA;
-    const Matrix &of = isA ? am : bm;
-    std::vector<float> operand = widened(isA ? a : b, of), all;
-    bool alongRows = isA ? !p.turnA : p.turnB;
-    for (int i = 0; i < (isA ? m : n); ++i) {
-      double sum = 0;
-      for (int j = 0; j < k; ++j)
-        sum += operand[alongRows ? j * of.rows + i : i * of.rows + j];
-      all.push_back(static_cast<float>(sum));
-    }
-    narrowInto(sums, {dm.type, all.size(), 1, static_cast<int64_t>(all.size())}, all);
+    const Matrix &of = p.epilogue == kSumA ? am : bm;
+    const char *operand = p.epilogue == kSumA ? a : b;
+    std::vector<float> wide = p.type ? std::vector<float>() : widened(operand, of);
+    std::vector<double> all(of.rows);
+    for (uint64_t col = 0; col < of.cols; ++col)
+      for (uint64_t row = 0; row < of.rows; ++row)
+        all[row] += p.type ? reinterpret_cast<const double *>(operand)[col * of.lead + row] : wide[col * of.rows + row];
+    if (p.type)
+      std::copy(all.begin(), all.end(), reinterpret_cast<double *>(sums));
+    else
+      narrowInto(sums, {dm.type, of.rows, 1, static_cast<int64_t>(of.rows)}, {all.begin(), all.end()});
   }
 
   void run() const {

@@ -59,14 +59,16 @@ static bool isWrittenAnyway(Value value) {
 }
 
 /// Whether `sum` is of operand number `operand` of `product`, over all that is contracted, with what is left in the
-/// order that it has in the result. Libraries have that in 32 bits and less.
+/// order that it has in the result. Libraries have that where what is left is contiguous.
 static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
   EinsumSpec spec = parseEinsumSpec(product.getSpec());
   StringRef letters = operand ? spec.rhs : spec.lhs, other = operand ? spec.lhs : spec.rhs;
   size_t last = 0;
+  bool endsContracted = false;
   for (auto [dim, letter] : llvm::enumerate(letters)) {
     size_t place = spec.result.find(letter);
     bool isContracted = place == StringRef::npos;
+    endsContracted = sum.getInput().getType().getDimSize(dim) == 1 ? endsContracted : isContracted;
     if (isContracted != llvm::is_contained(sum.getDims(), static_cast<int64_t>(dim)))
       return false;
     if (isContracted)
@@ -76,7 +78,7 @@ static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
     last = place;
   }
   Type element = product.getType().getElementType();
-  return sum.getKind() == ReduceKind::Sum && getElementTypeOrSelf(sum.getResult()) == element && !element.isF64();
+  return sum.getKind() == ReduceKind::Sum && getElementTypeOrSelf(sum.getResult()) == element && !endsContracted;
 }
 
 /// Of several rows; what is contiguous in the result are whole groups of the eight elements that libraries read and

@@ -45,6 +45,7 @@ public:
   /// Orders of letters in which a packed copy always collapses.
   std::string packedLhs() const { return batch + m + k; }
   std::string packedRhs() const { return batch + k + n; }
+  std::string turnedLhs() const { return batch + k + m; }
   std::string packedResult() const { return batch + m + n; }
 
   /// Strides of a tensor with the letters `letters` that lies in memory in the order `order`.

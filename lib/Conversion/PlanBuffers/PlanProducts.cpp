@@ -13,8 +13,8 @@
 // bias along the result's contiguous dim, another value with the result's strides.
 // Where they lie otherwise a kernel puts them where the product is then added; so is
 // what an activation reads, or writes beside the result, copied where it may not start
-// as libraries want it. Sums of an operand are one of the product's dims; operands are
-// packed where they are not.
+// as libraries want it. Sums of an operand are one of the product's dims, along which the
+// operand is contiguous; operands are packed where they are not.
 //
 //===----------------------------------------------------------------------===//
 
@@ -70,10 +70,10 @@ std::optional<Match> findMatch(const Contraction &c, const Place &lhs, const Pla
   return std::nullopt;
 }
 
-/// With copies of both operands: every group is one dim.
-std::optional<Match> packedMatch(const Contraction &c, const Strides &result) {
+/// With copies of both operands: every group is one dim. Where sums are asked for they are contiguous in either.
+std::optional<Match> packedMatch(const Contraction &c, const Strides &result, bool hasSums) {
   EinsumSpec spec = c.getSpec();
-  std::string lhs = c.packedLhs(), rhs = c.packedRhs();
+  std::string lhs = hasSums ? c.turnedLhs() : c.packedLhs(), rhs = c.packedRhs();
   std::optional<GemmShape> shape = c.match(c.stridesFor(spec.lhs, lhs), c.stridesFor(spec.rhs, rhs), result);
   return shape ? std::optional(Match{*shape, lhs, rhs, result}) : std::nullopt;
 }
@@ -134,9 +134,11 @@ Place repeated(const Place &bias, ArrayRef<int64_t> shape) {
   return all;
 }
 
-/// Whether the sums of `op`, contiguous, are the dim m or n of the product.
+/// Whether the sums of `op`, contiguous, are the dim m or n of the product, along which the operand is contiguous, too.
 bool sumsFit(EinsumOp op, const Contraction &c, const Match &match) {
   bool isRight = *op.getSummed() != match.shape.swapped;
+  if ((isRight ? match.shape.bn : match.shape.am) != 1)
+    return false;
   EinsumSpec spec = c.getSpec();
   StringRef letters = *op.getSummed() ? spec.rhs : spec.lhs;
   int64_t stride = isRight ? match.shape.cn : match.shape.cm, length = 1;
@@ -278,7 +280,8 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
     match = std::nullopt;
   if (!match) {
     Strides result = c.stridesFor(spec.result, c.packedResult());
-    match = op.getSums() || hasAux(op) ? packedMatch(c, result) : findMatch(c, lhs, rhs, {result});
+    match =
+        op.getSums() || hasAux(op) ? packedMatch(c, result, op.getSums() != nullptr) : findMatch(c, lhs, rhs, {result});
     if (!match)
       return op.emitOpError("has more than four batch dims that do not collapse");
     target = temporary(out.shape, out.element);

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace colo::runtime::cuda {
@@ -105,13 +106,18 @@ static int makeLayout(void *&layout, int type, int64_t inner, int64_t outer, int
   return lt.cublasLtMatrixLayoutSetAttribute(layout, kBatchStride, &batchStride, sizeof batchStride);
 }
 
-/// An operand with these strides, as the library sees it; `turns` if it must turn it.
+/// An operand with these strides, as the library sees it; `turns` if it must turn it. The operand whose sums are asked
+/// for is turned, the left one, or not: no other way has them.
 static int makeOperand(void *&layout, int type, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride,
-                       const BatchDim &batch, int64_t batchStride, int32_t &turns) {
-  denseWhereFree(rows, cols, rowStride, colStride);
-  turns = colStride != 1;
-  return turns ? makeLayout(layout, type, rows, cols, colStride, batch, batchStride)
-               : makeLayout(layout, type, cols, rows, rowStride, batch, batchStride);
+                       const BatchDim &batch, int64_t batchStride, std::optional<bool> asked, int32_t &turns) {
+  if (!asked)
+    denseWhereFree(rows, cols, rowStride, colStride);
+  turns = asked.value_or(colStride != 1);
+  auto lead = [](int64_t inner, int64_t outer, int64_t stride) {
+    return outer == 1 ? std::max(inner, stride) : stride;
+  };
+  return turns ? makeLayout(layout, type, rows, cols, lead(rows, cols, colStride), batch, batchStride)
+               : makeLayout(layout, type, cols, rows, lead(cols, rows, rowStride), batch, batchStride);
 }
 
 /// Where the bias is, or where sums go.
@@ -214,9 +220,14 @@ Status LtProducts::prepare(const ColoGemm &g, Plan &plan) {
   for (const BatchDim &dim : plan.loops)
     plan.times *= dim.size;
   int32_t turnA = 0, turnB = 0;
-  int result = makeOperand(plan.a, type, g.m, g.k, g.am, g.ak, batch, batch.a, turnA);
+  auto turnsForSums = [&](int32_t epilogue, bool turns) {
+    return g.epilogue & epilogue ? std::optional(turns) : std::nullopt;
+  };
+  int result =
+      makeOperand(plan.a, type, g.m, g.k, g.am, g.ak, batch, batch.a, turnsForSums(COLO_EPILOGUE_SUM_A, true), turnA);
   if (!result)
-    result = makeOperand(plan.b, type, g.k, g.n, g.bk, g.bn, batch, batch.b, turnB);
+    result = makeOperand(plan.b, type, g.k, g.n, g.bk, g.bn, batch, batch.b, turnsForSums(COLO_EPILOGUE_SUM_B, false),
+                         turnB);
   if (!result)
     result = makeLayout(plan.c, resultType, g.n, g.m, std::max(g.cm, g.n), batch, batch.c);
   // Our right operand is the library's left.

@@ -117,8 +117,7 @@ template <typename Check> void forEpilogues(Check check) {
       return g;
     };
     check(as(COLO_F32, COLO_F32), EpilogueCase<float, float>(g), what);
-    if (!(g.epilogue & (COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B)))
-      check(as(COLO_F64, COLO_F64), EpilogueCase<double, double>(g), what);
+    check(as(COLO_F64, COLO_F64), EpilogueCase<double, double>(g), what);
     check(as(COLO_BF16, COLO_BF16), EpilogueCase<BFloat16, BFloat16>(g), what);
     check(as(COLO_BF16, COLO_F32), EpilogueCase<BFloat16, float>(g), what);
     check(as(COLO_F16, COLO_F16), EpilogueCase<Float16, Float16>(g), what);
@@ -138,6 +137,8 @@ template <typename Check> void forEpilogues(Check check) {
     for (int32_t sums : std::initializer_list<int32_t>{COLO_EPILOGUE_SUM_A, COLO_EPILOGUE_SUM_B,
                                                        COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_ADDEND})
       for (double beta : {0.0, 1.0}) {
+        if (sums & COLO_EPILOGUE_SUM_A ? g.am != 1 : g.bn != 1)
+          continue;
         g.epilogue = sums;
         g.beta = sums & COLO_EPILOGUE_ADDEND ? 0 : beta;
         inTypes(g, what);
@@ -179,6 +180,11 @@ template <typename Check> void forEpilogues(Check check) {
   summed(transposeA(g), "sums of At B");
   summed(transposeB(g), "sums of A Bt");
   summed(transposeA(transposeB(g)), "sums of At Bt");
+  summed(transposeA(dense(COLO_F32, 1, 17, 5)), "sums of one row");
+  summed(dense(COLO_F32, 1, 17, 5), "sums of one row that lies as a column");
+  summed(transposeA(dense(COLO_F32, 9, 1, 8)), "sums of one column");
+  summed(transposeB(dense(COLO_F32, 9, 1, 8)), "sums of one column that lies as a row");
+  summed(transposeA(dense(COLO_F32, 9, 17, 1)), "sums of one term");
   with(g, "A B");
   with(transposeA(transposeB(g)), "At Bt");
   with(dense(COLO_F32, 9, 1, 8), "one column");

@@ -177,6 +177,18 @@ TEST(Gemm, sumsOfABatchAreRefused) {
   EXPECT_TRUE(set.prepare(&g, 1).failed());
 }
 
+TEST(Gemm, sumsAlongWhichTheirOperandIsNotContiguousAreRefused) {
+  ColoGemm g = dense(COLO_F32, 4, 6, 8);
+  for (auto [product, epilogue, isLegal] : {std::tuple(g, COLO_EPILOGUE_SUM_A, false),
+                                            {transposeA(g), COLO_EPILOGUE_SUM_A, true},
+                                            {g, COLO_EPILOGUE_SUM_B, true},
+                                            {transposeB(g), COLO_EPILOGUE_SUM_B, false}}) {
+    ColoGemm summed = product;
+    summed.epilogue = epilogue;
+    EXPECT_EQ(GemmSet().prepare(&summed, 1).failed(), !isLegal) << epilogue;
+  }
+}
+
 TEST(Gemm, anAddendBesidesAccumulationIsRefused) {
   ColoGemm g = dense(COLO_F32, 4, 4, 4);
   g.epilogue = COLO_EPILOGUE_ADDEND;

@@ -168,6 +168,8 @@ LogicalResult GemmOp::verify() {
     return success();
   if (!getSums() || !getSummed() || *getSummed() > 1 || getBias() || rank != 0)
     return emitOpError("needs `sums` and `summed`, 0 or 1, together, and neither a bias nor a batch");
+  if ((*getSummed() ? getB()[1] : getA()[0]) != 1)
+    return emitOpError("sums operand ") << *getSummed() << ", which is not contiguous along the sums";
   MemRefType sums = memrefOf(getSums());
   int64_t length = getSizes()[*getSummed()];
   if (sums.getElementType() != out || !sums.getLayout().isIdentity() || sums.getNumElements() != length)
