@@ -38,7 +38,16 @@ static bool typesFit(const ColoGemm &g) {
   return (g.dtype == COLO_F32 || g.dtype == COLO_F64) && g.resultDtype == g.dtype;
 }
 
-/// Gelu is of 16 bits. Libraries read and write `aux` eight elements at a time.
+/// Libraries read and write `aux` eight elements at a time, and one whole product of a batch behind another.
+static bool auxFits(const ColoGemm &g) {
+  auto fits = [&](int64_t size, int64_t stride) { return stride % 8 == 0 && (size == 1 || stride >= g.m * g.cm); };
+  bool all = g.cm % 8 == 0;
+  for (int i = 0; i < g.batchRank; ++i)
+    all &= fits(g.batch[i], g.cBatch[i]);
+  return all;
+}
+
+/// Gelu is of 16 bits.
 static bool activationFits(const ColoGemm &g) {
   constexpr int32_t aux = COLO_EPILOGUE_GELU_GRAD | COLO_EPILOGUE_ARGUMENT;
   constexpr int32_t sums = COLO_EPILOGUE_SUM_A | COLO_EPILOGUE_SUM_B;
@@ -48,8 +57,7 @@ static bool activationFits(const ColoGemm &g) {
                  (activation != COLO_EPILOGUE_GELU_GRAD || (g.epilogue == activation && g.beta == 0));
   bool keepsWhatItHas = !(g.epilogue & COLO_EPILOGUE_ARGUMENT) || activation == COLO_EPILOGUE_GELU;
   return isAlone && keepsWhatItHas && (activation == 0 || activation == COLO_EPILOGUE_RELU || isNarrow) &&
-         (!(g.epilogue & aux) || (g.cm % 8 == 0 && std::all_of(g.cBatch, g.cBatch + g.batchRank,
-                                                               [](int64_t stride) { return stride % 8 == 0; })));
+         (!(g.epilogue & aux) || auxFits(g));
 }
 
 /// Libraries sum an operand whose sums lie next to each other in each of its rows, without a batch.

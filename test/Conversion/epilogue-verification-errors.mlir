@@ -168,9 +168,18 @@ func.func @activationOfWhatLiesOtherwise(%x: memref<8x4xbf16>, %y: memref<8x8xbf
 // -----
 
 func.func @activationInOddRows(%x: memref<8x4xbf16>, %y: memref<8x12xbf16>, %z: memref<8x12xbf16>) {
-  // expected-error @+1 {{needs rows a multiple of 8 elements apart, in a batch, too, for `aux`}}
+  // expected-error @+1 {{needs rows a multiple of 8 elements apart, in a batch one product behind another, for `aux`}}
   rt.gemm %x, %x, %y aux %z as gelu_grad {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 12, 1>}
     : memref<8x4xbf16>, memref<8x4xbf16>, memref<8x12xbf16> aux memref<8x12xbf16>
+  return
+}
+
+// -----
+
+func.func @auxOfABatchBetweenRows(%x: memref<2x8x4xbf16>, %y: memref<8x2x8xbf16>, %z: memref<8x2x8xbf16>) {
+  // expected-error @+1 {{needs rows a multiple of 8 elements apart, in a batch one product behind another, for `aux`}}
+  rt.gemm %x, %x, %y aux %z as gelu_grad {sizes = array<i64: 8, 8, 4>, a = array<i64: 4, 1>, b = array<i64: 1, 4>, c = array<i64: 16, 1>, batch = array<i64: 2>, a_batch = array<i64: 32>, b_batch = array<i64: 32>, c_batch = array<i64: 8>}
+    : memref<2x8x4xbf16>, memref<2x8x4xbf16>, memref<8x2x8xbf16> aux memref<8x2x8xbf16>
   return
 }
 

@@ -178,21 +178,24 @@ func.func @otherGelus(%x: tensor<8x6xbf16>, %w: tensor<16x6xbf16>, %u: tensor<8x
   return %erf, %wide, %gated : tensor<8x16xbf16>, tensor<8x16xf32>, tensor<8x16xbf16>
 }
 
-// Libraries do not write an argument in rows that are not whole groups of eight, or of a single row; they do of a batch.
+// Libraries do not write an argument in rows that are not whole groups of eight, of a single row, or of products between whose rows
+// are another's; they do of a batch.
 // CHECK-LABEL: func.func @argumentsThatLieOtherwise(
 // CHECK-NOT:   as gelu
 // CHECK:       colo.einsum "nbi,noi->nbo", %arg2, %arg3 as gelu : {{.*}} argument tensor<2x8x16xbf16>
 // CHECK-NOT:   as gelu
 // CHECK:       return
 func.func @argumentsThatLieOtherwise(%x: tensor<8x6xbf16>, %w: tensor<12x6xbf16>, %u: tensor<2x8x6xbf16>, %v: tensor<2x16x6xbf16>, %row: tensor<1x6xbf16>, %m: tensor<16x6xbf16>)
-    -> (tensor<8x12xbf16>, tensor<8x12xbf16>, tensor<2x8x16xbf16>, tensor<2x8x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16>) {
+    -> (tensor<8x12xbf16>, tensor<8x12xbf16>, tensor<2x8x16xbf16>, tensor<2x8x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16>, tensor<8x2x16xbf16>, tensor<8x2x16xbf16>) {
   %a = colo.einsum "bi,oi->bo", %x, %w : tensor<8x6xbf16>, tensor<12x6xbf16> -> tensor<8x12xbf16>
   %g = colo.gelu %a {tanh} : tensor<8x12xbf16>
   %b = colo.einsum "nbi,noi->nbo", %u, %v : tensor<2x8x6xbf16>, tensor<2x16x6xbf16> -> tensor<2x8x16xbf16>
   %h = colo.gelu %b {tanh} : tensor<2x8x16xbf16>
   %c = colo.einsum "bi,oi->bo", %row, %m : tensor<1x6xbf16>, tensor<16x6xbf16> -> tensor<1x16xbf16>
   %i = colo.gelu %c {tanh} : tensor<1x16xbf16>
-  return %a, %g, %b, %h, %c, %i : tensor<8x12xbf16>, tensor<8x12xbf16>, tensor<2x8x16xbf16>, tensor<2x8x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16>
+  %d = colo.einsum "nbi,noi->bno", %u, %v : tensor<2x8x6xbf16>, tensor<2x16x6xbf16> -> tensor<8x2x16xbf16>
+  %j = colo.gelu %d {tanh} : tensor<8x2x16xbf16>
+  return %a, %g, %b, %h, %c, %i, %d, %j : tensor<8x12xbf16>, tensor<8x12xbf16>, tensor<2x8x16xbf16>, tensor<2x8x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16>, tensor<8x2x16xbf16>, tensor<8x2x16xbf16>
 }
 
 // Relu is exact, so in every type; its gradient reads the result. Of relu libraries keep no argument.

@@ -227,7 +227,8 @@ DOUBLE_EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, void *product, void *a,
     return 7;
   bool hasVector = has(of, kBias) || sums(of);
   const Matrix &dm = *static_cast<Matrix *>(d);
-  if (hasAux(of) && (!of.aux || of.auxLead % 8 || of.auxLead < m || of.auxStride % 8))
+  if (hasAux(of) && (!of.aux || of.auxLead % 8 || of.auxLead < m || of.auxStride % 8 ||
+                     (dm.batch > 1 && of.auxStride < n * of.auxLead)))
     return 7;
   if ((differentiates(of) || has(of, kGelu)) && !isNarrow(dm.type))
     return 15;

@@ -82,13 +82,16 @@ static bool isSumOf(ReduceOp sum, EinsumOp product, unsigned operand) {
 }
 
 /// Of several rows; what is contiguous in the result are whole groups of the eight elements that libraries read and
-/// write.
+/// write, and products of a batch lie one behind another.
 static bool takesAux(EinsumOp product) {
   RankedTensorType type = product.getType();
   EinsumSpec spec = parseEinsumSpec(product.getSpec());
   int64_t rows = 1, last = 1; // of a packed result
   for (auto [letter, size] : llvm::zip(spec.result, type.getShape())) {
-    if (!spec.lhs.contains(letter) || !spec.rhs.contains(letter))
+    bool isBatch = spec.lhs.contains(letter) && spec.rhs.contains(letter);
+    if (isBatch && size != 1 && rows * last != 1)
+      return false;
+    if (!isBatch)
       (spec.rhs.contains(letter) ? last : rows) *= size;
   }
   return rows > 1 && type.getShape().back() % 8 == 0 && last % 8 == 0;

@@ -164,13 +164,14 @@ bool isPacked(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides) {
 }
 
 /// Whether the product can do what is asked for beside it: sums are one of its dims; what an activation reads or
-/// writes, as the result lies, libraries take eight elements at a time.
+/// writes, as the result lies, libraries take eight elements at a time, one whole product of a batch behind another.
 bool epilogueFits(EinsumOp op, const Contraction &c, const Match &match) {
   if (op.getSums() && !sumsFit(op, c, match))
     return false;
-  auto isWide = [](int64_t stride) { return stride % 8 == 0; };
-  return !hasAux(op) || (isWide(match.shape.cm) && llvm::all_of(match.shape.cBatch, isWide) &&
-                         isPacked(op.getType().getShape(), match.result));
+  const GemmShape &shape = match.shape;
+  auto isBehind = [&](int64_t stride) { return stride % 8 == 0 && stride >= shape.m * shape.cm; };
+  return !hasAux(op) ||
+         (shape.cm % 8 == 0 && llvm::all_of(shape.cBatch, isBehind) && isPacked(op.getType().getShape(), match.result));
 }
 
 /// What is done to the product last.

@@ -159,6 +159,16 @@ TEST(Gemm, activationsOfF32AndOfOddRowsAreRefused) {
   EXPECT_FALSE(GemmSet().prepare(&g, 1).failed());
 }
 
+TEST(Gemm, auxiliaryMatricesOfABatchLieOneBehindAnother) {
+  ColoGemm heads = batched(dense(COLO_BF16, 8, 16, 8), 1, 3);
+  heads.epilogue = COLO_EPILOGUE_GELU | COLO_EPILOGUE_ARGUMENT;
+  EXPECT_FALSE(GemmSet().prepare(&heads, 1).failed());
+  heads.cm = 48, heads.cBatch[1] = 16;
+  EXPECT_TRUE(GemmSet().prepare(&heads, 1).failed());
+  heads.epilogue = COLO_EPILOGUE_GELU;
+  EXPECT_FALSE(GemmSet().prepare(&heads, 1).failed());
+}
+
 TEST(Gemm, activationsOfAnotherKindOrBesideSumsAreRefused) {
   ColoGemm g = dense(COLO_BF16, 8, 8, 8);
   for (int32_t epilogue : std::initializer_list<int32_t>{

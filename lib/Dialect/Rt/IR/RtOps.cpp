@@ -162,8 +162,9 @@ LogicalResult GemmOp::verify() {
     return emitOpError("has an activation beside another epilogue");
   if (getAux() ? !(readsAux() || writesAux()) || getAux().getType() != getOut().getType() : readsAux())
     return emitOpError("needs `aux` that lies as the result together with an activation that reads or writes it");
-  if (getAux() && (getC()[0] % 8 != 0 || llvm::any_of(getCBatch(), [](int64_t stride) { return stride % 8 != 0; })))
-    return emitOpError("needs rows a multiple of 8 elements apart, in a batch, too, for `aux`");
+  auto isApart = [&](int64_t stride) { return stride % 8 == 0 && stride >= getSizes()[0] * getC()[0]; };
+  if (getAux() && (getC()[0] % 8 != 0 || !llvm::all_of(getCBatch(), isApart)))
+    return emitOpError("needs rows a multiple of 8 elements apart, in a batch one product behind another, for `aux`");
   if (!getSums() && !getSummed())
     return success();
   if (!getSums() || !getSummed() || *getSummed() > 1 || getBias() || rank != 0)
