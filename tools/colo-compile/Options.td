@@ -23,10 +23,10 @@ def world_size_eq : J<"world-size", "<n>", "the number of ranks: the configurati
 def emit_eq : J<"emit", "<phase>", "print one phase and stop: ast, colo, staged, autodiff, sharded, spmd, linalg, buffers, rt, llvm, ptx (cuda), obj, exe">;
 def dump_phases_eq : J<"dump-phases", "<dir>", "write one numbered file per phase">;
 def schedule_svg_eq : J<"schedule-svg", "<file>", "draw the pipeline's schedule as it would run">;
-def plan : F<"plan", "print memory, flops and communication per rank and stop">;
-def plan_eq : J<"plan", "text|json", "the same, in this format">;
+def plan : F<"plan", "print the plan (memory, flops and communication of a rank) as text and stop">;
+def plan_eq : J<"plan", "text|json", "print the plan as text or JSON and stop">;
 def compare_modes : F<"compare-modes", "print what each parallel mode would cost on --world-size ranks, in the configuration's pipeline, and stop">;
-def compare_modes_eq : J<"compare-modes", "text|json", "the same, in this format">;
+def compare_modes_eq : J<"compare-modes", "text|json", "print what each parallel mode would cost, as text or JSON, and stop">;
 def check : F<"check", "check model and configuration and stop; with --plan, print the plan">;
 def print_config : F<"print-config", "print the resolved configuration, and where each value came from, and stop">;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, HelpText<"optimisation level (default 3)">;
