@@ -61,7 +61,9 @@ static const std::vector<Flag> &flags() {
             "data", "SPEC", &Options::data,
             "training data: a text file, lines:FILE, IMAGES,LABELS, a folder of IDX files, or synthetic:N[,ignore=P]"),
         numberFlag("steps", &Options::steps, 0, "optimizer steps (100)"),
-        numberFlag("ranks", &Options::ranks, 1, "ranks, as threads of this process (tensor x pipeline size)"),
+        numberFlag("ranks", &Options::ranks, 1,
+                   "ranks, as threads of this process: a multiple of pipeline x sequence x tensor (one replica, or as "
+                   "many as the config's data= says)"),
         numberFlag("seed", &Options::seed, 0, "seed of initial values, data order and dropout"),
         textFlag("eval", "SPEC", &Options::eval, "evaluation data; evaluated after the last step"),
         numberFlag("eval-every", &Options::evalEvery, 1, "evaluate after every N steps too"),
