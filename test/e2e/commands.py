@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 # The suite, of which this is a part, and the same under sanitizers.
-LEFT_OUT = ("bash scripts/test.sh", "FULL=1 bash scripts/test.sh", "bash scripts/sanitize.sh")
+LEFT_OUT = ("bash scripts/test.sh", "bash scripts/sanitize.sh")
 
 
 def code_of(text):
@@ -18,8 +18,18 @@ def code_of(text):
     return fences, inline
 
 
-def is_command(line):
-    return re.match(r"(build/bin/|bash scripts/|FULL=1 )\S* ?", line) and "…" not in line
+def is_command(line, start):
+    return re.match(start, line) and "…" not in line and line not in LEFT_OUT
+
+
+def commands_of(text):
+    """Of blocks of shell the lines that run something of colo's or make what it reads, those joined that a backslash
+    breaks; of code in lines what starts with a tool."""
+    fences, inline = code_of(text)
+    blocks = [re.sub(r"\\\n\s*", "", block) for language, block in fences if language == "sh"]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    commands = [line for line in lines if is_command(line, r"build/|bible |bash scripts/")]
+    return commands + [line for line in inline if is_command(line, r"build/bin/\S|bash scripts/")]
 
 
 def main():
@@ -35,10 +45,9 @@ def main():
     commands, files = [], {}
     for page in pages:
         with open(page) as file:
-            fences, inline = code_of(file.read())
-        lines = [line.strip() for language, block in fences if language == "sh" for line in block.splitlines()]
-        commands += [line for line in lines + inline if is_command(line) and line not in LEFT_OUT]
-        for _, block in fences:
+            text = file.read()
+        commands += commands_of(text)
+        for _, block in code_of(text)[0]:
             if name := re.match(r"# (\w+\.(colo|cfg))\n", block):
                 files[name[1]] = block
     for name, block in files.items():
