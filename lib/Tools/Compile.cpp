@@ -16,12 +16,16 @@
 #include "colo/Dialect/Pipe/PipeDialect.h"
 #include "colo/Tools/Pipelines.h"
 #include "colo/Tools/Registry.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/WithColor.h"
 #include <chrono>
+#include <functional>
 
 using namespace colo;
 using namespace mlir;
@@ -103,6 +107,15 @@ LogicalResult Compilation::blameGroup(Diagnostic &diagnostic) {
   return success();
 }
 
+using Clock = std::chrono::steady_clock;
+
+/// A line of -v.
+static void printPhase(Phase phase, Clock::time_point start, llvm::StringRef passes = "") {
+  std::chrono::duration<double> seconds = Clock::now() - start;
+  std::string line = llvm::formatv("{0,-8} {1:f3} s {2}", nameOf(phase), seconds.count(), passes);
+  llvm::errs() << llvm::StringRef(line).rtrim() << "\n";
+}
+
 int Compilation::runPhase(Phase phase) {
   std::string before;
   bool ours = phase > Phase::SPMD;
@@ -118,8 +131,11 @@ int Compilation::runPhase(Phase phase) {
   PassManager pm(&context);
   pm.enableVerifier(true);
   buildPhasePipeline(pm, phase, config, request.algorithm, request.target, request.epilogues, request.verbose);
+  auto start = Clock::now();
   if (failed(pm.run(*module)))
     return ours ? internalError(phase, before) : ExitInput;
+  if (request.verbose)
+    printPhase(phase, start, llvm::join(llvm::map_range(pm.getPasses(), std::mem_fn(&Pass::getArgument)), " "));
   OpPrintingFlags flags;
   if (phase < Phase::Linalg)
     flags.enableDebugInfo(false);
@@ -168,14 +184,9 @@ int Compilation::runPhases() {
                : plan || wants(Phase::PTX) ? Phase::Rt
                : request.check             ? Phase::SPMD
                                            : Phase::LLVM;
-  for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(last); ++i) {
-    auto start = std::chrono::steady_clock::now();
+  for (int i = static_cast<int>(Phase::Staged); i <= static_cast<int>(last); ++i)
     if (int code = runPhase(static_cast<Phase>(i)); code || done)
       return code;
-    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    if (request.verbose)
-      llvm::errs() << llvm::formatv("{0,-8} {1:f3} s\n", nameOf(static_cast<Phase>(i)), seconds.count());
-  }
   if (compares)
     return compareModes();
   if (plan)
@@ -184,11 +195,10 @@ int Compilation::runPhases() {
     return ExitDone;
   if (std::string ptx; wants(Phase::PTX))
     return translateKernels(ptx);
-  auto start = std::chrono::steady_clock::now();
+  auto start = Clock::now();
   int code = emitExecutable();
-  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (request.verbose)
-    llvm::errs() << llvm::formatv("{0,-8} {1:f3} s\n", "exe", seconds.count());
+    printPhase(request.emit, start);
   return code;
 }
 

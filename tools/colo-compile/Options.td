@@ -34,7 +34,7 @@ def algorithm_eq : J<"algorithm", "loop|reference", "how products of 2d and 2.5d
 def no_epilogues : F<"no-epilogues", "let products of GPUs do nothing but multiply; kernels add biases and residuals, sum gradients of biases and apply gelu, its gradient and relu">;
 def save_temps : F<"save-temps", "keep the object file beside the executable">;
 def verify_diagnostics : F<"verify-diagnostics", "check diagnostics against expected-error comments">, Flags<[HelpHidden]>;
-def verbose : Flag<["-"], "v">, HelpText<"print each phase and its seconds, and remarks on the pipeline's schedule">;
+def verbose : Flag<["-"], "v">, HelpText<"print each phase, its seconds and its passes, and remarks on the pipeline's schedule">;
 def version : F<"version", "print versions">;
 def help : F<"help", "print this">;
 def h : Flag<["-"], "h">, Alias<help>;

@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// In the order in which they run: fuse-epilogues, form-kernels, overlap-collectives, plan-buffers, rt-verify-buffers, build-step,
-// lower-kernels (for GPUs lower-gpu-kernels), rt-to-llvm, emulate-gpu, kernel-math, kernel-entries.
+// docs/design.md has the order in which they run, phase by phase; `colo-compile -v` prints it.
 //
 //===----------------------------------------------------------------------===//
 
