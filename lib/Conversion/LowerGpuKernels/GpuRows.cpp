@@ -40,7 +40,8 @@ FailureOr<GpuKernelEmitter::RowShape> GpuKernelEmitter::shapeRows(llvm::ArrayRef
   int64_t longest = 1, buffered = 0, least = 0;
   for (linalg::GenericOp op : generics) {
     int64_t length = 1;
-    for (int64_t size : llvm::ArrayRef(op.getStaticLoopRanges()).drop_front(rows))
+    llvm::SmallVector<int64_t> extents = op.getStaticLoopRanges();
+    for (int64_t size : llvm::ArrayRef(extents).drop_front(rows))
       length *= size;
     longest = std::max(longest, length);
     least = std::max(least, registersOf(op, 1));
