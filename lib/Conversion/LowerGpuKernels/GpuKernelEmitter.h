@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The loop nests of one kernel on a grid of blocks; docs/cuda.md tells which
+// The loop nests of one kernel on a grid of blocks; docs/gpu-kernels.md tells which
 // thread does what. Neighbouring threads read neighbouring elements, four (of
 // eight bytes: two) at a time where rows divide, so that LLVM makes 16-byte
 // accesses of them. No sum depends on how blocks are scheduled.
