@@ -70,13 +70,15 @@ static Status chooseProvider(const Options &options, World &world) {
                          options.comm.c_str());
   if (isProcesses && options.ranks > 0)
     return Status::usage("%s takes the ranks that a launcher starts, and no --ranks", asked.c_str());
+  const bool takesThreads = options.comm == "threads" || (!isProcesses && options.ranks > 0);
+  if (!takesThreads && !world.incomplete.empty())
+    return Status::usage("%s", world.incomplete.c_str());
   if (options.comm == "mpi" && !world.launched)
     return Status::usage("--comm=mpi needs a launcher: mpirun -n RANKS EXE ...");
   if (isProcesses && !world.launched)
     return Status::usage("%s needs a launcher, such as torchrun or srun, or RANK and WORLD_SIZE in the environment of "
                          "each process",
                          asked.c_str());
-  const bool takesThreads = options.comm == "threads" || (!isProcesses && options.ranks > 0);
   if (takesThreads && world.launched && world.ranks > 1)
     return Status::usage(
         "%s started %lld processes (%s), and each of them would train a model of its own: it is mpirun -n "

@@ -23,7 +23,8 @@ struct Launcher {
   const char *name, *rank, *size;
   const char *here, *place; ///< of the ranks those on this host, and which of them this is
   bool speaksMpi = false;
-  bool mayUse = false; ///< the last launcher, to start a daemon on each host, whose variables the ranks inherit
+  bool mayUse = false;        ///< the last launcher, to start a daemon on each host, whose variables the ranks inherit
+  bool countsScripts = false; ///< a batch script is its rank 0, of a size that it does not say
 };
 } // namespace
 
@@ -70,6 +71,22 @@ static Status readLauncher(const Launcher &launcher, World &world) {
   return Status::ok();
 }
 
+/// What is missing of the launcher's rank and size; empty where both are, or what is there says that this is the only
+/// rank.
+static std::string describeHalf(const Launcher &launcher) {
+  const char *rank = textOf(launcher.rank), *size = textOf(launcher.size);
+  int64_t number = 0;
+  const char *form = "%s=%s says which rank this is, and %s, of how many, is not set; set both, or neither to train "
+                     "without other processes";
+  if (rank && !size && !(launcher.countsScripts && parseInteger(rank, number) == Integer::Some && number == 0))
+    return formatString(form, launcher.rank, rank, launcher.size);
+  form = "%s=%s says how many ranks there are, and %s, which of them this is, is not set; set both, or neither to "
+         "train without other processes";
+  if (size && !rank && !(parseInteger(size, number) == Integer::Some && number == 1))
+    return formatString(form, launcher.size, size, launcher.rank);
+  return "";
+}
+
 Status detectLauncher(World &world) {
   static const Launcher launchers[] = {
       {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_RANK"},
@@ -77,15 +94,18 @@ Status detectLauncher(World &world) {
        "OMPI_COMM_WORLD_LOCAL_RANK", true, true},
       {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", true, true},
       // A batch script, which is one process, has the number of the job's tasks, but not of a step's.
-      {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"}};
+      {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID", false, false, true}};
   const Launcher *found = nullptr;
   // torchrun itself, whatever has started it on each host, and not a script that sets RANK as another launcher says.
   const bool isTorchrun = textOf("TORCHELASTIC_RUN_ID") && textOf("RANK") && textOf("WORLD_SIZE");
   bool speaksMpi = !isTorchrun && textOf("PMIX_RANK"); // srun --mpi=pmix
   for (const Launcher &launcher : launchers) {
     World said;
-    if (!textOf(launcher.rank) || !textOf(launcher.size))
+    if (!textOf(launcher.rank) || !textOf(launcher.size)) {
+      if (world.incomplete.empty())
+        world.incomplete = describeHalf(launcher);
       continue;
+    }
     if (found && (isTorchrun || (found->mayUse && &launcher == std::end(launchers) - 1)))
       continue;
     if (Status status = readLauncher(launcher, said); status.failed())
@@ -105,6 +125,7 @@ Status detectLauncher(World &world) {
                            launcher.name, static_cast<long long>(said.processRank), static_cast<long long>(said.ranks));
   }
   if (found) {
+    world.incomplete.clear();
     world.launched = true;
     world.speaksMpi = speaksMpi;
     world.launcher = found->name;

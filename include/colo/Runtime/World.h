@@ -33,11 +33,12 @@ struct World {
   bool speaksMpi = false;     ///< MPI connects the processes: the launcher does so, or --comm says so
   std::string launcher;       ///< and its name
   std::string sizeVariable;   ///< and the variable that has its number of processes
+  std::string incomplete;     ///< without one: which variable of one is missing beside another that is set
 };
 
 /// Rank and size from the environment of a launcher, by order torchrun, Open
-/// MPI, PMI, Slurm; `launched` stays false without one. Two launchers that
-/// disagree are a usage error that prints both, and so is one that says no numbers.
+/// MPI, PMI, Slurm; `launched` stays false without one, and `incomplete` says whether there is half of one. Two
+/// launchers that disagree are a usage error that prints both, and so is one that says no numbers.
 Status detectLauncher(World &world);
 
 /// Sizes for `ranks` ranks (0: the program's default), checked against what is

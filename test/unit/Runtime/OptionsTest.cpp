@@ -190,10 +190,45 @@ struct Environment {
 };
 
 TEST(Launcher, noneIsFoundWithoutItsVariables) {
-  Environment environment({{"RANK", "1"}});
+  Environment environment({});
   World world;
   ASSERT_FALSE(detectLauncher(world).failed());
   EXPECT_FALSE(world.launched);
+  EXPECT_EQ(world.incomplete, "");
+}
+
+/// What is said of a launcher's rank or size that is set without the other.
+std::string incomplete(const char *variable, const char *value) {
+  Environment environment({{variable, value}});
+  World world;
+  EXPECT_FALSE(detectLauncher(world).failed());
+  EXPECT_FALSE(world.launched);
+  return world.incomplete;
+}
+
+TEST(Launcher, halfOfOneNamesWhatIsMissing) {
+  for (auto [rank, size] : {std::pair("RANK", "WORLD_SIZE"),
+                            {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                            {"PMI_RANK", "PMI_SIZE"},
+                            {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}}) {
+    EXPECT_EQ(incomplete(rank, "1"), std::string(rank) + "=1 says which rank this is, and " + size +
+                                         ", of how many, is not set; set both, or neither to train without other "
+                                         "processes");
+    EXPECT_EQ(incomplete(size, "2"), std::string(size) + "=2 says how many ranks there are, and " + rank +
+                                         ", which of them this is, is not set; set both, or neither to train without "
+                                         "other processes");
+    EXPECT_EQ(incomplete(size, "1"), "");
+  }
+  EXPECT_NE(incomplete("RANK", "0"), "");
+  EXPECT_NE(incomplete("WORLD_SIZE", "all"), "");
+}
+
+TEST(Launcher, halfOfOneBesideAnotherIsNothing) {
+  Environment environment({{"WORLD_SIZE", "8"}, {"SLURM_PROCID", "2"}, {"SLURM_STEP_NUM_TASKS", "4"}});
+  World world;
+  ASSERT_FALSE(detectLauncher(world).failed());
+  EXPECT_EQ(world.ranks, 4);
+  EXPECT_EQ(world.incomplete, "");
 }
 
 TEST(Launcher, theFirstOfTheOrderIsTaken) {
