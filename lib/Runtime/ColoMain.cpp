@@ -90,6 +90,12 @@ static Status chooseProvider(const Options &options, World &world) {
   return Status::ok();
 }
 
+/// What this process says of itself where ranks meet.
+static Member memberOf(const Run &run) {
+  return {static_cast<int>(run.world.processRank), static_cast<int>(run.world.ranks), run.program->build,
+          commTimeout()};
+}
+
 /// Starts the provider once the world is known to fit.
 static Status startProvider(const Run &run, const RendezvousPoint &place) {
   const World &world = run.world;
@@ -99,7 +105,7 @@ static Status startProvider(const Run &run, const RendezvousPoint &place) {
   if (world.launched && world.speaksMpi)
     status = loadCommPlugin("colo_comm_mpi", rank, ranks, provider);
   else if (world.launched)
-    status = openSockets(place, {rank, ranks, run.program->build, commTimeout()}, provider);
+    status = openSockets(place, memberOf(run), provider);
   setCommProvider(provider);
   return status;
 }
@@ -286,6 +292,35 @@ static int end(const Status &status) {
   return status.code;
 }
 
+namespace {
+/// How far a process has come with the others when it ends before its first step.
+struct Start {
+  bool isMeeting = false;    ///< sockets connect it
+  bool isFoundByAll = false; ///< what it fails at
+  bool mayTell = false;      ///< where the others wait for it
+  bool othersWait = false;   ///< and know nothing, but see that it ends
+  RendezvousPoint place;
+};
+} // namespace
+
+static int endEarly(const Run &run, Status status, const Start &start) {
+  const std::string fault = status.message;
+  if (!speaks(run) && (start.isFoundByAll || !start.isMeeting)) {
+    // mpirun ends all processes when one has failed: the one that says why should be the first.
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    if (start.isFoundByAll && run.world.speaksMpi)
+      return status.code;
+    // It may be this rank's alone.
+    status.message = formatString("rank %lld: ", static_cast<long long>(run.world.processRank)) + status.message;
+  }
+  if (start.othersWait)
+    failProcess(status);
+  const int code = end(status);
+  if (start.mayTell)
+    cancelRendezvous(start.place, memberOf(run), fault);
+  return code;
+}
+
 extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
   keepStandardStreamsApart();
   Run run;
@@ -299,44 +334,36 @@ extern "C" int colo_main(int argc, char **argv, const ColoProgram *program) {
       printInfo(run);
     return end(flushOutput());
   }
+  Start start;
+  // Where ranks meet is a matter of each: one that was started by hand may miss what the others have.
+  start.isMeeting = !status.failed() && run.world.launched && !run.world.speaksMpi;
+  Status found = start.isMeeting ? findRendezvousPoint(run.options.rendezvous, start.place) : Status::ok();
   if (!status.failed())
     status = checkOutputs(run.options);
   // Every process finds the same fault in the command line and in outputs; one says so.
-  const bool isFoundByAll = status.failed();
-  // Where ranks meet is a matter of each: one that was started by hand may miss what the others have.
-  const bool isMeeting = !isFoundByAll && run.world.launched && !run.world.speaksMpi;
-  RendezvousPoint place;
-  if (isMeeting)
-    status = findRendezvousPoint(run.options.rendezvous, place);
+  start.isFoundByAll = status.failed();
+  if (!status.failed())
+    status = found;
   Logger logger;
   if (!status.failed())
     status = openFiles(run);
   if (!status.failed())
     status = probeDevice(run);
+  // Of what all have found the others need not hear from rank 0.
+  start.mayTell = start.isMeeting && !found.failed() && status.failed() && !(start.isFoundByAll && speaks(run));
   if (!status.failed())
-    status = startProvider(run, place);
+    status = startProvider(run, start.place);
   const bool isStarted = run.world.launched && !status.failed();
   if (!status.failed())
     status = compareRanks(run, commProvider());
   // When all have found the same, those that sockets connect end by themselves; MPI would wait for all to finish.
-  const bool othersWait = isStarted && (run.world.speaksMpi || !status.failed());
+  start.othersWait = isStarted && (run.world.speaksMpi || !status.failed());
   // What is written to standard output takes the place of the lines for people.
   const bool isTaken = run.options.stats == "-" || run.options.trace == "-";
   if (!status.failed() && speaks(run))
     status = logger.open(*program, run.options.log, run.options.quiet || isTaken);
-  if (status.failed()) {
-    if (!speaks(run) && !isMeeting) {
-      // mpirun ends all processes when one has failed: the one that says why should be the first.
-      std::this_thread::sleep_for(std::chrono::seconds(2));
-      if (isFoundByAll && run.world.speaksMpi)
-        return status.code;
-      // It may be this rank's alone.
-      status.message = formatString("rank %lld: ", static_cast<long long>(run.world.processRank)) + status.message;
-    }
-    if (othersWait)
-      failProcess(status);
-    return end(status);
-  }
+  if (status.failed())
+    return endEarly(run, status, start);
   run.logger = &logger;
   runRanks(run);
   return end(flushOutput());

@@ -99,7 +99,22 @@ def missing(train, base):
     flags, environment = sockets.place("address", base)
     command = [*train, *flags, "--comm-timeout=2"]
     with sockets.started([command, command, None, None], **environment) as processes:
-        end(processes, "for ranks 2, 3", "ended before all ranks had met")
+        end(processes, *["for ranks 2, 3"] * 2)
+
+
+def wrong_data(train, base):
+    """A rank that finds its data wrong, before ranks meet, says it, and all others end with what it says."""
+    wrong = [f"--data={base}.none" if each.startswith("--data=") else each for each in train]
+    said = f"{base}.none: No such file or directory\n"
+    for kind in ("environment", "address", "file"):
+        flags, environment = sockets.place(kind, base)
+        for failing, who in ((0, "rank 0"), (2, "rank 2, at 127.0.0.1,")):
+            commands = [[*(wrong if rank == failing else train), *flags] for rank in range(RANKS)]
+            with sockets.started(commands, **environment) as processes:
+                output, _ = processes[failing].communicate(timeout=SOON)
+                options.require(processes[failing].returncode == 1 and output.endswith(said), f"'{output}' is not '{said}'")
+                end([process for process in processes if process is not processes[failing]],
+                    *[f"colo: error: {who} does not come: "] * (RANKS - 1))
 
 
 def no_place(train, _):
@@ -119,7 +134,7 @@ def main():
     parser = options.Parser()
     options.cells(parser)
     arguments = parser.parse_args()
-    faults = (killed, other_flags, stopped, few_files, another_program, missing, no_place)
+    faults = (killed, other_flags, stopped, few_files, another_program, missing, wrong_data, no_place)
     return options.compare(arguments, [(fault.__name__, fault) for fault in faults], check, "end as they should")
 
 

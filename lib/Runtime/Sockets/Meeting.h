@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A rank sends a Hello and gets an Answer at once, then, when all are there, a
-// TableHeader and the table. Numbers are in the order of the machine's bytes; one
+// A rank sends a Hello and gets an Answer at once, then, when all are there or one
+// will not come, a TableHeader and the table. Numbers are in the order of the machine's bytes; one
 // with another order does not know the magic.
 //
 //===----------------------------------------------------------------------===//
@@ -19,24 +19,29 @@
 namespace colo::runtime {
 
 /// With the form's version.
-constexpr uint64_t kMeetingMagic = 0x336f6c6f632d6f63;
+constexpr uint64_t kMeetingMagic = 0x346f6c6f632d6f63;
 /// Who is connected answers so soon, or is not rank 0.
 constexpr std::chrono::seconds kPatience{3};
 constexpr int kMostPort = 65535;
 /// The first word of the file, where ranks meet through one.
 constexpr char kFileMagic[] = "colo ";
 
+/// A line for people, with its end.
+using Reason = char[1000];
+
 struct Hello {
   uint64_t magic, job, program;
   uint32_t rank, ranks, port, unused;
+  Reason fault; ///< empty, or why this rank does not come
 };
 struct Answer {
   uint64_t magic;
   uint32_t accepted, otherJob;
-  char why[240];
+  Reason why;
 };
 struct TableHeader {
   uint64_t magic, token;
+  Reason why; ///< empty, or why there is no table
 };
 struct TableEntry {
   uint8_t host[16];
@@ -55,16 +60,21 @@ bool readPublished(const std::string &path, PublishedPoint &published);
 /// Of a text that all ranks have alike, as it travels; 0 of an empty one.
 uint64_t hashOf(const std::string &text);
 
-/// Of a variable of the environment; empty if it is not set.
-std::string textOf(const char *variable);
+/// Empty if it is not set.
+std::string environmentText(const char *variable);
 
 /// Whether the host is 127.0.0.1, where listenAt can listen alone: other hosts cannot come there.
 bool isLocalName(const std::string &host);
 
-/// Rank 0's half of rendezvous().
-Status receiveRanks(const RendezvousPoint &place, const Member &member, PeerTable &peers);
+/// Cuts what is too long.
+void setReason(Reason &reason, const std::string &text);
+/// As it came.
+std::string textOf(const Reason &reason);
+
+/// Rank 0's half of rendezvous(), and of cancelRendezvous() with a fault.
+Status receiveRanks(const RendezvousPoint &place, const Member &member, const std::string &fault, PeerTable &peers);
 /// That of the others.
-Status joinRanks(const RendezvousPoint &place, const Member &member, PeerTable &peers);
+Status joinRanks(const RendezvousPoint &place, const Member &member, const std::string &fault, PeerTable &peers);
 
 } // namespace colo::runtime
 

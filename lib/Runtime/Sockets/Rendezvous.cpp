@@ -28,7 +28,14 @@ static constexpr uint16_t kLauncherPorts = 16;
 
 uint64_t hashOf(const std::string &text) { return text.empty() ? 0 : std::hash<std::string>()(text); }
 
-std::string textOf(const char *variable) {
+void setReason(Reason &reason, const std::string &text) {
+  std::memset(reason, 0, sizeof reason);
+  text.copy(reason, sizeof reason - 1);
+}
+
+std::string textOf(const Reason &reason) { return std::string(reason, strnlen(reason, sizeof reason)); }
+
+std::string environmentText(const char *variable) {
   const char *text = std::getenv(variable);
   return text ? text : "";
 }
@@ -58,7 +65,7 @@ static Status setAddress(const std::string &source, const std::string &host, con
 static std::string launchedJob() {
   std::string job;
   for (const char *variable : {"TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID"})
-    if (std::string text = textOf(variable); !text.empty())
+    if (std::string text = environmentText(variable); !text.empty())
       job += std::string(variable) + "=" + text + " ";
   return job;
 }
@@ -92,14 +99,14 @@ Status findRendezvousPoint(const std::string &flag, RendezvousPoint &place) {
                       place);
   if (!flag.empty())
     return Status::usage("--rendezvous=%s: expected tcp://HOST:PORT or file:///PATH", flag.c_str());
-  std::string host = textOf("MASTER_ADDR"), port = textOf("MASTER_PORT");
+  std::string host = environmentText("MASTER_ADDR"), port = environmentText("MASTER_PORT");
   if (host.empty() || port.empty())
     return Status::usage("processes without MPI need a place to meet: MASTER_ADDR and MASTER_PORT, as torchrun sets "
                          "them, or --rendezvous=tcp://HOST:PORT or --rendezvous=file:///PATH");
   if (Status status = setAddress("MASTER_PORT=" + port, host, port, place); status.failed())
     return status;
   // torchrun's own agent listens at the port where it says so.
-  if (textOf("TORCHELASTIC_USE_AGENT_STORE") == "True" && place.port < kMostPort)
+  if (environmentText("TORCHELASTIC_USE_AGENT_STORE") == "True" && place.port < kMostPort)
     ++place.port;
   place.ports = static_cast<uint16_t>(std::min<int>(kLauncherPorts, kMostPort - place.port + 1));
   return Status::ok();
@@ -135,7 +142,13 @@ static Status allowFiles(const Member &member) {
 Status rendezvous(const RendezvousPoint &place, const Member &member, PeerTable &peers) {
   if (Status status = allowFiles(member); status.failed())
     return status;
-  return member.rank == 0 ? receiveRanks(place, member, peers) : joinRanks(place, member, peers);
+  return member.rank == 0 ? receiveRanks(place, member, "", peers) : joinRanks(place, member, "", peers);
+}
+
+void cancelRendezvous(const RendezvousPoint &place, const Member &member, const std::string &why) {
+  PeerTable peers;
+  // What becomes of it is no matter of a rank that has its own fault.
+  static_cast<void>(member.rank == 0 ? receiveRanks(place, member, why, peers) : joinRanks(place, member, why, peers));
 }
 
 } // namespace colo::runtime

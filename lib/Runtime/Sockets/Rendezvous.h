@@ -9,7 +9,8 @@
 // launcher or the user says, or one that rank 0 writes into a file that all can
 // read. Each other rank comes there, says who it is and where it listens, and
 // gets the table of all when all have come. Ranks of another job, of another
-// program or of another number of ranks are sent away with the reason.
+// program or of another number of ranks are sent away with the reason. When there
+// will be no meeting rank 0 says why to all that have come or still come.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,7 +41,9 @@ struct Member {
   int rank = 0, ranks = 1;
   std::string program; ///< equal for ranks that run the same program
   double seconds = 0;  ///< to wait for the others
-  double absence = 10; ///< seconds in which one that has gone may come again, before all have met
+  /// Seconds in which one that has gone may come again, before all have met, and in which who comes late still hears
+  /// why there is no meeting.
+  double absence = 10;
 };
 
 /// What a rank has when all have met.
@@ -52,8 +55,13 @@ struct PeerTable {
   std::vector<Socket> lifelines;
 };
 
-/// Returns when all ranks have met; else, with a usage error, which of them did not come in time or do not belong.
+/// Returns when all ranks have met; else, with a usage error, which of them did not come in time or do not belong, or
+/// what one that will not come has said.
 Status rendezvous(const RendezvousPoint &place, const Member &member, PeerTable &peers);
+
+/// For a rank that has found a fault of its own, in one line, and does not meet the others: all of them hear of it from
+/// rank 0, and stop. Returns when they have, or when rank 0 has; after Member::absence if they do not come.
+void cancelRendezvous(const RendezvousPoint &place, const Member &member, const std::string &why);
 
 } // namespace colo::runtime
 

@@ -30,8 +30,8 @@ namespace {
 /// A rank on its way to rank 0.
 class RendezvousClient {
 public:
-  RendezvousClient(const RendezvousPoint &place, const Member &member, PeerTable &peers)
-      : place(place), member(member), peers(peers) {}
+  RendezvousClient(const RendezvousPoint &place, const Member &member, const std::string &ownFault, PeerTable &peers)
+      : place(place), member(member), ownFault(ownFault), peers(peers) {}
   Status run();
 
 private:
@@ -42,6 +42,7 @@ private:
 
   const RendezvousPoint &place;
   const Member &member;
+  const std::string &ownFault; ///< why this rank does not come, or empty
   PeerTable &peers;
   NetworkClock::time_point begin = NetworkClock::now(), end;
   std::string why; ///< the last fault of a candidate
@@ -76,8 +77,12 @@ RendezvousClient::Outcome RendezvousClient::receiveTable(Socket &socket, const N
   std::string error;
   // Rank 0, which came before, gives up before that and says who is missing.
   NetworkClock::time_point later = NetworkClock::now() + (end - begin) + kPatience;
-  if (!receiveAll(socket, &head, sizeof head, later, error) || head.magic != kMeetingMagic ||
-      !receiveAll(socket, table.data(), table.size() * sizeof table[0], later, error)) {
+  bool isHeaded = receiveAll(socket, &head, sizeof head, later, error) && head.magic == kMeetingMagic;
+  if (std::string told = textOf(head.why); isHeaded && !told.empty()) {
+    fault = Status::usage("%s", told.c_str());
+    return Outcome::Failed;
+  }
+  if (!isHeaded || !receiveAll(socket, table.data(), table.size() * sizeof table[0], later, error)) {
     fault = error.empty() ? Status::usage("rank 0, at %s, ended before all ranks had met", address.text().c_str())
                           : Status::usage("rank %d waited %g s at %s for ranks that rank 0 waits for", member.rank,
                                           member.seconds, address.text().c_str());
@@ -109,7 +114,9 @@ RendezvousClient::Outcome RendezvousClient::handshake(const NetworkAddress &addr
               static_cast<uint32_t>(member.rank),
               static_cast<uint32_t>(member.ranks),
               ownEnd(peers.listener).port,
-              0};
+              0,
+              {}};
+  setReason(hello.fault, ownFault);
   Answer answer{};
   std::string error;
   if (!sendAll(socket, &hello, sizeof hello, soon, error) || !receiveAll(socket, &answer, sizeof answer, soon, error) ||
@@ -119,16 +126,15 @@ RendezvousClient::Outcome RendezvousClient::handshake(const NetworkAddress &addr
   }
   if (answer.accepted)
     return receiveTable(socket, address);
-  answer.why[sizeof answer.why - 1] = '\0';
-  why = answer.why;
+  why = textOf(answer.why);
   if (answer.otherJob)
     return Outcome::TryAgain;
-  fault = Status::usage("%s", answer.why);
+  fault = Status::usage("%s", why.c_str());
   return Outcome::Failed;
 }
 
 Status RendezvousClient::run() {
-  end = secondsFromNow(member.seconds);
+  end = secondsFromNow(ownFault.empty() ? member.seconds : std::min(member.seconds, member.absence));
   // Rank 0 is soon there, or starts late: many ranks must not keep its host busy.
   std::chrono::milliseconds pause{20}, longest{500};
   while (NetworkClock::now() < end) {
@@ -143,8 +149,8 @@ Status RendezvousClient::run() {
                        why.c_str());
 }
 
-Status joinRanks(const RendezvousPoint &place, const Member &member, PeerTable &peers) {
-  return RendezvousClient(place, member, peers).run();
+Status joinRanks(const RendezvousPoint &place, const Member &member, const std::string &fault, PeerTable &peers) {
+  return RendezvousClient(place, member, fault, peers).run();
 }
 
 } // namespace colo::runtime

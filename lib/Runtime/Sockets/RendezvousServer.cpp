@@ -26,9 +26,6 @@
 
 namespace colo::runtime {
 
-/// So long who comes still hears why there is no rendezvous.
-static constexpr std::chrono::seconds kFarewell{1};
-
 namespace {
 /// One that has connected to rank 0.
 struct PendingPeer {
@@ -58,9 +55,10 @@ namespace {
 class RendezvousServer {
 public:
   RendezvousServer(const RendezvousPoint &place, const Member &member, PeerTable &peers)
-      : place(place), member(member), peers(peers), present(member.ranks, nullptr), job(hashOf(place.job)) {}
+      : place(place), member(member), peers(peers), present(member.ranks, nullptr), hasHeard(member.ranks, false),
+        job(hashOf(place.job)) {}
   ~RendezvousServer();
-  Status run();
+  Status run(const std::string &ownFault);
 
 private:
   Status open();
@@ -69,6 +67,8 @@ private:
   Status acceptHello(PendingPeer &peer, const Hello &hello);
   Status receive();
   void leave(PendingPeer &peer);
+  void cancel(const Status &why);
+  bool isAwaited() const;
   Status noteAbsence() const;
   Status sendTable();
   std::string missing() const;
@@ -78,6 +78,7 @@ private:
   PeerTable &peers;
   std::vector<std::unique_ptr<PendingPeer>> pending;
   std::vector<PendingPeer *> present; ///< by rank
+  std::vector<bool> hasHeard;         ///< by rank: why there is no meeting
   struct Absence {
     NetworkClock::time_point since;
     std::string host;
@@ -85,7 +86,8 @@ private:
   std::map<int, Absence> absent; ///< ranks that have been present
   uint64_t job;
   std::string secret; ///< in the file, once it is there
-  Status fault;       ///< that ends the meeting
+  NetworkClock::time_point end;
+  Status fault; ///< that ends the meeting
 };
 } // namespace
 
@@ -113,7 +115,7 @@ Status RendezvousServer::publish() {
   for (int i = 0; i < 4; ++i)
     drawn += formatString("%08x", random());
   in_addr host{chooseHost()};
-  if (std::string asked = textOf("NCCL_SOCKET_IFNAME"); !host.s_addr && !asked.empty())
+  if (std::string asked = environmentText("NCCL_SOCKET_IFNAME"); !host.s_addr && !asked.empty())
     return Status::usage("NCCL_SOCKET_IFNAME=%s: no interface of that name is up and has an IPv4 address",
                          asked.c_str());
   if (!host.s_addr)
@@ -166,7 +168,7 @@ void RendezvousServer::leave(PendingPeer &peer) {
 
 /// A rank of this job that cannot be one of these ranks ends the meeting: the right one will not come.
 Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
-  Answer answer{kMeetingMagic, 0, hello.job != job, ""};
+  Answer answer{kMeetingMagic, 0, hello.job != job, {}};
   std::string who = formatString("rank %u, at %s,", hello.rank, otherEnd(peer.socket).hostText().c_str()), why;
   // One that had no answer in time comes again, and both may be heard of at once.
   if (hello.rank < present.size() && present[hello.rank] && present[hello.rank]->hasGone())
@@ -175,6 +177,8 @@ Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
     why = "rank 0 there is of another job";
   else if (fault.failed())
     why = fault.message;
+  else if (std::string theirs = textOf(hello.fault); !theirs.empty())
+    why = who + " does not come: " + theirs;
   else if (hello.program != hashOf(member.program))
     why = who + " runs another program than rank 0";
   else if (hello.ranks != static_cast<uint32_t>(member.ranks))
@@ -182,7 +186,7 @@ Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
   else if (hello.rank >= hello.ranks || hello.rank == 0 || present[hello.rank])
     why = who + " is there already: two processes were started as the same rank";
   answer.accepted = why.empty();
-  std::strncpy(answer.why, why.c_str(), sizeof answer.why - 1);
+  setReason(answer.why, why);
   std::string error;
   bool isSent = sendAll(peer.socket, &answer, sizeof answer, NetworkClock::now() + kPatience, error);
   if (isSent && answer.accepted) {
@@ -193,7 +197,36 @@ Status RendezvousServer::acceptHello(PendingPeer &peer, const Hello &hello) {
     return Status::ok();
   }
   peer.socket.close();
-  return answer.otherJob || answer.accepted ? Status::ok() : Status::usage("%s", why.c_str());
+  if (answer.otherJob || answer.accepted)
+    return Status::ok();
+  if (hello.rank < hasHeard.size())
+    hasHeard[hello.rank] = true;
+  return Status::usage("%s", why.c_str());
+}
+
+/// Those that are there hear why there is no meeting, and go; others do while they still come.
+void RendezvousServer::cancel(const Status &why) {
+  if (fault.failed())
+    return;
+  fault = why;
+  end = std::min(end, secondsFromNow(member.absence));
+  TableHeader head{kMeetingMagic, 0, {}};
+  setReason(head.why, why.message);
+  for (int rank = 1; rank < member.ranks; ++rank) {
+    if (!present[rank])
+      continue;
+    std::string error;
+    hasHeard[rank] = sendAll(present[rank]->socket, &head, sizeof head, NetworkClock::now() + kPatience, error);
+    present[rank]->rank = -1;
+    present[rank]->socket.close();
+    present[rank] = nullptr;
+  }
+}
+
+/// Whether somebody has still to come: to meet the others, or to hear why not.
+bool RendezvousServer::isAwaited() const {
+  return fault.failed() ? std::find(hasHeard.begin() + 1, hasHeard.end(), false) != hasHeard.end()
+                        : std::find(present.begin() + 1, present.end(), nullptr) != present.end();
 }
 
 /// The table as each rank can use it: ranks on rank 0's host, which came by its loopback, are for others where rank 0
@@ -207,7 +240,7 @@ Status RendezvousServer::sendTable() {
     peers.addresses[rank].port = present[rank]->port;
   }
   for (int to = 1; to < member.ranks; ++to) {
-    TableHeader head{kMeetingMagic, peers.token};
+    TableHeader head{kMeetingMagic, peers.token, {}};
     std::vector<TableEntry> table;
     NetworkAddress seen = ownEnd(present[to]->socket);
     for (const NetworkAddress &address : peers.addresses) {
@@ -270,29 +303,31 @@ Status RendezvousServer::noteAbsence() const {
   return Status::ok();
 }
 
-Status RendezvousServer::run() {
+Status RendezvousServer::run(const std::string &ownFault) {
   if (Status status = open(); status.failed())
     return status;
-  NetworkClock::time_point end = secondsFromNow(member.seconds);
-  while (std::count(present.begin() + 1, present.end(), nullptr)) {
+  end = secondsFromNow(member.seconds);
+  if (!ownFault.empty())
+    cancel(Status::usage("rank 0 does not come: %s", ownFault.c_str()));
+  while (isAwaited()) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - NetworkClock::now()).count();
-    if (left <= 0 && fault.failed())
+    if (left <= 0) {
+      cancel(Status::usage("rank 0 waited %g s at %s for %s", member.seconds, place.text().c_str(), missing().c_str()));
       return fault;
-    if (left <= 0)
-      return Status::usage("rank 0 waited %g s at %s for %s", member.seconds, place.text().c_str(), missing().c_str());
-    if (Status status = noteAbsence(); status.failed())
-      return status;
+    }
+    if (Status status = noteAbsence(); status.failed()) {
+      cancel(status);
+      return fault;
+    }
     std::vector<pollfd> waited{{peers.listener.get(), POLLIN, 0}};
     for (const auto &peer : pending)
       waited.push_back({peer->socket.get(), POLLIN, 0});
     if (poll(waited.data(), waited.size(), static_cast<int>(std::min<int64_t>(left, 1000))) <= 0)
       continue;
     for (size_t i = 0; i < pending.size(); ++i)
-      if (waited[i + 1].revents)
-        if (Status status = readHello(*pending[i]); status.failed() && !fault.failed()) {
-          fault = status;
-          end = std::min(end, NetworkClock::now() + kFarewell);
-        }
+      if (waited[i + 1].revents && pending[i]->socket)
+        if (Status status = readHello(*pending[i]); status.failed())
+          cancel(status);
     if (Status status = receive(); status.failed())
       return status;
     pending.erase(std::remove_if(pending.begin(), pending.end(), [](const auto &peer) { return !peer->socket; }),
@@ -301,8 +336,8 @@ Status RendezvousServer::run() {
   return fault.failed() ? fault : sendTable();
 }
 
-Status receiveRanks(const RendezvousPoint &place, const Member &member, PeerTable &peers) {
-  return RendezvousServer(place, member, peers).run();
+Status receiveRanks(const RendezvousPoint &place, const Member &member, const std::string &fault, PeerTable &peers) {
+  return RendezvousServer(place, member, peers).run(fault);
 }
 
 } // namespace colo::runtime

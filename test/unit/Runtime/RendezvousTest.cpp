@@ -9,8 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Sockets/Rendezvous.h"
 #include "Files.h"
+#include "Sockets/Meeting.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -165,7 +165,43 @@ TEST(Rendezvous, whoDoesNotComeIsNamed) {
   RendezvousPoint place = addressPlace();
   auto outcomes = meetAll({place}, {members[0], members[2], members[4]});
   EXPECT_EQ(outcomes[0].status.message, "rank 0 waited 1 s at " + place.text() + " for ranks 1, 3");
-  EXPECT_EQ(outcomes[1].status.code, ExitUsage);
+  for (const Outcome &outcome : outcomes) {
+    EXPECT_EQ(outcome.status.code, ExitUsage);
+    EXPECT_EQ(outcome.status.message, outcomes[0].status.message);
+  }
+}
+
+/// Of its own fault, which no other has: soon, though another has not yet come.
+TEST(Rendezvous, whoDoesNotComeTellsAllWhy) {
+  RendezvousPoint place = addressPlace();
+  for (int failing : {0, 2}) {
+    std::vector<Member> members = world(4, /*seconds=*/60);
+    std::vector<Outcome> outcomes(4);
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < 4; ++rank)
+      threads.emplace_back([&, rank] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(rank == 3 ? 500 : 0));
+        if (rank == failing)
+          return cancelRendezvous(place, members[rank], "cannot read data");
+        outcomes[rank].status = rendezvous(place, members[rank], outcomes[rank].meeting);
+      });
+    auto begin = NetworkClock::now();
+    for (std::thread &thread : threads)
+      thread.join();
+    EXPECT_LT(NetworkClock::now() - begin, std::chrono::seconds(5));
+    for (int rank = 0; rank < 4; ++rank)
+      EXPECT_EQ(outcomes[rank].status.message, rank == failing ? ""
+                                               : failing       ? "rank 2, at 127.0.0.1, does not come: cannot read data"
+                                                               : "rank 0 does not come: cannot read data");
+  }
+}
+
+TEST(Rendezvous, whoDoesNotComeAndFindsNobodyToTellEnds) {
+  for (int rank : {0, 1}) {
+    auto begin = NetworkClock::now();
+    cancelRendezvous(addressPlace(), {rank, 2, "program", 60, /*absence=*/0.5}, "cannot read data");
+    EXPECT_LT(NetworkClock::now() - begin, std::chrono::seconds(5));
+  }
 }
 
 TEST(Rendezvous, rankZeroThatDoesNotComeIsNamed) {
@@ -199,7 +235,8 @@ TEST(Rendezvous, anotherNumberOfRanksIsToldToBothAtOnce) {
 }
 
 TEST(Rendezvous, aRankThatIsThereTwiceEndsTheMeeting) {
-  auto outcomes = meetAll({addressPlace()}, {{0, 3, "program", 60}, {1, 3, "program", 60}, {1, 3, "program", 60}});
+  auto outcomes =
+      meetAll({addressPlace()}, {{0, 3, "program", 60, /*absence=*/0.5}, {1, 3, "program", 60}, {1, 3, "program", 60}});
   EXPECT_EQ(outcomes[0].status.message,
             "rank 1, at 127.0.0.1, is there already: two processes were started as the same rank");
   EXPECT_TRUE(outcomes[1].status.failed() && outcomes[2].status.failed());
@@ -234,18 +271,16 @@ TEST(Rendezvous, allMeetAtAddressesOfTheLoopbackOtherThanItsUsualOne) {
 
 /// A rank 1 of three whose process ends when rank 0 has welcomed it.
 void visitAndEnd(const RendezvousPoint &place) {
-  struct {
-    uint64_t magic = 0x336f6c6f632d6f63, job = 0, program = std::hash<std::string>()("program");
-    uint32_t rank = 1, ranks = 3, port = 1, unused = 0;
-  } hello;
+  Hello hello{kMeetingMagic, 0, hashOf("program"), 1, 3, 1, 0, {}};
   std::string why;
   auto soon = NetworkClock::now() + std::chrono::seconds(5);
   Socket socket;
   while (!socket && NetworkClock::now() < soon)
     socket = connectTo(resolve("127.0.0.1", place.port, why)[0], soon, why);
-  char answer[256];
+  Answer answer{};
   EXPECT_TRUE(sendAll(socket, &hello, sizeof hello, soon, why));
-  EXPECT_TRUE(receiveAll(socket, answer, sizeof answer, soon, why));
+  EXPECT_TRUE(receiveAll(socket, &answer, sizeof answer, soon, why));
+  EXPECT_TRUE(answer.accepted);
 }
 
 TEST(Rendezvous, aRankThatEndsBeforeAllHaveMetIsNamedSoon) {
