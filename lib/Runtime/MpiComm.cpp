@@ -82,9 +82,8 @@ bool await(MPI_Request &request) {
 }
 
 ncclResult_t timedOut(const Communicator &c, const Descriptor &d) {
-  return Provider::fail(ncclSystemError, "rank " + std::to_string(c.rank) + " of " + std::to_string(c.ranks) +
-                                             " waited " + std::to_string(runtimeHost->timeout()) + " s in " +
-                                             describe(d));
+  return Provider::fail(ncclRemoteError, formatString("rank %d of %d waited %g s in %s", c.rank, c.ranks,
+                                                      runtimeHost->timeout(), describe(d).c_str()));
 }
 
 /// All ranks of the communicator make the same call, or all get the error.

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Files.h"
+#include "Rank.h"
 #include "Ranks.h"
 #include "RegressionProgram.h"
 #include "Sockets/SocketsComm.h"
@@ -125,6 +126,32 @@ TEST(Mpi, conformsAsThreadsDo) {
       GTEST_SKIP() << "no mpirun";
     EXPECT_EQ(code, 0) << ranks << " ranks";
   }
+}
+
+/// Which is the fault of what is around the run, not of the runtime.
+TEST(Mpi, aRankThatDoesNotComeIsAnErrorOfTheEnvironment) {
+  if (!pluginIsThere())
+    GTEST_SKIP() << "no MPI plug-in";
+  int code = underMpi(2, "Mpi.DISABLED_waitsForTheOther", "COLO_TEST_UNDER_MPI=1");
+  if (code < 0)
+    GTEST_SKIP() << "no mpirun";
+  EXPECT_EQ(code, ExitUsage);
+}
+
+/// One process of the run above.
+TEST(Mpi, DISABLED_waitsForTheOther) {
+  int rank = 0, ranks = 0;
+  const CommProvider *provider = processProviderUnderTest(rank, ranks);
+  ncclComm_t world = nullptr;
+  ASSERT_EQ(provider->initRank(&world, ranks, {}, rank, nullptr), ncclSuccess);
+  if (rank == 1)
+    pause(); // until mpirun ends it
+  setCommTimeout(0.5);
+  int32_t one = 1;
+  Status status = commStatus(*provider, provider->allReduce(&one, &one, 1, ncclInt32, ncclSum, world, nullptr));
+  if (status.message.rfind("rank 0 of 2 waited 0.5 s in all_reduce", 0) == 0)
+    failProcess(status);
+  FAIL() << status.message;
 }
 
 TEST(Mpi, trainsToTheBitsOfThreads) {
