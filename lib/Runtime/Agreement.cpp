@@ -12,6 +12,7 @@
 #include "Agreement.h"
 
 #include <functional>
+#include <map>
 #include <vector>
 
 namespace colo::runtime {
@@ -25,6 +26,7 @@ struct SharedFlag {
 };
 } // namespace
 
+static constexpr size_t kDeviceWords = 4;
 static constexpr const char *kNumber = "=%llu", *kRecords = " of %llu records", *kGiven = "";
 
 /// Of what ranks read, how much it is.
@@ -51,7 +53,7 @@ static std::string describe(const SharedFlag &flag, uint64_t value) {
   return formatString("with %s", flag.name) + formatString(flag.form, static_cast<unsigned long long>(value));
 }
 
-/// Of the words that all ranks have sent, `count` each: the program's first, then those of the flags.
+/// Of the words that all ranks have sent, `count` each: the program's first, then those of the flags, then others.
 static Status compareWords(const std::vector<SharedFlag> &flags, const std::vector<uint64_t> &all, size_t count) {
   for (size_t rank = 1; rank < all.size() / count; ++rank) {
     const uint64_t *words = &all[rank * count];
@@ -65,6 +67,21 @@ static Status compareWords(const std::vector<SharedFlag> &flags, const std::vect
   return Status::ok();
 }
 
+/// That ranks which need a device each have one, of the last words of each rank: DeviceChoice, and its number on its
+/// host.
+static Status compareDevices(const std::vector<uint64_t> &all, size_t count) {
+  std::map<uint64_t, size_t> owners;
+  for (size_t rank = 0; rank < all.size() / count; ++rank) {
+    const uint64_t *words = &all[(rank + 1) * count - kDeviceWords];
+    auto number = [&](size_t i) { return static_cast<unsigned long long>(words[i]); };
+    if (auto [other, isFirst] = owners.emplace(words[0], rank); words[0] && !isFirst)
+      return Status::usage("rank %zu, number %llu on its host, sees %llu GPU%s and would share GPU %llu with rank %zu; "
+                           "ranks need a GPU each, but --comm=loopback lets them share",
+                           rank, number(3), number(2), words[2] == 1 ? "" : "s", number(1), other->second);
+  }
+  return Status::ok();
+}
+
 Status compareRanks(const Run &run, const CommProvider &provider) {
   if (!run.world.launched)
     return Status::ok();
@@ -73,6 +90,10 @@ Status compareRanks(const Run &run, const CommProvider &provider) {
   std::vector<uint64_t> own{std::hash<std::string>()(run.program->build)};
   for (const SharedFlag &flag : flags)
     own.push_back(flag.value);
+  const DeviceChoice &device = run.device;
+  own.push_back(device.id);
+  for (int64_t number : {device.number, device.visible, run.world.rankOnHost})
+    own.push_back(static_cast<uint64_t>(number));
   std::vector<uint64_t> all(own.size() * ranks);
   ncclComm_t world = nullptr;
   if (Status status = commStatus(provider, provider.initRank(&world, ranks, {}, rank, nullptr)); status.failed())
@@ -80,7 +101,9 @@ Status compareRanks(const Run &run, const CommProvider &provider) {
   Status status =
       commStatus(provider, provider.allGather(own.data(), all.data(), own.size(), ncclUint64, world, nullptr));
   provider.destroy(world);
-  return status.failed() ? status : compareWords(flags, all, own.size());
+  if (!status.failed())
+    status = compareWords(flags, all, own.size());
+  return status.failed() ? status : compareDevices(all, own.size());
 }
 
 } // namespace colo::runtime

@@ -18,7 +18,7 @@
 namespace colo::runtime {
 
 /// Of a run whose ranks are processes, once its files are open and the provider is there. All ranks call it and get the
-/// same: which rank differs from rank 0 in what, a usage error.
+/// same: which rank differs from rank 0 in what, or has another's device, a usage error.
 Status compareRanks(const Run &run, const CommProvider &provider);
 
 } // namespace colo::runtime

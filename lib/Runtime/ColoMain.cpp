@@ -227,17 +227,19 @@ static Status plan(int argc, char **argv, const ColoProgram *program, Run &run) 
 }
 
 /// Whether this machine has what the ranks of this process compute on.
-static Status probeDevice(const Run &run) {
+static Status probeDevice(Run &run) {
   if (Status status = checkCpuFeatures(run.program->cpuFeatures); status.failed())
     return status;
   std::unique_ptr<Device> device(static_cast<Device *>(run.program->device()));
   DeviceSetup setup;
   setup.program = run.program;
+  setup.place = run.world.rankOnHost;
   setup.ranks = run.world.ranks;
   setup.ranksInProcess = run.world.launched ? 1 : run.world.ranks;
   setup.comm = run.options.comm;
   if (Status status = device->probe(setup); status.failed())
     return status;
+  run.device = device->choice(setup);
   std::string why = whyPlain(run.options);
   if (why.empty())
     why = device->whyNoGraph(setup);

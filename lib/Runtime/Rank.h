@@ -40,6 +40,7 @@ struct Run {
   uint64_t seed = 0;
   int64_t threads = 1;  ///< per rank
   bool overlap = false; ///< collectives inside layers run on a thread of their own
+  DeviceChoice device;  ///< of a rank that is a process
   ncclUniqueId id = {};
   std::unique_ptr<Dataset> train, eval;
   std::unique_ptr<SafetensorsFile> init;

@@ -22,7 +22,8 @@
 //   are not waited for at the end; callbacks; kernels, products and collectives that have not run plainly before. Nodes
 //   of a launched graph are ordered by nothing but what was captured, whatever other streams do.
 // * Kernels' names, their number of arguments and threads are read from the PTX.
-// * Ranks may be threads of one process or processes of one machine (Communicator.h); each process sees all devices.
+// * Ranks may be threads of one process or processes of one machine (Communicator.h); each process sees all devices,
+//   or those of CUDA_VISIBLE_DEVICES, numbers with commas between them.
 //
 // Kernels run as emulated bodies (lib/Runtime/Emulator.cpp) from a shared object made
 // of `colo-compile --target=cuda --emulate --emit=obj`: COLO_DOUBLE_KERNELS, or for an

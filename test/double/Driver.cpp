@@ -18,6 +18,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <sstream>
+#include <string>
 #include <unistd.h>
 
 namespace colo_double {
@@ -37,10 +39,18 @@ bool mustFail(const char *call) {
 /// What the devices did is written when the process ends well.
 struct Devices {
   std::array<CUctx_st, kMostDevices> all;
-  int count = 8;
+  std::vector<int> visible; ///< by the numbers that this process has for them
   Devices() {
-    if (const char *number = std::getenv("COLO_DOUBLE_DEVICES"))
-      count = std::min(kMostDevices, std::atoi(number));
+    const char *number = std::getenv("COLO_DOUBLE_DEVICES"), *chosen = std::getenv("CUDA_VISIBLE_DEVICES");
+    int count = number ? std::min(kMostDevices, std::atoi(number)) : 8;
+    for (int i = 0; i < count; ++i)
+      visible.push_back(i);
+    if (chosen)
+      visible.clear();
+    std::string shown;
+    for (std::istringstream all(chosen ? chosen : ""); std::getline(all, shown, ',');)
+      if (int i = std::atoi(shown.c_str()); i < count)
+        visible.push_back(i);
     for (int i = 0; i < kMostDevices; ++i)
       all[i].number = i;
   }
@@ -124,7 +134,7 @@ using namespace colo_double;
 
 enum { Success = 0, InvalidValue = 1, InvalidDevice = 101 };
 
-DOUBLE_EXPORT int cuInit(unsigned) { return devices().count > 0 ? Success : 100; }
+DOUBLE_EXPORT int cuInit(unsigned) { return devices().visible.empty() ? 100 : Success; }
 DOUBLE_EXPORT int cuGetErrorName(int result, const char **name) {
   *name = result == 100 ? "CUDA_ERROR_NO_DEVICE" : "CUDA_ERROR_OF_DOUBLE";
   return Success;
@@ -134,15 +144,21 @@ DOUBLE_EXPORT int cuGetErrorString(int result, const char **text) {
   return Success;
 }
 DOUBLE_EXPORT int cuDeviceGetCount(int *count) {
-  *count = devices().count;
+  *count = static_cast<int>(devices().visible.size());
   return Success;
 }
 DOUBLE_EXPORT int cuDeviceGet(int *device, int number) {
-  *device = number;
-  return number < devices().count ? Success : InvalidDevice;
+  if (number >= static_cast<int>(devices().visible.size()))
+    return InvalidDevice;
+  *device = devices().visible[number];
+  return Success;
 }
 DOUBLE_EXPORT int cuDeviceGetName(char *name, int length, int) {
   snprintf(name, length, "double");
+  return Success;
+}
+DOUBLE_EXPORT int cuDeviceGetPCIBusId(char *name, int length, int device) {
+  snprintf(name, length, "0000:%02x:00.0", device);
   return Success;
 }
 /// Compute capability 9.0, memory of 64 bits at 1 GHz; nothing else is asked for.

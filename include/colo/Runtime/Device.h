@@ -49,6 +49,12 @@ struct DeviceGraph {
   int64_t bytes = 0; ///< of the device's memory that it took beside the arena
 };
 
+/// Which device a rank computes on.
+struct DeviceChoice {
+  uint64_t id = 0;                 ///< of all machines; 0: ranks may have the same
+  int64_t number = 0, visible = 0; ///< of so many that the rank's process sees
+};
+
 class Device {
 public:
   Device() = default;
@@ -57,6 +63,8 @@ public:
 
   /// Whether this machine has what the program's ranks need: once in a process, first.
   virtual Status probe(const DeviceSetup &setup) = 0;
+  /// What `open` will take, on a machine that has been probed.
+  virtual DeviceChoice choice(const DeviceSetup &) { return {}; }
   /// Streams, events and prepared products.
   virtual Status open(const DeviceSetup &setup) = 0;
   /// A communicator of the whole world that works on the device's memory, made with the help of the host's.

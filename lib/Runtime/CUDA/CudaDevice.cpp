@@ -26,6 +26,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <random>
@@ -51,6 +52,7 @@ public:
   ~CudaDevice() override;
 
   Status probe(const DeviceSetup &setup) override;
+  DeviceChoice choice(const DeviceSetup &setup) override;
   Status open(const DeviceSetup &setup) override;
   Status connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &world) override;
   const CommProvider &comms() override { return loopback ? *loopbackProvider() : *ncclProvider(); }
@@ -179,16 +181,37 @@ Status CudaDevice::probe(const DeviceSetup &setup) {
   return setup.ranks > 1 && !shares ? loadNccl() : Status::ok();
 }
 
+/// As NCCL tells hosts apart, whose kernel has drawn a number.
+static std::string hostName() {
+  if (const char *host = std::getenv("NCCL_HOSTID"))
+    return host;
+  std::string drawn;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> drawn;
+  return drawn;
+}
+
+/// NCCL, too, takes GPUs with one address on the bus for one.
+DeviceChoice CudaDevice::choice(const DeviceSetup &setup) {
+  int taken = -1, count = 0;
+  char bus[32] = "";
+  check(cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
+  DeviceChoice made{0, setup.place % count, count};
+  check(cu.cuDeviceGet(&taken, static_cast<int>(made.number)), "cuDeviceGet");
+  check(cu.cuDeviceGetPCIBusId(bus, sizeof bus, taken), "cuDeviceGetPCIBusId");
+  if (setup.comm != kLoopback)
+    made.id = std::hash<std::string>()(hostName() + " " + bus) | 1;
+  return made;
+}
+
 Status CudaDevice::open(const DeviceSetup &setup) {
   program = setup.program;
   loopback = setup.comm == kLoopback;
   // Threads that share a GPU would be in each other's way.
   triesGraphs = setup.wantsGraphs && !loopback;
   Context context = nullptr;
-  int chosen = -1, count = 0;
-  check(cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
-  // A launcher may show each process a GPU of its own. NCCL refuses two ranks on one, and loopback is for that.
-  check(cu.cuDeviceGet(&chosen, static_cast<int>(setup.place % count)), "cuDeviceGet");
+  int chosen = -1;
+  // A launcher may show each process a GPU of its own.
+  check(cu.cuDeviceGet(&chosen, static_cast<int>(choice(setup).number)), "cuDeviceGet");
   if (int result = cu.cuDevicePrimaryCtxRetain(&context, chosen))
     return Status::user("GPU %d cannot be used: %s", chosen, describeResult(result).c_str());
   device = chosen;

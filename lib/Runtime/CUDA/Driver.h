@@ -44,6 +44,7 @@ enum { kThreadLocalCapture = 1 };                                    // of cuStr
   X(cuDeviceGetCount, int *)                                                                                           \
   X(cuDeviceGet, int *, int)                                                                                           \
   X(cuDeviceGetName, char *, int, int)                                                                                 \
+  X(cuDeviceGetPCIBusId, char *, int, int)                                                                             \
   X(cuDeviceGetAttribute, int *, int, int)                                                                             \
   X(cuDevicePrimaryCtxRetain, Context *, int)                                                                          \
   X(cuDevicePrimaryCtxRelease_v2, int)                                                                                 \

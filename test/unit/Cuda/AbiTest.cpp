@@ -49,6 +49,7 @@ SAME(Driver, cuGetErrorString);
 SAME(Driver, cuDeviceGetCount);
 SAME(Driver, cuDeviceGet);
 SAME(Driver, cuDeviceGetName);
+SAME(Driver, cuDeviceGetPCIBusId);
 SAME(Driver, cuDeviceGetAttribute);
 SAME(Driver, cuDevicePrimaryCtxRetain);
 SAME(Driver, cuDevicePrimaryCtxRelease_v2);
