@@ -136,12 +136,15 @@ uint32_t chooseHost() {
   return host;
 }
 
-std::vector<NetworkAddress> resolve(const std::string &host, uint16_t port, std::string &why) {
+std::vector<NetworkAddress> resolve(const std::string &host, uint16_t port, std::string &why, bool *isUnknown) {
   addrinfo wanted{}, *found = nullptr;
   wanted.ai_family = AF_UNSPEC;
   wanted.ai_socktype = SOCK_STREAM;
   std::vector<NetworkAddress> addresses;
-  if (int error = getaddrinfo(host.c_str(), nullptr, &wanted, &found)) {
+  int error = getaddrinfo(host.c_str(), nullptr, &wanted, &found);
+  if (isUnknown)
+    *isUnknown = error == EAI_NONAME || error == EAI_NODATA;
+  if (error) {
     why = gai_strerror(error);
     return addresses;
   }

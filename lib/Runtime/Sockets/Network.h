@@ -65,8 +65,10 @@ bool listsInterface(const std::string &list, const std::string &name);
 /// NCCL_SOCKET_IFNAME lists, or else of the first that is up, loopback last. 0: none.
 uint32_t chooseHost();
 
-/// The addresses of a host by its name or number; empty with `why` if it has none.
-std::vector<NetworkAddress> resolve(const std::string &host, uint16_t port, std::string &why);
+/// The addresses of a host by its name or number; empty with `why` if it has none. `isUnknown`: whoever knows names has
+/// said that there is none, rather than that they cannot be asked now.
+std::vector<NetworkAddress> resolve(const std::string &host, uint16_t port, std::string &why,
+                                    bool *isUnknown = nullptr);
 
 /// Accepts connections at the port, which is chosen if it is 0: of all interfaces, or of the loopback alone.
 Socket listenAt(uint16_t port, bool onlyLoopback, std::string &why);

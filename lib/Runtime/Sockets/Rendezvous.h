@@ -44,6 +44,7 @@ struct Member {
   /// Seconds in which one that has gone may come again, before all have met, and in which who comes late still hears
   /// why there is no meeting.
   double absence = 10;
+  double unknownHost = 30; ///< in which a host's name may come to be known: launchers start ranks before that
 };
 
 /// What a rank has when all have met.

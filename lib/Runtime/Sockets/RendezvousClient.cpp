@@ -45,7 +45,8 @@ private:
   const std::string &ownFault; ///< why this rank does not come, or empty
   PeerTable &peers;
   NetworkClock::time_point begin = NetworkClock::now(), end;
-  std::string why; ///< the last fault of a candidate
+  std::string why;        ///< the last fault of a candidate
+  bool isUnknown = false; ///< nobody knows rank 0's host
   Status fault;
 };
 } // namespace
@@ -55,7 +56,7 @@ std::vector<NetworkAddress> RendezvousClient::candidates(uint64_t &job) {
   std::vector<NetworkAddress> found;
   if (place.file.empty()) {
     job = hashOf(place.job);
-    std::vector<NetworkAddress> hosts = resolve(place.host, place.port, why);
+    std::vector<NetworkAddress> hosts = resolve(place.host, place.port, why, &isUnknown);
     for (uint16_t i = 0; i < place.ports; ++i)
       for (NetworkAddress address : hosts) {
         address.port = static_cast<uint16_t>(place.port + i);
@@ -137,11 +138,16 @@ Status RendezvousClient::run() {
   end = secondsFromNow(ownFault.empty() ? member.seconds : std::min(member.seconds, member.absence));
   // Rank 0 is soon there, or starts late: many ranks must not keep its host busy.
   std::chrono::milliseconds pause{20}, longest{500};
+  NetworkClock::time_point known = begin;
   while (NetworkClock::now() < end) {
     uint64_t job = 0;
     for (const NetworkAddress &address : candidates(job))
       if (Outcome outcome = handshake(address, job); outcome != Outcome::TryAgain)
         return fault;
+    known = isUnknown ? known : NetworkClock::now();
+    if (NetworkClock::now() - known > std::chrono::duration<double>(member.unknownHost))
+      return Status::usage("rank %d cannot go to rank 0 at %s: no host of that name in %g s: %s", member.rank,
+                           place.text().c_str(), member.unknownHost, why.c_str());
     std::this_thread::sleep_for(pause);
     pause = std::min(longest, 2 * pause);
   }

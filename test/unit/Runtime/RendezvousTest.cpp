@@ -210,6 +210,19 @@ TEST(Rendezvous, rankZeroThatDoesNotComeIsNamed) {
   EXPECT_EQ(outcomes[0].status.message, "rank 1 found no rank 0 at " + place.text() + " in 0.5 s: Connection refused");
 }
 
+/// Names have no spaces, so no server is asked.
+TEST(Rendezvous, aHostThatNobodyKnowsIsNotTriedForTheWholeTime) {
+  RendezvousPoint place = addressPlace(80);
+  place.host = "no host";
+  auto begin = NetworkClock::now();
+  auto outcomes = meetAll({place}, {{1, 2, "program", /*seconds=*/60, /*absence=*/10, /*unknownHost=*/0.5}});
+  EXPECT_EQ(outcomes[0].status.code, ExitUsage);
+  EXPECT_EQ(outcomes[0].status.message,
+            "rank 1 cannot go to rank 0 at no host:80: no host of that name in 0.5 s: Name or service not known");
+  EXPECT_GT(NetworkClock::now() - begin, std::chrono::milliseconds(500));
+  EXPECT_LT(NetworkClock::now() - begin, std::chrono::seconds(10));
+}
+
 TEST(Rendezvous, anotherProgramIsToldToBothAtOnce) {
   auto outcomes = meetAll({addressPlace()}, {{0, 2, "program", 60}, {1, 2, "another", 60}});
   for (const Outcome &outcome : outcomes)
