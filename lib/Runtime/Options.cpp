@@ -204,7 +204,7 @@ std::string helpText(const char *program, const char *model) {
     std::string left = formatString("  --%s%s%s", flag.name, flag.value ? "=" : "", flag.value ? flag.value : "");
     text += formatString("%-24s %s\n", left.c_str(), flag.help);
   }
-  text += "\nexit codes: 0 done, 1 wrong input, 2 wrong usage or environment, 70 internal error\n";
+  text += "\nexit codes: 0 done, 1 wrong input or lost output, 2 wrong usage or environment, 70 internal error\n";
   return text;
 }
 

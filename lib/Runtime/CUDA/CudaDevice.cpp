@@ -169,12 +169,12 @@ Status CudaDevice::probe(const DeviceSetup &setup) {
   int count = 0;
   check(cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
   if (count < wanted)
-    return Status::user("%lld ranks need a GPU each, and this machine has %d; --comm=loopback lets them share",
-                        static_cast<long long>(wanted), count);
+    return Status::usage("%lld ranks need a GPU each, and this machine has %d; --comm=loopback lets them share",
+                         static_cast<long long>(wanted), count);
   for (int i = 0; i < count && i < wanted; ++i)
     if (int capability = capabilityOf(i); capability < kLeastCapability)
-      return Status::user("GPU %d has compute capability %d.%d, and this program needs at least %d.%d", i,
-                          capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
+      return Status::usage("GPU %d has compute capability %d.%d, and this program needs at least %d.%d", i,
+                           capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
   if (setup.program->gemmCount)
     if (Status status = loadCublasLt(); status.failed())
       return status;
@@ -213,7 +213,7 @@ Status CudaDevice::open(const DeviceSetup &setup) {
   // A launcher may show each process a GPU of its own.
   check(cu.cuDeviceGet(&chosen, static_cast<int>(choice(setup).number)), "cuDeviceGet");
   if (int result = cu.cuDevicePrimaryCtxRetain(&context, chosen))
-    return Status::user("GPU %d cannot be used: %s", chosen, describeResult(result).c_str());
+    return Status::usage("GPU %d cannot be used: %s", chosen, describeResult(result).c_str());
   device = chosen;
   check(cu.cuCtxSetCurrent(context), "cuCtxSetCurrent");
   if (Status status = loadKernels(); status.failed())
@@ -243,7 +243,7 @@ Status CudaDevice::loadKernels() {
   if (!program->kernelCount)
     return Status::ok();
   if (int result = cu.cuModuleLoadData(&module, program->image))
-    return Status::user("the driver cannot load this program's kernels: %s", describeResult(result).c_str());
+    return Status::usage("the driver cannot load this program's kernels: %s", describeResult(result).c_str());
   int32_t most = 0;
   for (int64_t i = 0; i < program->kernelCount; ++i) {
     const ColoDeviceKernel &kernel = program->kernels[i];

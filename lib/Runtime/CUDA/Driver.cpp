@@ -28,8 +28,8 @@ Status loadDriver() {
     if (status.failed())
       return;
     if (int result = functions.cuInit(0))
-      status = Status::user("this program runs on NVIDIA GPUs, and their driver finds none: %s",
-                            describeResult(result).c_str());
+      status = Status::usage("this program runs on NVIDIA GPUs, and their driver finds none: %s",
+                             describeResult(result).c_str());
   });
   return status;
 }

@@ -45,16 +45,16 @@ Status openLibrary(std::initializer_list<const char *> names, const char *whatFo
   std::string why;
   void *library = openAnywhere(names, why);
   if (!library && !why.empty())
-    return Status::user("this program runs on NVIDIA GPUs, and %s, %s, does not load: %s", *names.begin(), whatFor,
-                        why.c_str());
+    return Status::usage("this program runs on NVIDIA GPUs, and %s, %s, does not load: %s", *names.begin(), whatFor,
+                         why.c_str());
   if (!library)
-    return Status::user("this program runs on NVIDIA GPUs, and %s, %s, is not on this machine", *names.begin(),
-                        whatFor);
+    return Status::usage("this program runs on NVIDIA GPUs, and %s, %s, is not on this machine", *names.begin(),
+                         whatFor);
   for (const Import &import : imports) {
     *import.address = dlsym(library, import.name);
     if (!*import.address)
-      return Status::user("this program needs %s, %s, with the function %s, which it lacks: it is too old",
-                          *names.begin(), whatFor, import.name);
+      return Status::usage("this program needs %s, %s, with the function %s, which it lacks: it is too old",
+                           *names.begin(), whatFor, import.name);
   }
   return Status::ok();
 }
