@@ -47,8 +47,8 @@ Status checkCpuFeatures(const char *features, bool (*hasFeature)(std::string_vie
     return Status::ok();
   std::string level = levelOf(hasFeature);
   std::string what = level.empty() ? "compile it on a machine like this one" : "compile it with --target=cpu:" + level;
-  return Status::user("this program was compiled for a CPU with %s, which this one lacks; %s", missing.c_str(),
-                      what.c_str());
+  return Status::usage("this program was compiled for a CPU with %s, which this one lacks; %s", missing.c_str(),
+                       what.c_str());
 }
 
 } // namespace colo::runtime

@@ -22,7 +22,7 @@ namespace colo::runtime {
 /// Whether this CPU has an extension of CpuFeatures.def; false of any other name.
 bool hasCpuFeature(std::string_view name);
 
-/// `features` are names with commas between them, or null where the program has no code of a certain CPU. An error (1)
+/// `features` are names with commas between them, or null where the program has no code of a certain CPU. An error (2)
 /// names those that `hasFeature` denies, and what to compile for instead.
 Status checkCpuFeatures(const char *features, bool (*hasFeature)(std::string_view) = hasCpuFeature);
 

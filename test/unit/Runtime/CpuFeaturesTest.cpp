@@ -25,14 +25,15 @@ TEST(CpuFeatures, aProgramThatNamesNoneRunsOnAnyCpu) {
 TEST(CpuFeatures, whatIsMissingIsNamedInOrderWithTheLevelThatFits) {
   EXPECT_FALSE(checkCpuFeatures("sse3,avx2", hasAvx2Only).failed());
   Status status = checkCpuFeatures("sse3,avx512f,avx2,avx512vl", hasAvx2Only);
-  EXPECT_EQ(status.code, ExitUser);
+  EXPECT_EQ(status.code, ExitUsage);
   EXPECT_EQ(status.message, "this program was compiled for a CPU with avx512f, avx512vl, which this one lacks; "
                             "compile it with --target=cpu:x86-64-v3");
 }
 
 TEST(CpuFeatures, aCpuBelowEveryLevelIsToldToCompileOnOneLikeIt) {
-  EXPECT_EQ(checkCpuFeatures("sse3,avx2", hasLittle).message,
-            "this program was compiled for a CPU with avx2, which this one lacks; compile it on a machine like this one");
+  EXPECT_EQ(
+      checkCpuFeatures("sse3,avx2", hasLittle).message,
+      "this program was compiled for a CPU with avx2, which this one lacks; compile it on a machine like this one");
 }
 
 TEST(CpuFeatures, namesThatTheTableLacksAreMissing) { EXPECT_FALSE(hasCpuFeature("avx1024")); }
