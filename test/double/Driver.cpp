@@ -263,6 +263,8 @@ DOUBLE_EXPORT int cuStreamDestroy_v2(CUstream_st *stream) {
 }
 DOUBLE_EXPORT int cuStreamSynchronize(CUstream_st *stream) {
   refuseInCapture("cuStreamSynchronize");
+  if (mustFail("cuStreamSynchronize"))
+    return 214; // CUDA_ERROR_ECC_UNCORRECTABLE
   live(stream, "cuStreamSynchronize").demandCopies();
   live(stream, "cuStreamSynchronize").synchronize();
   return Success;

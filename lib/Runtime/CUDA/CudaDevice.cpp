@@ -337,7 +337,7 @@ Status CudaDevice::startWatchdog(uint64_t board, int rank, int ranks) {
   };
   setup.words = reinterpret_cast<uint32_t *>(words);
   setup.asyncError = describeAsyncError;
-  setup.fail = [](const std::string &message) { failProcess(Status::internal("%s", message.c_str())); };
+  setup.fail = [](const std::string &message) { failProcess(Status::usage("%s", message.c_str())); };
   watchdog = std::make_unique<Watchdog>(std::move(setup));
   return Status::ok();
 }

@@ -49,10 +49,28 @@ static thread_local const char *hintOfThread = "";
 void setCheckHint(const char *hint) { hintOfThread = hint; }
 const char *checkHint() { return hintOfThread; }
 
+/// Results that speak of the machine: memory that others take, a GPU that others have or that is lost, its driver.
+static bool isOfMachine(int result) {
+  switch (result) {
+  case 2:   // CUDA_ERROR_OUT_OF_MEMORY
+  case 46:  // CUDA_ERROR_DEVICE_UNAVAILABLE
+  case 100: // CUDA_ERROR_NO_DEVICE
+  case 214: // CUDA_ERROR_ECC_UNCORRECTABLE
+  case 220: // CUDA_ERROR_NVLINK_UNCORRECTABLE
+  case 802: // CUDA_ERROR_SYSTEM_NOT_READY
+  case 803: // CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
+    return true;
+  default:
+    return false;
+  }
+}
+
 void check(int result, const char *call, const char *where) {
-  if (result)
-    failProcess(
-        Status::internal("%s%s%s: %s%s", where, *where ? ": " : "", call, describeResult(result).c_str(), checkHint()));
+  if (!result)
+    return;
+  std::string what =
+      formatString("%s%s%s: %s%s", where, *where ? ": " : "", call, describeResult(result).c_str(), checkHint());
+  failProcess(isOfMachine(result) ? Status::usage("%s", what.c_str()) : Status::internal("%s", what.c_str()));
 }
 
 } // namespace colo::runtime::cuda

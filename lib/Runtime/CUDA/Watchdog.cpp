@@ -355,7 +355,7 @@ void Watchdog::report(const std::string &waited, bool namesMissing, const std::s
   if (exchange) // the one that speaks asks at most so often
     exchange->serve((kHops + 1) * BoardExchange::kPatience + kFarewell);
   std::this_thread::sleep_for(kTimeToSpeak);
-  _exit(ExitInternal);
+  _exit(ExitUsage);
 }
 
 } // namespace colo::runtime::cuda
