@@ -14,11 +14,13 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 
 using namespace colo_double;
 
 struct CUgraphExec_st {
   CUgraph_st graph;
+  std::shared_ptr<std::atomic<int>> underWay = std::make_shared<std::atomic<int>>(0);
   std::map<CUstream_st *, std::unique_ptr<CUstream_st>> lanes;
 };
 
@@ -132,13 +134,22 @@ DOUBLE_EXPORT int cuGraphInstantiateWithFlags(CUgraphExec_st **made, CUgraph_st 
   return 0;
 }
 
-bool colo_double::isInGraph(const void *communicator) {
+/// Whether a graph that holds the communicator is as it should be.
+template <typename Is> static bool isHeld(const void *communicator, Is is) {
   std::lock_guard<std::mutex> lock(liveMutex);
   for (const CUgraphExec_st *exec : live)
     for (const void *held : exec->graph.communicators)
-      if (held == communicator)
+      if (held == communicator && is(*exec))
         return true;
   return false;
+}
+
+bool colo_double::isInGraph(const void *communicator) {
+  return isHeld(communicator, [](const CUgraphExec_st &) { return true; });
+}
+
+bool colo_double::isUnderWay(const void *communicator) {
+  return isHeld(communicator, [](const CUgraphExec_st &exec) { return exec.underWay->load() != 0; });
 }
 
 DOUBLE_EXPORT int cuGraphUpload(CUgraphExec_st *, CUstream_st *) {
@@ -175,10 +186,12 @@ DOUBLE_EXPORT int cuGraphLaunch(CUgraphExec_st *exec, CUstream_st *stream) {
       launch->done[i].set();
     });
   }
-  stream->submit([launch] {
+  ++*exec->underWay;
+  stream->submit([launch, underWay = exec->underWay] {
     launch->begin.set();
     for (Completion &node : launch->done)
       node.wait();
+    --*underWay;
   });
   return 0;
 }

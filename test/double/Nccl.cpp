@@ -84,6 +84,10 @@ static ncclResult_t enqueue(CUstream_st *stream, ncclComm_t comm, Kind kind, con
     fail("a collective on the default stream");
   if (stream->capture && version() < 20900)
     fail("a collective is captured by a version that cannot");
+  if (stream->capture && !std::getenv("NCCL_GRAPH_MIXING_SUPPORT"))
+    fail("a collective is captured and NCCL_GRAPH_MIXING_SUPPORT not set");
+  if (!stream->capture && isUnderWay(comm))
+    fail("a plain operation of a communicator of which a graph is under way");
   note(CUgraph_st::Collective, stream, comm, "an operation of a communicator");
   Call call{{kind, type, op, root, count, send, recv, nullptr}, unwrap(comm)};
   if (root < 0 || root >= call.comm->ranks)

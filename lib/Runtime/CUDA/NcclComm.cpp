@@ -15,6 +15,7 @@
 #include "CUDA/Library.h"
 #include "CUDA/Watchdog.h"
 
+#include <cstdlib>
 #include <mutex>
 
 namespace colo::runtime::cuda {
@@ -316,6 +317,9 @@ Status loadNccl() {
   static std::once_flag once;
   static Status status;
   std::call_once(once, [] {
+    // A communicator's graph is never under way beside another or a plain operation: the host waits at the end of each
+    // step. With the library's support for that, graphs of several communicators, launched by one thread, may hang.
+    setenv("NCCL_GRAPH_MIXING_SUPPORT", "0", /*overwrite=*/0);
 #define COLO_IMPORT(NAME) {#NAME, reinterpret_cast<void **>(&nccl.NAME)},
     status = openLibrary({"libnccl.so.2"}, "by which GPUs communicate", {COLO_NCCL_FUNCTIONS(COLO_IMPORT)});
 #undef COLO_IMPORT

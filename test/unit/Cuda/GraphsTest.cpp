@@ -11,10 +11,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "CUDA/Graphs.h"
+#include "CUDA/NcclComm.h"
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace colo::runtime;
 using namespace colo::runtime::cuda;
@@ -215,6 +218,45 @@ TEST_F(GraphsTest, aGraphThatIsNotFreedEndsTheProcess) {
         capture(graphs);
       },
       internalError, "cuGraphExecDestroy: ");
+}
+
+TEST_F(Refused, plainOperationsOfACommunicatorOfWhichAGraphIsUnderWay) {
+  ASSERT_FALSE(loadNccl().failed());
+  EXPECT_STREQ(std::getenv("NCCL_GRAPH_MIXING_SUPPORT"), "0");
+  ncclUniqueId id;
+  ncclComm_t world = nullptr;
+  ASSERT_EQ(ncclProvider()->getUniqueId(&id), ncclSuccess);
+  ASSERT_EQ(ncclProvider()->initRank(&world, 1, id, 0, nullptr), ncclSuccess);
+  auto sum = [&] {
+    auto *place = reinterpret_cast<void *>(memory); // NOLINT(performance-no-int-to-ptr): an address of the device
+    EXPECT_EQ(ncclProvider()->allReduce(place, place, 4, ncclFloat32, ncclSum, world, one), ncclSuccess);
+  };
+  sum();
+  finish();
+  {
+    Graphs graphs;
+    graphs.open({one});
+    graphs.begin();
+    sum();
+    int64_t number = graphs.end().number;
+    cuda::check(driver().cuLaunchHostFunc(one, [](void *) { usleep(300000); }, nullptr), "cuLaunchHostFunc");
+    graphs.launch(number);
+    EXPECT_EXIT(sum(), refused, "a plain operation of a communicator of which a graph is under way");
+    finish();
+    sum();
+    finish();
+  }
+  ncclProvider()->destroy(world);
+}
+
+TEST_F(GraphsTest, whatTheUserSaysOfMixingGraphsIsKept) {
+  EXPECT_EXIT(
+      {
+        setenv("NCCL_GRAPH_MIXING_SUPPORT", "1", 1);
+        loadNccl();
+        _exit(std::strcmp(std::getenv("NCCL_GRAPH_MIXING_SUPPORT"), "1"));
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 TEST_F(Refused, anEventThatWasRecordedBeforeTheCapture) {
