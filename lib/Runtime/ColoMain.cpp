@@ -237,6 +237,7 @@ static Status probeDevice(Run &run) {
   setup.ranks = run.world.ranks;
   setup.ranksInProcess = run.world.launched ? 1 : run.world.ranks;
   setup.comm = run.options.comm;
+  setup.insistsOnGraphs = run.options.graph == "on";
   if (Status status = device->probe(setup); status.failed())
     return status;
   run.device = device->choice(setup);

@@ -54,9 +54,10 @@ Status Rank::setUp() {
                     run.overlap,
                     run.options.overlap != "off",
                     run.world.ranks,
-                    /*ranksInProcess=*/1,
+                    run.world.launched ? 1 : run.world.ranks,
                     run.options.comm,
-                    whyPlain(run.options).empty()};
+                    whyPlain(run.options).empty(),
+                    run.options.graph == "on"};
   if (Status status = owned->open(setup); status.failed())
     return status;
   if (Status status = setUpComms(); status.failed())

@@ -166,7 +166,7 @@ def check_processes(arguments, name, model, mode, optimizer):
         found["launches"] = [(device.pop("graphs"), device.pop("graph_launches")) for device in found["devices"]]
         return result, found
 
-    _, threads = train("auto", 0)
+    _, threads = train("on", 0)
     ranks = len(threads["stats"]["per_rank"])
     options.require(ranks == len(threads["devices"]) > 1, f"{threads['devices']}")
     cpu = cell.train("cpu")

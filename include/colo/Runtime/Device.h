@@ -38,8 +38,9 @@ struct DeviceSetup {
   bool overlapsLayers = false; ///< collectives inside layers, transfers between stages run beside the rank's work
   bool overlapsStages = false;
   int64_t ranks = 1, ranksInProcess = 1;
-  std::string comm = "auto"; ///< how ranks communicate, as the user says
-  bool wantsGraphs = false;  ///< unless the device has a reason against them
+  std::string comm = "auto";    ///< how ranks communicate, as the user says
+  bool wantsGraphs = false;     ///< unless the device has a reason against them
+  bool insistsOnGraphs = false; ///< where they may not end well, too
 };
 
 /// Work of a device that is launched as one.

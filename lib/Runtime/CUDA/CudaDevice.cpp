@@ -436,7 +436,13 @@ std::string CudaDevice::whyNoGraph(const DeviceSetup &setup) {
     return "what ranks that share GPUs (--comm=loopback) send goes through the host";
   if (std::string why = setup.ranks > 1 ? whyNcclHasNoGraph() : ""; !why.empty())
     return why;
-  return trialFault.empty() ? "" : "the driver does not capture a trial: " + trialFault;
+  if (!trialFault.empty())
+    return "the driver does not capture a trial: " + trialFault;
+  // Its guide: "Using multiple GPUs per process with CUDA graph capture may result in deadlocks."
+  if (setup.ranks > 1 && setup.ranksInProcess > 1 && !setup.insistsOnGraphs)
+    return "graphs of NCCL may wait for each other without end where GPUs share a process; a process for each (mpirun, "
+           "torchrun) has them, and --graph=on";
+  return "";
 }
 
 void CudaDevice::beginCapture() {
