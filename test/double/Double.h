@@ -20,8 +20,9 @@
 // wait;
 //   events that were not recorded in the capture, and outside of it those that were; streams that do not take part or
 //   are not waited for at the end; callbacks; kernels, products and collectives that have not run plainly before. Nodes
-//   of a launched graph are ordered by nothing but what was captured, whatever other streams do. NCCL_GRAPH_MIXING_SUPPORT
-//   is set where collectives are captured, and none is called plainly while a graph of its communicator is under way.
+//   of a launched graph are ordered by nothing but what was captured, whatever other streams do.
+//   NCCL_GRAPH_MIXING_SUPPORT is set where collectives are captured, and none is called plainly while a graph of its
+//   communicator is under way.
 // * Kernels' names, their number of arguments and threads are read from the PTX.
 // * Ranks may be threads of one process or processes of one machine (Communicator.h); each process sees all devices,
 //   or those of CUDA_VISIBLE_DEVICES, numbers with commas between them.

@@ -113,6 +113,19 @@ def check_loopback(arguments, name, model, mode):
     compare_results(cell.train("cuda", "--comm=loopback", COLO_DOUBLE_DEVICES="1", **LATE), cell.train("cpu"))
 
 
+def check_one_rank(arguments, name, model, mode):
+    """One rank that asks for NCCL has communicators of one, watched, and calls their operations in plain steps and in graphs."""
+    cell = Cell(arguments, model, mode)
+    cell.ranks = []
+    expected = cell.train("cpu")
+    for flags, uses in (("--comm=nccl", "--graph=on"), True), (("--comm=nccl", "--graph=off"), True), (("--comm=auto",), False):
+        log = cell.base + ".devices"
+        compare_results(cell.train("cuda", *flags, COLO_DOUBLE_LOG=log, **LATE), expected)
+        with open(log) as file:
+            devices = [json.loads(line) for line in file]
+        options.require(len(devices) == 1 and (devices[0]["collectives"] > 0) == uses, f"{flags}: {devices}")
+
+
 def check_graph(arguments, name, model, mode, optimizer):
     """Steps and evaluations that are launched as graphs give what plain launches give, bit by bit, and count the same; the
     device did as much. With streams and branches that are late an edge that is missing shows as other numbers."""
@@ -284,6 +297,7 @@ CHECKS = {
     "vit-3d": (check_training, "vit", "3d", "sgd", {}),
     "loopback-2d": (check_loopback, "gpt2", "2d"),
     "loopback-1f1b": (check_loopback, "gpt2", "1f1b"),
+    "nccl-of-one": (check_one_rank, "gpt2", "data"),
     "graph-none": (check_graph, "mlp", "none", "adamw"),
     "graph-data": (check_graph, "gpt2", "data", "adamw"),
     "graph-1d-sp": (check_graph, "gpt2", "1d-sp", "sgd"),

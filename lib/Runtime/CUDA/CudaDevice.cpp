@@ -37,6 +37,11 @@ namespace colo::runtime::cuda {
 static constexpr int kLeastCapability = 80;
 static constexpr const char *kLoopback = "loopback";
 
+/// One rank needs no library for what it sends itself, but may ask for it: so NCCL can be tried where there is one GPU.
+static bool usesNccl(const DeviceSetup &setup) {
+  return setup.comm != kLoopback && (setup.ranks > 1 || setup.comm == "nccl");
+}
+
 static void note(void *place) { *static_cast<int64_t *>(place) = steadyNanoseconds(); }
 
 static int capabilityOf(int device) {
@@ -141,6 +146,7 @@ private:
   const ColoProgram *program = nullptr;
   int device = -1;
   bool loopback = false; ///< ranks share GPUs
+  bool nccl = false;
   bool triesGraphs = false;
   Module module = nullptr;
   std::vector<Function> kernels;
@@ -153,7 +159,7 @@ private:
   int64_t stepNumber = 0;          ///< captures are steps, too
   Address arena = 0;
   std::unique_ptr<LtProducts> gemms = std::make_unique<LtProducts>();
-  std::unique_ptr<Watchdog> watchdog; ///< of several ranks
+  std::unique_ptr<Watchdog> watchdog; ///< of ranks that use NCCL
   std::unique_ptr<Graphs> graphs;
   std::deque<Watchdog::Calls> calls; ///< of each graph
   std::string trialFault;
@@ -178,7 +184,7 @@ Status CudaDevice::probe(const DeviceSetup &setup) {
   if (setup.program->gemmCount)
     if (Status status = loadCublasLt(); status.failed())
       return status;
-  return setup.ranks > 1 && !shares ? loadNccl() : Status::ok();
+  return usesNccl(setup) ? loadNccl() : Status::ok();
 }
 
 /// As NCCL tells hosts apart, whose kernel has drawn a number.
@@ -206,6 +212,7 @@ DeviceChoice CudaDevice::choice(const DeviceSetup &setup) {
 Status CudaDevice::open(const DeviceSetup &setup) {
   program = setup.program;
   loopback = setup.comm == kLoopback;
+  nccl = usesNccl(setup);
   // Threads that share a GPU would be in each other's way.
   triesGraphs = setup.wantsGraphs && !loopback;
   Context context = nullptr;
@@ -284,7 +291,7 @@ CudaDevice::~CudaDevice() {
 
 /// Rank 0's id reaches the others through the hosts' own communicator.
 Status CudaDevice::connect(ncclComm_t hosts, int rank, int ranks, ncclComm_t &world) {
-  if (loopback || ranks == 1) {
+  if (!nccl) {
     world = loopback ? makeLoopbackWorld(hosts) : makeWorldOfOne();
     return Status::ok();
   }
@@ -434,7 +441,7 @@ void CudaDevice::startStep() {
 std::string CudaDevice::whyNoGraph(const DeviceSetup &setup) {
   if (setup.comm == kLoopback)
     return "what ranks that share GPUs (--comm=loopback) send goes through the host";
-  if (std::string why = setup.ranks > 1 ? whyNcclHasNoGraph() : ""; !why.empty())
+  if (std::string why = usesNccl(setup) ? whyNcclHasNoGraph() : ""; !why.empty())
     return why;
   if (!trialFault.empty())
     return "the driver does not capture a trial: " + trialFault;

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// libnccl.so.2 behind the table of Comm.h. A communicator of one rank needs no
-// library: what it sends itself is a copy.
+// libnccl.so.2 behind the table of Comm.h. A world of one rank needs no library:
+// what it sends itself is a copy.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,11 +25,11 @@ Status loadNccl();
 /// Why its operations cannot be captured, once it is open; empty: they can.
 std::string whyNcclHasNoGraph();
 const CommProvider *ncclProvider();
-/// A world of several; `watchdog`, which outlives it, watches what is called of it and of communicators split from it.
+/// A world that uses the library; `watchdog`, which outlives it, watches what is called of it and of communicators split from it.
 ncclResult_t makeNcclWorld(const ncclUniqueId &id, int rank, int ranks, Watchdog &watchdog, ncclComm_t &world);
 /// What NCCL found wrong with one of its own communicators, in words; empty: nothing.
 std::string describeAsyncError(ncclComm_t handle);
-/// A world of one rank.
+/// A world of one rank, without the library.
 ncclComm_t makeWorldOfOne();
 
 } // namespace colo::runtime::cuda
