@@ -7,16 +7,13 @@
 
 #include "colo/Conversion/Passes.h"
 #include "colo/Dialect/Rt/RtDialect.h"
-#include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
-#include "mlir/Transforms/Passes.h"
 
 namespace colo {
 #define GEN_PASS_DEF_KERNELMATH
@@ -99,30 +96,3 @@ struct KernelMathPass : public colo::impl::KernelMathBase<KernelMathPass> {
   FrozenRewritePatternSet patterns;
 };
 } // namespace
-
-void colo::buildKernelToLLVMPipeline(OpPassManager &pm) {
-  pm.addPass(createKernelMath());
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-  pm.addPass(createConvertSCFToCFPass());
-  pm.addPass(createArithToLLVMConversionPass());
-  pm.addPass(createConvertMathToLLVMPass());
-  pm.addPass(createConvertMathToLibmPass());
-  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
-  ConvertFuncToLLVMPassOptions barePointers;
-  barePointers.useBarePtrCallConv = true;
-  pm.addPass(createConvertFuncToLLVMPass(barePointers));
-  pm.addPass(createConvertControlFlowToLLVMPass());
-  pm.addPass(createReconcileUnrealizedCastsPass());
-  pm.addPass(createKernelEntries());
-}
-
-KernelPipelines colo::cpuKernelPipelines() {
-  // Half a MiB of f32: a part of a core's second-level cache, beside the operands.
-  constexpr int64_t scoresOfRound = 128 * 1024;
-  return {[](OpPassManager &pm) {
-            pm.addPass(createSumsToLoops());
-            pm.addPass(createLowerKernels());
-          },
-          buildKernelToLLVMPipeline, scoresOfRound};
-}

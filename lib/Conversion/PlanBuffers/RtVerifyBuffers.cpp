@@ -1,4 +1,4 @@
-//===- VerifyBuffers.cpp - no two live values share memory -*- C++ -*-===//
+//===- RtVerifyBuffers.cpp - no two live values share memory -*- C++ -*-===//
 //
 // Part of colo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- VerifyTransfers.cpp - transfers beside actions touch other bytes -*- C++ -*-===//
+//===- RtVerifyTransfers.cpp - transfers beside actions touch other bytes -*- C++ -*-===//
 //
 // Part of colo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

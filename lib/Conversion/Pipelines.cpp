@@ -1,4 +1,4 @@
-//===- Pipelines.cpp - phases after linalg -*- C++ -*-===//
+//===- Pipelines.cpp - the phases buffers, rt and llvm -*- C++ -*-===//
 //
 // Part of colo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
