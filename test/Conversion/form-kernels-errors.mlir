@@ -24,3 +24,12 @@ func.func @whole_gradient_without_delta(%q: tensor<2x3x4x8xf32>, %lse: tensor<2x
     -> (tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>)
   return %dq : tensor<2x3x4x8xf32>
 }
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @sharded(%x: tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>) {
+  // expected-error @+1 {{needs local static shapes without an encoding, not}}
+  %y = colo.exp %x : tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>
+  return
+}

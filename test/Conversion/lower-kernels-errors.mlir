@@ -57,3 +57,12 @@ func.func private @attention(%q: tensor<2x3x4x8xf32>) -> (tensor<2x3x4x8xf32>, t
   }
   return %o, %lse : tensor<2x3x4x8xf32>, tensor<2x4x3xf32>
 }
+
+// -----
+
+// expected-error @+1 {{a kernel's results are tensors, not 'f32'}}
+func.func private @scalar_result(%x: tensor<4xf32>) -> f32 attributes {rt.kernel} {
+  %c0 = arith.constant 0 : index
+  %y = tensor.extract %x[%c0] : tensor<4xf32>
+  return %y : f32
+}

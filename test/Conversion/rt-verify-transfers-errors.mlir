@@ -327,3 +327,44 @@ module {
     return
   }
 }
+
+// -----
+
+module {
+  func.func @case_from_elsewhere(%case: index) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    scf.for %i = %c0 to %c1 step %c1 {
+      // expected-error @below {{does not choose by the table}}
+      scf.index_switch %case {rt.executions = array<i64: 1>}
+      case 0 {
+        scf.yield
+      }
+      default {
+      }
+    }
+    return
+  }
+}
+
+// -----
+
+module {
+  func.func @place_from_elsewhere(%byte: index) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %buffer = rt.buffer "workspace" : memref<512xi8>
+    scf.for %i = %c0 to %c1 step %c1 {
+      %slot = rt.slot %buffer at 0 plus %byte : memref<512xi8> to memref<16xf32>
+      scf.index_switch %i {rt.executions = array<i64: 1>}
+      case 0 {
+        // expected-error @below {{names no place of the workspace that the table says}}
+        rt.receive %slot from 0 {stream = 3 : i64} : memref<16xf32>
+        scf.yield
+      }
+      default {
+      }
+    }
+    return
+  }
+}

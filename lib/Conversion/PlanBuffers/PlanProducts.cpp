@@ -70,12 +70,12 @@ std::optional<Match> findMatch(const Contraction &c, const Place &lhs, const Pla
   return std::nullopt;
 }
 
-/// With copies of both operands: every group is one dim. Where sums are asked for they are contiguous in either.
-std::optional<Match> packedMatch(const Contraction &c, const Strides &result, bool hasSums) {
+/// With copies of both operands and a packed result: every group is one dim, which is always a product. Where sums are
+/// asked for they are contiguous in either.
+Match packedMatch(const Contraction &c, const Strides &result, bool hasSums) {
   EinsumSpec spec = c.getSpec();
   std::string lhs = hasSums ? c.turnedLhs() : c.packedLhs(), rhs = c.packedRhs();
-  std::optional<GemmShape> shape = c.match(c.stridesFor(spec.lhs, lhs), c.stridesFor(spec.rhs, rhs), result);
-  return shape ? std::optional(Match{*shape, lhs, rhs, result}) : std::nullopt;
+  return {*c.match(c.stridesFor(spec.lhs, lhs), c.stridesFor(spec.rhs, rhs), result), lhs, rhs, result};
 }
 
 void createGemm(OpBuilder &builder, Location loc, const GemmShape &shape, Value lhs, Value rhs, Value out,
@@ -281,10 +281,10 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
     match = std::nullopt;
   if (!match) {
     Strides result = c.stridesFor(spec.result, c.packedResult());
-    match =
-        op.getSums() || hasAux(op) ? packedMatch(c, result, op.getSums() != nullptr) : findMatch(c, lhs, rhs, {result});
+    if (!op.getSums() && !hasAux(op))
+      match = findMatch(c, lhs, rhs, {result});
     if (!match)
-      return op.emitOpError("has more than four batch dims that do not collapse");
+      match = packedMatch(c, result, op.getSums() != nullptr);
     target = temporary(out.shape, out.element);
   }
   target.strides.assign(match->result.begin(), match->result.end());

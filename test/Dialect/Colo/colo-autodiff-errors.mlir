@@ -69,7 +69,7 @@ func.func @result_without_gradient(%w: tensor<2xf32> {colo.input = "w"}) attribu
 
 colo.param @g : tensor<2xf32> {logical_shape = array<i64: 2>, file_shape = array<i64: 2>, init = #colo.init<zeros, 0.0 : f64, 0.0 : f64>}
 func.func @weights_from_a_parameter(%x: tensor<2xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
-  // expected-error @+1 {{weights of a mean depend on parameter 'g'}}
+  // expected-error @+1 {{weights of a mean depend on parameter 'g': denominators are counted before the first forward, from inputs and constants only}}
   %g = colo.param_ref @g : tensor<2xf32>
   %loss = colo.weighted_mean %x, %g : tensor<2xf32>, tensor<2xf32> -> tensor<f32>
   colo.metric "loss", %loss : tensor<f32>

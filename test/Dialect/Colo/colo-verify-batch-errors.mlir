@@ -131,7 +131,7 @@ func.func @weights_from_a_parameter(%x: tensor<4xf32> {colo.input = "x"}) attrib
 colo.param @g : tensor<f32> {logical_shape = array<i64>, file_shape = array<i64>, init = #colo.init<zeros, 0.0 : f64, 0.0 : f64>}
 func.func @metric_is_no_mean(%x: tensor<4xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
   %g = colo.param_ref @g : tensor<f32>
-  // expected-error @+1 {{metric "loss" is not a mean over the batch}}
+  // expected-error @+1 {{metric "loss" is not a mean over the batch, so micro-batches and replicas do not add up to it; return a loss, an accuracy or a sum of such}}
   colo.metric "loss", %g : tensor<f32>
   return
 }
@@ -165,5 +165,13 @@ func.func @layer_that_moves_the_batch(%x: tensor<4x4xf32> {colo.input = "x"}) at
 func.func @random_numbers_without_rows(%x: tensor<4x3xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
   // expected-error @+1 {{'random' depends on how the batch is split: it draws random numbers by batch row, so dim 0 must be the batch (4)}}
   %s = colo.random {id = 1 : i64} : tensor<3x4xf32>
+  return
+}
+
+// -----
+
+func.func @op_without_a_rule(%x: tensor<4xf32> {colo.input = "x"}) attributes {colo.role = "entry"} {
+  // expected-error @+1 {{this op has no rule that says what it does with batch rows}}
+  %s = arith.addf %x, %x : tensor<4xf32>
   return
 }

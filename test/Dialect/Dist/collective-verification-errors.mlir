@@ -222,3 +222,139 @@ func.func @readInFlight(%0: tensor<4xf32>) -> tensor<4xf32> {
   %3 = dist.wait %1 : (tensor<4xf32>) -> tensor<4xf32>
   return %2 : tensor<4xf32>
 }
+
+// -----
+
+// expected-error @+1 {{needs one size an axis}}
+"dist.mesh"() <{sym_name = "mesh", axes = ["a", "b"], sizes = array<i64: 2>}> : () -> ()
+
+// -----
+
+// expected-error @+1 {{names axis "sp", which it does not have, as zigzag}}
+dist.mesh @mesh <["tp"=2]> {zigzag = ["sp"]}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @noAxis(%0: tensor<4xf32>) {
+  // expected-error @+1 {{needs an axis}}
+  %1 = dist.all_gather %0 dim 0 over @mesh [] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @unknownAxisOfSharding(%0: tensor<4xf32, #dist.shard<@mesh, [{"x"}]>>) {
+  // expected-error @+1 {{has a sharding with an axis that the mesh does not have}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32, #dist.shard<@mesh, [{"x"}]>> -> tensor<4xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @globalShape(%0: tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>) {
+  // expected-error @+1 {{in global form keeps the shape}}
+  %1 = dist.all_gather %0 dim 0 over @mesh ["tp"] : tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>> -> tensor<8xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @blocksOfOtherShape(%0: tensor<4x3xf32>) {
+  // expected-error @+1 {{keeps all dims but 0}}
+  %1 = dist.all_slice %0 dim 0 over @mesh ["tp"] {blocks = array<i64: 0, 1>} : tensor<4x3xf32> -> tensor<1x2xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @tooFewBlocks(%0: tensor<4xf32>) {
+  // expected-error @+1 {{names 1 blocks for a group of 2}}
+  %1 = dist.all_slice %0 dim 0 over @mesh ["tp"] {blocks = array<i64: 0>} : tensor<4xf32> -> tensor<1xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @blockOutside(%0: tensor<4xf32>) {
+  // expected-error @+1 {{names block 4 of 4}}
+  %1 = dist.all_slice %0 dim 0 over @mesh ["tp"] {blocks = array<i64: 0, 4>} : tensor<4xf32> -> tensor<1xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @reducesNothing(%0: tensor<4xf32>) {
+  // expected-error @+1 {{needs one result an operand, and at least one}}
+  dist.all_reduce sum over @mesh ["tp"] : () -> ()
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @oneDim(%0: tensor<4x4xf32>) {
+  // expected-error @+1 {{needs two dims}}
+  %1 = dist.all_to_all %0 from 0 dim 0 over @mesh ["tp"] : tensor<4x4xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @tooFewSources(%0: tensor<4xf32>) {
+  // expected-error @+1 {{names 1 sources for a group of 2}}
+  %1 = dist.permute %0 from [0] over @mesh ["tp"] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @oneSourceTwice(%0: tensor<4xf32>) {
+  // expected-error @+1 {{needs each member of the group once as a source}}
+  %1 = dist.permute %0 from [0, 0] over @mesh ["tp"] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["a"=2, "b"=2]> {zigzag = ["a"]}
+func.func @zigzagPermute(%0: tensor<8xf32, #dist.shard<@mesh, [{"a"}]>>) {
+  // expected-error @+1 {{cannot give the parts of a zigzag axis to another}}
+  %1 = dist.permute %0 from [0, 2, 1, 3] over @mesh ["a", "b"] : tensor<8xf32, #dist.shard<@mesh, [{"a"}]>> -> tensor<8xf32, #dist.shard<@mesh, [{"b"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @rootUnknownAxis(%0: tensor<4xf32, #dist.shard<@mesh, [{"x"}]>>) {
+  // expected-error @+1 {{has a sharding with an axis that the mesh does not have}}
+  %1 = dist.broadcast %0 dim 0 root 0 over @mesh ["tp"] : tensor<4xf32, #dist.shard<@mesh, [{"x"}]>> -> tensor<2xf32, #dist.shard<@mesh, [{}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @reduceOfOtherKind(%0: tensor<2xf32, #dist.shard<@mesh, [{}], partial = max{"tp"}>>) {
+  // expected-error @+1 {{needs an operand that is partial of its kind over its axes, not}}
+  %1 = dist.reduce sum %0 dim 0 root 0 over @mesh ["tp"] : tensor<2xf32, #dist.shard<@mesh, [{}], partial = max{"tp"}>> -> tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>
+  return
+}
+
+// -----
+
+dist.mesh @mesh <["tp"=2]>
+func.func @reshardOfOtherShape(%0: tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>>) {
+  // expected-error @+1 {{keeps shape and element type}}
+  %1 = dist.reshard %0 : tensor<4xf32, #dist.shard<@mesh, [{"tp"}]>> -> tensor<8xf32, #dist.shard<@mesh, [{}]>>
+  return
+}

@@ -27,7 +27,7 @@ func.func @unequalParts(%0: tensor<5xf32, #dist.shard<@mesh, [{"tp"}]>>) {
 #sum = #dist.shard<@mesh, [{}], partial = sum{"tp"}>
 dist.mesh @mesh <["tp"=2]>
 func.func @partialAtNonlinear(%0: tensor<4xf32, #sum>) {
-  // expected-error @+1 {{needs a complete value}}
+  // expected-error @+1 {{needs a complete value, not 'tensor<4xf32,}}
   %1 = colo.exp %0 : tensor<4xf32, #sum>
   return
 }
@@ -37,7 +37,7 @@ func.func @partialAtNonlinear(%0: tensor<4xf32, #sum>) {
 #sum = #dist.shard<@mesh, [{}], partial = sum{"tp"}>
 dist.mesh @mesh <["tp"=2]>
 func.func @partialReturned(%0: tensor<4xf32, #sum>) -> tensor<4xf32, #sum> {
-  // expected-error @+1 {{needs a complete value}}
+  // expected-error @+1 {{needs a complete value, not 'tensor<4xf32,}}
   return %0 : tensor<4xf32, #sum>
 }
 
@@ -104,5 +104,38 @@ dist.mesh @mesh <["tp"=2]>
 func.func @reshardLeft(%0: tensor<4xf32, #cut>) {
   // expected-error @+1 {{must be expanded into collectives}}
   %1 = dist.reshard %0 : tensor<4xf32, #cut> -> tensor<4xf32, #whole>
+  return
+}
+
+// -----
+
+#whole = #dist.shard<@mesh, [{}, {}]>
+#cut = #dist.shard<@mesh, [{"tp"}]>
+dist.mesh @mesh <["tp"=4]>
+func.func @mergedDimsCut(%0: tensor<2x6xf32, #whole>) {
+  // expected-error @+1 {{cuts a dim across its factors: 'tensor<12xf32,}}
+  %1 = colo.reshape %0 : tensor<2x6xf32, #whole> -> tensor<12xf32, #cut>
+  return
+}
+
+// -----
+
+#cut = #dist.shard<@mesh, [{"tp"}]>
+#whole = #dist.shard<@mesh, [{}]>
+dist.mesh @mesh <["tp"=2]>
+func.func @operandsCutDifferently(%0: tensor<4xf32, #cut>, %1: tensor<4xf32, #whole>) {
+  // expected-error @+1 {{has an operand that its factors do not explain: 'tensor<4xf32,}}
+  %2 = "colo.add"(%0, %1) : (tensor<4xf32, #cut>, tensor<4xf32, #whole>) -> tensor<4xf32, #cut>
+  return
+}
+
+// -----
+
+#sum = #dist.shard<@mesh, [{}], partial = sum{"tp"}>
+#whole = #dist.shard<@mesh, [{}]>
+dist.mesh @mesh <["tp"=2]>
+func.func @sumOfPartialAndComplete(%0: tensor<4xf32, #sum>, %1: tensor<4xf32, #whole>) {
+  // expected-error @+1 {{mixes a partial with a complete value}}
+  %2 = "colo.add"(%0, %1) : (tensor<4xf32, #sum>, tensor<4xf32, #whole>) -> tensor<4xf32, #sum>
   return
 }

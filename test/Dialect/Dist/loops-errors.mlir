@@ -82,3 +82,32 @@ func.func @unequalParts(%x: tensor<4xf32>, %n: index) {
   %0 = dist.part %x dim 0 number 0 plus %n : tensor<4xf32> -> tensor<3xf32>
   return
 }
+
+// -----
+
+func.func @noRoundArgument(%x: tensor<4xf32>) {
+  // expected-error @+1 {{has a body whose arguments are not the round and its operands}}
+  %0 = "dist.loop"(%x) <{count = 2 : i64, dims = array<i64>, operandSegmentSizes = array<i32: 0, 1, 0>}> ({
+  ^bb0(%a: tensor<4xf32>):
+    dist.yield %a : tensor<4xf32>
+  }) : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @resultWithoutDim(%x: tensor<4xf32>) {
+  // expected-error @+1 {{has one result a carried value and one a dim of `dims`}}
+  %0:2 = dist.loop %i in 2 carrying (%a = %x : tensor<4xf32>) {
+    dist.yield %a, %a : tensor<4xf32>, tensor<4xf32>
+  } : tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @partOfOtherShape(%x: tensor<4x3xf32>, %n: index) {
+  // expected-error @+1 {{keeps all dims but 0}}
+  %0 = dist.part %x dim 0 number 0 plus %n : tensor<4x3xf32> -> tensor<2x2xf32>
+  return
+}

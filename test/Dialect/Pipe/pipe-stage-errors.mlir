@@ -1,4 +1,7 @@
 // RUN: colo-opt %s --pipe-stage="stages=4 micro-batches=4" -split-input-file -verify-diagnostics
+// RUN: not colo-opt %s --pipe-stage="stages=2 micro-batches=4 partition=1,many" --split-input-file 2>&1 | FileCheck %s
+
+// CHECK: error: '1,many' is no partition; legal: uniform, balanced or a list
 
 func.func private @Layer(%x: tensor<2x4xf32>, %w: tensor<4x4xf32> {colo.param = "w"}) -> tensor<2x4xf32> {
   %y = colo.einsum "ab,cb->ac", %x, %w : tensor<2x4xf32>, tensor<4x4xf32> -> tensor<2x4xf32>
@@ -49,5 +52,17 @@ func.func @apart(%x: tensor<2x4xf32> {colo.input = "x"}) attributes {colo.role =
   %b = colo.layers @Layer(%a) invariants() stacked() params [@"h.#.w"] {count = 1} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
   %c = colo.layers @Layer(%b) invariants() stacked() params [@"h.#.w"] {count = 1} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
   %d = colo.layers @Layer(%c) invariants() stacked() params [@"h.#.w"] {count = 1} : (tensor<2x4xf32>) () () -> (tensor<2x4xf32>) () ()
+  return
+}
+
+// -----
+
+func.func private @Layer(%x: tensor<2x4xf32>, %s: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  %y = colo.add %x, %s : tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+func.func @stacked(%x: tensor<2x4xf32> {colo.input = "x"}, %s: tensor<4x2x4xf32> {colo.input = "s"}) attributes {colo.role = "entry"} {
+  // expected-error @+1 {{a run of layers that reads or makes one value a layer cannot be cut into pipeline stages}}
+  %y = colo.layers @Layer(%x) invariants() stacked(%s) params [] {count = 4} : (tensor<2x4xf32>) () (tensor<4x2x4xf32>) -> (tensor<2x4xf32>) () ()
   return
 }

@@ -68,7 +68,7 @@ LogicalResult ScalarOp::verify() {
 
 LogicalResult InverseCountOp::verify() {
   if (getTermAttr().getInt() < 0)
-    return emitOpError("term ") << getTerm() << " is negative";
+    return emitOpError("term ") << getTermAttr().getInt() << " is negative";
   return success();
 }
 
