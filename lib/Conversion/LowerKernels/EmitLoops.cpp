@@ -224,80 +224,95 @@ void KernelEmitter::emitFlat(const Nest &nest) {
 // Columns
 //===----------------------------------------------------------------------===//
 
-void KernelEmitter::emitColumns(const Nest &nest) {
-  linalg::GenericOp op = nest.op;
-  const Loop &columns = nest.loops.back();
+/// Sums over loops around a block of neighbouring columns, which is a unit of work.
+struct KernelEmitter::Columns {
+  const Nest &nest;
   llvm::SmallVector<Loop> outer, reduced;
-  for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_back())
-    (loop.reduced ? reduced : outer).push_back(loop);
-  words.clear();
-  int64_t block = std::min(kColumnBlock, columns.size);
-  llvm::SmallVector<int64_t> sizes;
-  for (const Loop &loop : outer)
-    sizes.push_back(loop.size);
-  sizes.push_back((columns.size + block - 1) / block);
-  for (int64_t size : sizes)
-    extent *= size;
-  // A thread's units of neighbouring columns are summed together: memory is three times as fast with whole rows as with
-  // a few lines of each.
+  llvm::SmallVector<int64_t> sizes; ///< of the outer loops, then how many blocks there are
+  int64_t block;                    ///< columns of a unit
+  /// A thread's units of neighbouring columns are summed together: memory is three times as fast with whole rows as
+  /// with a few lines of each.
   int64_t together = 1;
-  if (outer.empty()) {
+  llvm::SmallVector<Value> sums; ///< one a result, of the columns of these units
+
+  explicit Columns(const Nest &nest) : nest(nest) {
+    for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_back())
+      (loop.reduced ? reduced : outer).push_back(loop);
+    block = std::min(kColumnBlock, columns().size);
+    for (const Loop &loop : outer)
+      sizes.push_back(loop.size);
+    sizes.push_back((columns().size + block - 1) / block);
+    if (!outer.empty())
+      return;
     int64_t bits = 0; // of a column's sums
-    for (Value result : op.getResults())
+    for (Value result : op().getResults())
       bits += storedType(getElementTypeOrSelf(result.getType())).getIntOrFloatBitWidth();
     together = std::clamp<int64_t>(kSumBytes / (block * bits / 8), 1, sizes.back());
   }
-  llvm::SmallVector<Value> sums;
-  for (Value result : op.getResults())
-    sums.push_back(stackBuffer(together * block, getElementTypeOrSelf(result.getType())));
+  const Loop &columns() const { return nest.loops.back(); }
+  linalg::GenericOp op() const { return nest.op; }
+};
+
+void KernelEmitter::emitColumns(const Nest &nest) {
+  words.clear();
+  Columns units(nest);
+  for (int64_t size : units.sizes)
+    extent *= size;
+  for (Value result : units.op().getResults())
+    units.sums.push_back(stackBuffer(units.together * units.block, getElementTypeOrSelf(result.getType())));
+  forLoop(begin, end, [&](Value unit) { emitUnits(units, unit); }, units.together);
+}
+
+void KernelEmitter::emitUnits(const Columns &units, Value unit) {
+  linalg::GenericOp op = units.op();
   Location loc = op.getLoc();
-  auto emitUnits = [&](Value unit) {
-    Point point(op.getNumLoops());
-    llvm::SmallVector<Value> position = digits(unit, sizes);
-    for (auto [loop, index] : llvm::zip(outer, position))
-      point[loop.dim] = index;
-    Value lower = builder.create<arith::MulIOp>(loc, position.back(), constant(block));
-    Value upper;
-    if (together == 1) {
-      upper = blockEnd(lower, block, columns.size);
-    } else {
-      Value last = builder.create<arith::AddIOp>(loc, unit, constant(together));
-      last = builder.create<arith::MinUIOp>(loc, last, end);
-      upper = builder.create<arith::MinUIOp>(loc, builder.create<arith::MulIOp>(loc, last, constant(block)).getResult(),
-                                             constant(columns.size));
-    }
-    Value width = builder.create<arith::SubIOp>(loc, upper, lower);
-    forLoop(constant(0), width, [&](Value at) {
-      for (auto [i, sum] : llvm::enumerate(sums))
-        builder.create<memref::StoreOp>(loc, initOf(op, i), sum, at);
+  Point point(op.getNumLoops());
+  llvm::SmallVector<Value> position = digits(unit, units.sizes);
+  for (auto [loop, index] : llvm::zip(units.outer, position))
+    point[loop.dim] = index;
+  Value lower = builder.create<arith::MulIOp>(loc, position.back(), constant(units.block));
+  Value upper;
+  if (units.together == 1) {
+    upper = blockEnd(lower, units.block, units.columns().size);
+  } else {
+    Value last = builder.create<arith::AddIOp>(loc, unit, constant(units.together));
+    last = builder.create<arith::MinUIOp>(loc, last, end);
+    upper =
+        builder.create<arith::MinUIOp>(loc, builder.create<arith::MulIOp>(loc, last, constant(units.block)).getResult(),
+                                       constant(units.columns().size));
+  }
+  Value width = builder.create<arith::SubIOp>(loc, upper, lower);
+  forLoop(constant(0), width, [&](Value at) {
+    for (auto [i, sum] : llvm::enumerate(units.sums))
+      builder.create<memref::StoreOp>(loc, initOf(op, i), sum, at);
+  });
+  reduceUnits(units, 0, lower, width, point);
+  for (const Loop &loop : units.reduced)
+    point[loop.dim] = Value();
+  forLoop(constant(0), width, [&](Value at) {
+    point[units.columns().dim] = builder.create<arith::AddIOp>(loc, lower, at);
+    for (auto [i, sum] : llvm::enumerate(units.sums))
+      store(builder.create<memref::LoadOp>(loc, sum, at), results[returned[op.getResult(i)]],
+            op.getIndexingMapsArray()[op.getNumDpsInputs() + i], point);
+  });
+}
+
+void KernelEmitter::reduceUnits(const Columns &units, size_t depth, Value lower, Value width, Point &point) {
+  if (depth < units.reduced.size())
+    return forLoop(constant(0), constant(units.reduced[depth].size), [&](Value index) {
+      point[units.reduced[depth].dim] = index;
+      reduceUnits(units, depth + 1, lower, width, point);
     });
-    std::function<void(size_t)> reduce = [&](size_t depth) {
-      if (depth < reduced.size())
-        return forLoop(constant(0), constant(reduced[depth].size), [&](Value index) {
-          point[reduced[depth].dim] = index;
-          reduce(depth + 1);
-        });
-      forLoop(constant(0), width, [&](Value at) {
-        point[columns.dim] = builder.create<arith::AddIOp>(loc, lower, at);
-        llvm::SmallVector<Value> before;
-        for (Value sum : sums)
-          before.push_back(builder.create<memref::LoadOp>(loc, sum, at));
-        llvm::SmallVector<Value> after = emitBody(builder, nest, point, storage, before, mapping, words);
-        for (auto [value, sum] : llvm::zip(after, sums))
-          builder.create<memref::StoreOp>(loc, value, sum, at);
-      });
-    };
-    reduce(0);
-    for (const Loop &loop : reduced)
-      point[loop.dim] = Value();
-    forLoop(constant(0), width, [&](Value at) {
-      point[columns.dim] = builder.create<arith::AddIOp>(loc, lower, at);
-      for (auto [i, sum] : llvm::enumerate(sums))
-        store(builder.create<memref::LoadOp>(loc, sum, at), results[returned[op.getResult(i)]],
-              op.getIndexingMapsArray()[op.getNumDpsInputs() + i], point);
-    });
-  };
-  forLoop(begin, end, emitUnits, together);
+  Location loc = units.nest.op->getLoc();
+  forLoop(constant(0), width, [&](Value at) {
+    point[units.columns().dim] = builder.create<arith::AddIOp>(loc, lower, at);
+    llvm::SmallVector<Value> before;
+    for (Value sum : units.sums)
+      before.push_back(builder.create<memref::LoadOp>(loc, sum, at));
+    llvm::SmallVector<Value> after = emitBody(builder, units.nest, point, storage, before, mapping, words);
+    for (auto [value, sum] : llvm::zip(after, units.sums))
+      builder.create<memref::StoreOp>(loc, value, sum, at);
+  });
 }
 
 //===----------------------------------------------------------------------===//

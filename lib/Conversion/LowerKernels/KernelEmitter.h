@@ -35,6 +35,12 @@ private:
   void addToken(const Point &token, FeatureLoop eachFeature);
   mlir::Value addressIn(llvm::ArrayRef<int64_t> strides, const Point &point);
 
+  // Columns.
+  struct Columns;
+  void emitUnits(const Columns &units, mlir::Value unit);
+  /// Adds to the sums of `width` columns from `lower` on, in the loops that are reduced from `depth` on.
+  void reduceUnits(const Columns &units, size_t depth, mlir::Value lower, mlir::Value width, Point &point);
+
   // Rows.
   void placeResults(mlir::linalg::GenericOp op, const Nest &nest);
   void emitRowNest(const Nest &nest, Point point);

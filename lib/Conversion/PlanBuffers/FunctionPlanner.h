@@ -209,7 +209,8 @@ private:
   // Layers.
   struct LayerCall;
   std::optional<unsigned> keptStack(LayersOp op, unsigned carried);
-  mlir::LogicalResult buildLayerCall(LayerCall &call, mlir::Value iteration);
+  mlir::LogicalResult buildLayerCall(LayerCall &call);
+  void passCarried(LayerCall &call);
   void announceGradients(LayersOp op, const PlannedFunction &callee, mlir::Value layer);
   mlir::Value constant(int64_t value);
 

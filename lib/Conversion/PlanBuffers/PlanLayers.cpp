@@ -27,6 +27,10 @@ struct FunctionPlanner::LayerCall {
   SmallVector<Place> carried, invariants, stacked;                 ///< operands, packed where needed
   SmallVector<Place> carriedOut, scratch, sums, terms, stackedOut; ///< results; `terms` are one layer's part of `sums`
   SmallVector<std::optional<unsigned>> stacks; ///< of carried values: which of `stackedOut` they are carried in
+  /// Of the loop: 0, …, the last one, and the layer's place in stacks; whether this is the first iteration, and whether
+  /// an odd number follow.
+  Value iteration, last, index, isFirst, odd;
+  SmallVector<Value> arguments, destinations; ///< of the callee
 };
 
 static SmallVector<ParamOp> lookUp(const SymbolTable &symbols, ArrayAttr names) {
@@ -144,25 +148,19 @@ LogicalResult FunctionPlanner::planLayers(LayersOp op) {
   auto loop = builder.create<scf::ForOp>(loc, constant(0), constant(op.getCount()), constant(1));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(loop.getBody()->getTerminator());
-  return buildLayerCall(call, loop.getInductionVar());
+  call.iteration = loop.getInductionVar();
+  return buildLayerCall(call);
 }
 
-LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) {
-  LayersOp op = call.op;
-  Value last = constant(op.getCount() - 1);
-  Value remaining = builder.create<arith::SubIOp>(loc, last, iteration);
-  Value index = op.getReverse() ? remaining : iteration;
-  Value number = builder.create<arith::AddIOp>(loc, index, constant(op.getFirstLayer()));
-  Value number64 = builder.create<arith::IndexCastOp>(loc, builder.getI64Type(), number);
-  Value odd = builder.create<arith::TruncIOp>(loc, builder.getI1Type(),
-                                              builder.create<arith::IndexCastOp>(loc, builder.getI64Type(), remaining));
-  Value isFirst = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, iteration, constant(0));
+/// On the slot of one layer's part of a stack.
+static void markStackSlot(Value slot, const Place &stack) {
+  if (auto op = slot.getDefiningOp<rt::SlotOp>())
+    op->setAttr(rt::kStackAttr, OpBuilder(op).getI64IntegerAttr(stack.elements() * elementBytes(stack.element)));
+}
 
-  SmallVector<Value> arguments{use(temporary({call.callee->workspaceBytes}, builder.getI8Type())), number64, firstRow};
-  SmallVector<Value> destinations;
-  auto bytesOf = [&](const Place &place) {
-    return builder.getI64IntegerAttr(place.elements() * elementBytes(place.element));
-  };
+/// Operands and results that a layer hands to the next: slices of a stack that keeps them all, or two places in turn,
+/// of which the last layer writes the result's.
+void FunctionPlanner::passCarried(LayerCall &call) {
   auto select = [&](Value condition, Value yes, Value no) -> Value {
     return builder.create<arith::SelectOp>(loc, condition, yes, no);
   };
@@ -173,23 +171,39 @@ LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) 
     Value result = use(to);
     if (stack) {
       const Place &whole = call.stackedOut[*stack];
-      arguments.push_back(inStack(whole, from, index));
-      arguments.back().getDefiningOp<rt::SlotOp>()->setAttr(rt::kStackAttr, bytesOf(whole));
-      Value next =
-          builder.create<arith::MinSIOp>(loc, builder.create<arith::AddIOp>(loc, index, constant(1)).getResult(), last);
-      Value isLast = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, iteration, last);
-      destinations.push_back(select(isLast, result, inStack(whole, from, next)));
+      call.arguments.push_back(inStack(whole, from, call.index));
+      markStackSlot(call.arguments.back(), whole);
+      Value next = builder.create<arith::AddIOp>(loc, call.index, constant(1));
+      next = builder.create<arith::MinSIOp>(loc, next, call.last);
+      Value isLast = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, call.iteration, call.last);
+      call.destinations.push_back(select(isLast, result, inStack(whole, from, next)));
       continue;
     }
     if (!scratch.root) {
-      arguments.push_back(use(from));
-      destinations.push_back(result);
+      call.arguments.push_back(use(from));
+      call.destinations.push_back(result);
       continue;
     }
     Value other = use(scratch);
-    arguments.push_back(select(isFirst, use(from), select(odd, result, other)));
-    destinations.push_back(select(odd, other, result));
+    call.arguments.push_back(select(call.isFirst, use(from), select(call.odd, result, other)));
+    call.destinations.push_back(select(call.odd, other, result));
   }
+}
+
+LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call) {
+  LayersOp op = call.op;
+  call.last = constant(op.getCount() - 1);
+  Value remaining = builder.create<arith::SubIOp>(loc, call.last, call.iteration);
+  Value index = call.index = op.getReverse() ? remaining : call.iteration;
+  Value number = builder.create<arith::AddIOp>(loc, index, constant(op.getFirstLayer()));
+  Value number64 = builder.create<arith::IndexCastOp>(loc, builder.getI64Type(), number);
+  call.odd = builder.create<arith::TruncIOp>(loc, builder.getI1Type(),
+                                             builder.create<arith::IndexCastOp>(loc, builder.getI64Type(), remaining));
+  call.isFirst = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, call.iteration, constant(0));
+
+  SmallVector<Value> &arguments = call.arguments, &destinations = call.destinations;
+  arguments = {use(temporary({call.callee->workspaceBytes}, builder.getI8Type())), number64, firstRow};
+  passCarried(call);
   for (const Place &place : call.invariants)
     arguments.push_back(use(place));
   for (const Place &place : call.stacked)
@@ -203,8 +217,7 @@ LogicalResult FunctionPlanner::buildLayerCall(LayerCall &call, Value iteration) 
     if (llvm::is_contained(call.stacks, std::optional<unsigned>(i)))
       continue;
     destinations.push_back(use(sliceOf(builder, loc, place, index)));
-    if (auto slot = destinations.back().getDefiningOp<rt::SlotOp>())
-      slot->setAttr(rt::kStackAttr, bytesOf(place));
+    markStackSlot(destinations.back(), place);
   }
   llvm::append_range(arguments, destinations);
   for (unsigned param : call.callee->gradients)

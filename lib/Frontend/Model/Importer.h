@@ -202,6 +202,10 @@ private:
   void discard(Body &failed);
   Value callModule(const std::shared_ptr<Module> &module, Arguments given, llvm::SMLoc loc,
                    Recompute asked = Recompute::Nothing);
+  /// What tells calls apart that need functions of their own: module, checkpoint and arguments, whose tensors are added
+  /// to `inputs`; none where an argument is neither a tensor nor known now.
+  std::optional<std::string> keyOfCall(const Module &module, llvm::ArrayRef<BoundArgument> arguments,
+                                       Recompute recompute, llvm::SmallVectorImpl<Tensor> &inputs);
   Value inlineModule(const FunctionValue &forward, std::vector<BoundArgument> arguments, Recompute recompute,
                      llvm::SMLoc loc, bool &marks);
   Value callModuleFunction(ModuleFunction &callee, Module &module, llvm::ArrayRef<Tensor> inputs, llvm::SMLoc loc);

@@ -278,6 +278,29 @@ Value Importer::inlineModule(const FunctionValue &forward, std::vector<BoundArgu
   return result;
 }
 
+std::optional<std::string> Importer::keyOfCall(const Module &module, ArrayRef<BoundArgument> arguments,
+                                               Recompute recompute, SmallVectorImpl<Tensor> &inputs) {
+  std::string key = module.key.empty() ? "#" + std::to_string(reinterpret_cast<uintptr_t>(&module)) : module.key;
+  if (recompute != Recompute::Nothing)
+    key += "|checkpoint" + std::to_string(static_cast<int>(recompute));
+  for (const BoundArgument &argument : arguments) {
+    size_t before = inputs.size();
+    if (!collectTensors(*this, argument.value, argument.loc, inputs))
+      return std::nullopt;
+    for (const Tensor &input : ArrayRef(inputs).drop_front(before)) {
+      llvm::raw_string_ostream(key) << "|" << input.value.getType() << (input.isShare ? "s" : "");
+      // Ids of an input of the model constrain that input.
+      if (input.elementType().isInteger(32))
+        key += std::to_string(input.input);
+      for (const Size &dim : input.dims)
+        key += dim.batch ? "b" : "-";
+    }
+    if (inputs.size() == before && !argument.value.appendKey(key))
+      return std::nullopt;
+  }
+  return key;
+}
+
 Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments given, SMLoc loc, Recompute asked) {
   if (!body)
     fail(loc, "modules are called in forward, not in the class body");
@@ -307,26 +330,10 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
   };
 
   SmallVector<Tensor> inputs;
-  std::string key = module->key.empty() ? "#" + std::to_string(reinterpret_cast<uintptr_t>(module.get())) : module->key;
-  if (isRecomputed)
-    key += "|checkpoint" + std::to_string(static_cast<int>(checkpoint.recompute));
-  for (const BoundArgument &argument : arguments) {
-    size_t before = inputs.size();
-    bool isPlain = collectTensors(*this, argument.value, argument.loc, inputs);
-    if (!isPlain)
-      return inlined();
-    for (const Tensor &input : ArrayRef(inputs).drop_front(before)) {
-      llvm::raw_string_ostream(key) << "|" << input.value.getType() << (input.isShare ? "s" : "");
-      // Ids of an input of the model constrain that input.
-      if (input.elementType().isInteger(32))
-        key += std::to_string(input.input);
-      for (const Size &dim : input.dims)
-        key += dim.batch ? "b" : "-";
-    }
-    if (inputs.size() == before && !argument.value.appendKey(key))
-      return inlined();
-  }
-  auto found = functions.find(key);
+  std::optional<std::string> key = keyOfCall(*module, arguments, checkpoint.recompute, inputs);
+  if (!key)
+    return inlined();
+  auto found = functions.find(*key);
   if (found == functions.end()) {
     ModuleFunction made = buildModuleFunction(*module, forward, arguments, inputs, loc);
     SmallVector<Tensor> results;
@@ -334,7 +341,7 @@ Value Importer::callModule(const std::shared_ptr<Module> &module, Arguments give
       mlir::Block &block = made.function.getBody().front();
       made.marks = markRecomputed(checkpoint.recompute, block.begin(), std::prev(block.end()), results);
     }
-    found = functions.emplace(key, std::move(made)).first;
+    found = functions.emplace(*key, std::move(made)).first;
   }
   if (!found->second.function)
     return inlined();
