@@ -25,7 +25,8 @@ Status loadNccl();
 /// Why its operations cannot be captured, once it is open; empty: they can.
 std::string whyNcclHasNoGraph();
 const CommProvider *ncclProvider();
-/// A world that uses the library; `watchdog`, which outlives it, watches what is called of it and of communicators split from it.
+/// A world that uses the library; `watchdog`, which outlives it, watches what is called of it and of communicators
+/// split from it.
 ncclResult_t makeNcclWorld(const ncclUniqueId &id, int rank, int ranks, Watchdog &watchdog, ncclComm_t &world);
 /// What NCCL found wrong with one of its own communicators, in words; empty: nothing.
 std::string describeAsyncError(ncclComm_t handle);
