@@ -69,6 +69,29 @@ static void unroll(scf::ForOp loop, int64_t width) {
   }
 }
 
+/// The one trip of the row loop, without the loop: its sums are the block's, and one thread stores.
+static LogicalResult spreadRow(scf::ForOp rows, GpuFunction &gpu, OpBuilder &builder) {
+  Value first = rows.getLowerBound();
+  llvm::SmallVector<Operation *> ops;
+  for (Operation &op : rows.getBody()->without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : ops)
+    op->moveBefore(rows);
+  rows.getInductionVar().replaceAllUsesWith(first);
+  rows.erase();
+  for (Operation *op : ops) {
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      if (failed(spread(loop, gpu, builder)))
+        return failure();
+    if (isa<memref::StoreOp>(op)) {
+      builder.setInsertionPoint(op);
+      gpu.where(gpu.isZero(gpu.thread()),
+                [&] { op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint()); });
+    }
+  }
+  return success();
+}
+
 LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, const RowLaunches &launches,
                                   int64_t &rowsPerBlock) {
   auto inputs = static_cast<int64_t>(launches.inputFactors.size());
@@ -106,29 +129,10 @@ LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, 
     for (Operation &op : kernel.getBody().front().without_terminator())
       builder.clone(op, mapping);
   });
+  auto rows = cast<scf::ForOp>(mapping.lookup(rowLoops[0].getInductionVar()).getParentBlock()->getParentOp());
   if (width > 1)
-    unroll(cast<scf::ForOp>(mapping.lookup(rowLoops[0].getInductionVar()).getParentBlock()->getParentOp()), width);
-  if (sums) {
-    // The one trip of the row loop, without the loop.
-    auto rows = cast<scf::ForOp>(mapping.lookup(rowLoops[0].getInductionVar()).getParentBlock()->getParentOp());
-    Value first = rows.getLowerBound();
-    llvm::SmallVector<Operation *> ops;
-    for (Operation &op : rows.getBody()->without_terminator())
-      ops.push_back(&op);
-    for (Operation *op : ops)
-      op->moveBefore(rows);
-    rows.getInductionVar().replaceAllUsesWith(first);
-    rows.erase();
-    for (Operation *op : ops) {
-      if (auto loop = dyn_cast<scf::ForOp>(op))
-        if (failed(spread(loop, gpu, builder)))
-          return failure();
-      if (isa<memref::StoreOp>(op)) {
-        builder.setInsertionPoint(op);
-        gpu.where(gpu.isZero(gpu.thread()),
-                  [&] { op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint()); });
-      }
-    }
-  }
+    unroll(rows, width);
+  if (sums && failed(spreadRow(rows, gpu, builder)))
+    return failure();
   return gpu.finish(kernel, kLoopThreads, /*blocks=*/1);
 }
