@@ -229,7 +229,9 @@ TEST_F(Refused, plainOperationsOfACommunicatorOfWhichAGraphIsUnderWay) {
   ASSERT_EQ(ncclProvider()->initRank(&world, 1, id, 0, nullptr), ncclSuccess);
   auto sum = [&] {
     auto *place = reinterpret_cast<void *>(memory); // NOLINT(performance-no-int-to-ptr): an address of the device
-    EXPECT_EQ(ncclProvider()->allReduce(place, place, 4, ncclFloat32, ncclSum, world, one), ncclSuccess);
+    EXPECT_EQ(
+        ncclProvider()->allReduce(place, place, 4, ncclFloat32, ncclSum, world, reinterpret_cast<cudaStream_t>(one)),
+        ncclSuccess);
   };
   sum();
   finish();
@@ -253,7 +255,7 @@ TEST_F(GraphsTest, whatTheUserSaysOfMixingGraphsIsKept) {
   EXPECT_EXIT(
       {
         setenv("NCCL_GRAPH_MIXING_SUPPORT", "1", 1);
-        loadNccl();
+        (void)loadNccl();
         _exit(std::strcmp(std::getenv("NCCL_GRAPH_MIXING_SUPPORT"), "1"));
       },
       ::testing::ExitedWithCode(0), "");
