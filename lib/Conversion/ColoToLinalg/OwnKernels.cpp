@@ -31,13 +31,13 @@ static void buildScatter(EmbeddingGradOp op, OpBuilder &builder, KernelSignature
 static std::pair<llvm::ArrayRef<int64_t>, int64_t> blocksOf(ArrayAttr positions, int64_t dim,
                                                             const KernelSignature &signature) {
   auto entry = positions ? dyn_cast<DictionaryAttr>(positions[dim]) : DictionaryAttr();
-  auto blocks = entry ? entry.getAs<DenseI64ArrayAttr>("blocks") : DenseI64ArrayAttr();
+  auto blocks = entry ? entry.getAs<DenseI64ArrayAttr>(position::kBlocks) : DenseI64ArrayAttr();
   if (!blocks)
     return {{}, 1};
   int64_t members = 1;
-  for (auto axis : entry.getAs<ArrayAttr>("axes").getAsRange<StringAttr>())
+  for (auto axis : entry.getAs<ArrayAttr>(position::kAxes).getAsRange<StringAttr>())
     members *= signature.getScalars().axisSize(axis);
-  return {blocks.asArrayRef(), entry.contains("half") ? 1 : blocks.size() / members};
+  return {blocks.asArrayRef(), entry.contains(position::kHalf) ? 1 : blocks.size() / members};
 }
 
 /// Whether positions grow with the index in every part.

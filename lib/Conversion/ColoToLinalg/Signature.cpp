@@ -85,20 +85,20 @@ static DictionaryAttr positionOf(ArrayAttr positions, int64_t dim) {
 
 int64_t colo::globalSize(ArrayAttr positions, int64_t dim, int64_t local) {
   DictionaryAttr position = positionOf(positions, dim);
-  auto global = position ? position.getAs<IntegerAttr>("global") : IntegerAttr();
+  auto global = position ? position.getAs<IntegerAttr>(position::kGlobal) : IntegerAttr();
   return global ? global.getInt() : local;
 }
 
 Value KernelSignature::turnOf(OpBuilder &builder, Location loc, DictionaryAttr turn) {
-  Value number = builder.create<arith::ConstantIndexOp>(loc, turn.getAs<IntegerAttr>("turn").getInt());
-  auto loop = turn.getAs<IntegerAttr>("loop");
+  Value number = builder.create<arith::ConstantIndexOp>(loc, turn.getAs<IntegerAttr>(position::kTurn).getInt());
+  auto loop = turn.getAs<IntegerAttr>(position::kLoop);
   return loop ? builder.create<arith::AddIOp>(loc, number, argument(scalars.round(loop.getInt()))).getResult() : number;
 }
 
 /// What a ring needs: in turn k the part may be that of the member k before, `before`.
 Value KernelSignature::memberOf(OpBuilder &builder, Location loc, DictionaryAttr position, int64_t members) {
   Value member;
-  for (auto axis : position.getAs<ArrayAttr>("axes").getAsRange<StringAttr>()) {
+  for (auto axis : position.getAs<ArrayAttr>(position::kAxes).getAsRange<StringAttr>()) {
     Value coordinate = argument(scalars.axisIndex(axis));
     if (member) {
       Value size = builder.create<arith::ConstantIndexOp>(loc, scalars.axisSize(axis));
@@ -108,7 +108,7 @@ Value KernelSignature::memberOf(OpBuilder &builder, Location loc, DictionaryAttr
       member = coordinate;
     }
   }
-  auto before = position.getAs<DictionaryAttr>("before");
+  auto before = position.getAs<DictionaryAttr>(position::kBefore);
   if (!before)
     return member;
   Value count = builder.create<arith::ConstantIndexOp>(loc, members);
@@ -121,13 +121,13 @@ llvm::SmallVector<Value, 2> KernelSignature::blockPositions(OpBuilder &builder, 
                                                             int64_t dim, int64_t local) {
   int64_t members = 1;
   DictionaryAttr position = positionOf(positions, dim);
-  auto axes = position ? position.getAs<ArrayAttr>("axes") : ArrayAttr();
+  auto axes = position ? position.getAs<ArrayAttr>(position::kAxes) : ArrayAttr();
   if (!axes || axes.empty())
     return {builder.create<arith::ConstantIndexOp>(loc, 0)};
   for (auto axis : axes.getAsRange<StringAttr>())
     members *= scalars.axisSize(axis);
   Value member = memberOf(builder, loc, position, members);
-  auto blocks = position.getAs<DenseI64ArrayAttr>("blocks");
+  auto blocks = position.getAs<DenseI64ArrayAttr>(position::kBlocks);
   int64_t each = blocks ? blocks.size() / members : 1;
   llvm::SmallVector<Value, 2> numbers;
   for (int64_t i = 0; i < each; ++i) {
@@ -136,12 +136,12 @@ llvm::SmallVector<Value, 2> KernelSignature::blockPositions(OpBuilder &builder, 
       ofMembers.push_back(blocks[m * each + i]);
     numbers.push_back(blocks ? rt::buildLookup(builder, loc, member, ofMembers) : member);
   }
-  if (auto half = position.getAs<DictionaryAttr>("half")) {
+  if (auto half = position.getAs<DictionaryAttr>(position::kHalf)) {
     // See dist.half.
     if (!blocks)
       numbers = {builder.create<arith::ConstantIndexOp>(loc, 0), builder.create<arith::ConstantIndexOp>(loc, 1)};
-    DictionaryAttr own = DictionaryAttr::get(builder.getContext(), {builder.getNamedAttr("axes", axes)});
-    auto isFirst = half.contains("rows_travel") ? arith::CmpIPredicate::ult : arith::CmpIPredicate::uge;
+    DictionaryAttr own = DictionaryAttr::get(builder.getContext(), {builder.getNamedAttr(position::kAxes, axes)});
+    auto isFirst = half.contains(position::kRowsTravel) ? arith::CmpIPredicate::ult : arith::CmpIPredicate::uge;
     Value rowsAreLater =
         builder.create<arith::CmpIOp>(loc, isFirst, memberOf(builder, loc, own, members), turnOf(builder, loc, half));
     numbers = {builder.create<arith::SelectOp>(loc, rowsAreLater, numbers[0], numbers[1])};
@@ -157,18 +157,18 @@ llvm::SmallVector<Value, 2> KernelSignature::blockPositions(OpBuilder &builder, 
 Value KernelSignature::firstPosition(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim,
                                      int64_t local) {
   llvm::SmallVector<Value, 2> firsts = blockPositions(builder, loc, positions, dim, local);
-  assert(firsts.size() == 1 && "the part is not contiguous");
+  assert(firsts.size() == 1 && "verified of ops that need contiguous rows");
   return firsts.front();
 }
 
 Value KernelSignature::position(OpBuilder &builder, Location loc, ArrayAttr positions, int64_t dim, int64_t local,
                                 Value index) {
   DictionaryAttr entry = positionOf(positions, dim);
-  if (auto part = entry ? entry.getAs<DictionaryAttr>("part") : DictionaryAttr()) {
-    Value round = argument(scalars.round(part.getAs<IntegerAttr>("loop").getInt()));
+  if (auto part = entry ? entry.getAs<DictionaryAttr>(position::kPart) : DictionaryAttr()) {
+    Value round = argument(scalars.round(part.getAs<IntegerAttr>(position::kLoop).getInt()));
     Value before = builder.create<arith::MulIOp>(loc, round, builder.create<arith::ConstantIndexOp>(loc, local));
     index = builder.create<arith::AddIOp>(loc, index, before);
-    local = part.getAs<IntegerAttr>("of").getInt();
+    local = part.getAs<IntegerAttr>(position::kOf).getInt();
   }
   llvm::SmallVector<Value, 2> firsts = blockPositions(builder, loc, positions, dim, local);
   int64_t size = local / static_cast<int64_t>(firsts.size());

@@ -10,6 +10,7 @@
 
 #include "colo/Dialect/Colo/ElementAccess.h"
 #include "colo/Dialect/Colo/FactorMap.h"
+#include "colo/Dialect/Colo/Positions.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpDefinition.h"
 

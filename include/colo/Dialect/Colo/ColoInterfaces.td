@@ -204,8 +204,10 @@ def PositionalOpInterface : OpInterface<"PositionalOpInterface"> {
   let description = [{
     An op that reads the global position of its elements (iota, dropout, embedding lookups, causal attention). Localizing
     sets the attribute `positions`: for every dim of the positioned shape the global size and the mesh axes that cut it,
-    and, where parts are not contiguous, the numbers of the `blocks` that each member's part is made of.
+    and, where parts are not contiguous, the numbers of the `blocks` that each member's part is made of
+    (colo/Dialect/Colo/Positions.h).
   }];
+  let verify = [{ return ::colo::verifyPositions($_op); }];
   let methods = [
     InterfaceMethod<"The shape whose positions matter, as the types now show it.",
       "::llvm::SmallVector<int64_t>", "getPositionedShape">,

@@ -122,14 +122,14 @@ public:
       if (all)
         entry = deeper(cast<DictionaryAttr>(all[dim]));
       else
-        for (StringRef name : {"global", "padded"})
+        for (StringRef name : {position::kGlobal, position::kPadded})
           entry.set(name, builder.getI64IntegerAttr(static_cast<int64_t>(dim) == scoresDim ? blocks.all : size));
       if (!all)
-        entry.set("axes", builder.getArrayAttr({}));
+        entry.set(position::kAxes, builder.getArrayAttr({}));
       if (static_cast<int64_t>(dim) == scoresDim)
-        entry.set("part",
-                  builder.getDictionaryAttr({builder.getNamedAttr("loop", builder.getI64IntegerAttr(0)),
-                                             builder.getNamedAttr("of", builder.getI64IntegerAttr(blocks.all))}));
+        entry.set(position::kPart, builder.getDictionaryAttr(
+                                       {builder.getNamedAttr(position::kLoop, builder.getI64IntegerAttr(0)),
+                                        builder.getNamedAttr(position::kOf, builder.getI64IntegerAttr(blocks.all))}));
       dims.push_back(entry.getDictionary(builder.getContext()));
     }
     return builder.getArrayAttr(dims);
@@ -150,9 +150,9 @@ private:
     NamedAttrList result(entry);
     for (NamedAttribute named : entry)
       if (auto nested = dyn_cast<DictionaryAttr>(named.getValue()))
-        if (auto level = nested.getAs<IntegerAttr>("loop")) {
+        if (auto level = nested.getAs<IntegerAttr>(position::kLoop)) {
           NamedAttrList moved(nested);
-          moved.set("loop", builder.getI64IntegerAttr(level.getInt() + 1));
+          moved.set(position::kLoop, builder.getI64IntegerAttr(level.getInt() + 1));
           result.set(named.getName(), moved.getDictionary(builder.getContext()));
         }
     return result;

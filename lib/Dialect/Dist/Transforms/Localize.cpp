@@ -130,11 +130,11 @@ private:
       const Axes axes =
           dim < sharding.dims.size() ? sharding.dims[dim] : shardingIn(op->getOperand(1).getType()).dims[1];
       SmallVector<NamedAttribute> entry{
-          builder.getNamedAttr("global", builder.getI64IntegerAttr(logicalSize(op, dim, size))),
-          builder.getNamedAttr("padded", builder.getI64IntegerAttr(size)),
-          builder.getNamedAttr("axes", mesh.nameAttr(module.getContext(), axes))};
+          builder.getNamedAttr(position::kGlobal, builder.getI64IntegerAttr(logicalSize(op, dim, size))),
+          builder.getNamedAttr(position::kPadded, builder.getI64IntegerAttr(size)),
+          builder.getNamedAttr(position::kAxes, mesh.nameAttr(module.getContext(), axes))};
       if (SmallVector<int64_t> blocks = mesh.blocks(axes); !blocks.empty())
-        entry.push_back(builder.getNamedAttr("blocks", builder.getDenseI64ArrayAttr(blocks)));
+        entry.push_back(builder.getNamedAttr(position::kBlocks, builder.getDenseI64ArrayAttr(blocks)));
       positions.push_back(builder.getDictionaryAttr(entry));
     }
     op->setAttr("positions", builder.getArrayAttr(positions));
@@ -143,7 +143,7 @@ private:
   /// dist-pad has left the true sizes where it enlarged a dim.
   static int64_t logicalSize(Operation *op, size_t dim, int64_t size) {
     auto known = op->getAttrOfType<ArrayAttr>("positions");
-    return known ? cast<DictionaryAttr>(known[dim]).getAs<IntegerAttr>("global").getInt() : size;
+    return known ? cast<DictionaryAttr>(known[dim]).getAs<IntegerAttr>(position::kGlobal).getInt() : size;
   }
 
   ModuleOp module;

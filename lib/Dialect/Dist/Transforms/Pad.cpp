@@ -425,9 +425,9 @@ private:
       auto it = static_cast<int64_t>(dim) < rank ? padded.find(dims.leaderOf(value, dim)) : padded.end();
       isPadded |= it != padded.end();
       positions.push_back(builder.getDictionaryAttr(
-          {builder.getNamedAttr("global", builder.getI64IntegerAttr(size)),
-           builder.getNamedAttr("padded", builder.getI64IntegerAttr(it != padded.end() ? it->second : size)),
-           builder.getNamedAttr("axes", builder.getArrayAttr({}))}));
+          {builder.getNamedAttr(position::kGlobal, builder.getI64IntegerAttr(size)),
+           builder.getNamedAttr(position::kPadded, builder.getI64IntegerAttr(it != padded.end() ? it->second : size)),
+           builder.getNamedAttr(position::kAxes, builder.getArrayAttr({}))}));
     }
     if (isPadded)
       op->setAttr("positions", builder.getArrayAttr(positions));

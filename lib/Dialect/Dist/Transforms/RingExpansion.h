@@ -26,7 +26,7 @@ inline constexpr int64_t kSequenceDim = 1, kStatisticsDim = 2;
 
 /// The axes over which the keys of an attention are cut: its ring.
 inline mlir::ArrayAttr ringAxes(mlir::ArrayAttr positions) {
-  return positions ? mlir::cast<mlir::DictionaryAttr>(positions[kKeys]).getAs<mlir::ArrayAttr>("axes")
+  return positions ? mlir::cast<mlir::DictionaryAttr>(positions[kKeys]).getAs<mlir::ArrayAttr>(position::kAxes)
                    : mlir::ArrayAttr();
 }
 

@@ -28,8 +28,8 @@ Value RingExpansion::gatherDim(Value part, int64_t dim) {
 ArrayAttr RingExpansion::positionsOfWholeKeys() {
   SmallVector<Attribute> dims(positions.getValue());
   NamedAttrList entry(cast<DictionaryAttr>(dims[kKeys]));
-  entry.erase("blocks");
-  entry.set("axes", builder.getArrayAttr({}));
+  entry.erase(position::kBlocks);
+  entry.set(position::kAxes, builder.getArrayAttr({}));
   dims[kKeys] = entry.getDictionary(builder.getContext());
   return builder.getArrayAttr(dims);
 }

@@ -127,11 +127,11 @@ Value RingExpansion::roundOf(Turn turn) {
 /// The number of a turn as positions name it.
 DictionaryAttr RingExpansion::describe(Turn turn, bool rowsTravel) {
   NamedAttrList entry;
-  entry.set("turn", builder.getI64IntegerAttr(turn.first));
+  entry.set(position::kTurn, builder.getI64IntegerAttr(turn.first));
   if (turn.loops)
-    entry.set("loop", builder.getI64IntegerAttr(0));
+    entry.set(position::kLoop, builder.getI64IntegerAttr(0));
   if (rowsTravel)
-    entry.set("rows_travel", builder.getUnitAttr());
+    entry.set(position::kRowsTravel, builder.getUnitAttr());
   return entry.getDictionary(builder.getContext());
 }
 
@@ -152,15 +152,15 @@ Value RingExpansion::take(Value value, const Half &half, int64_t dim) {
 DictionaryAttr RingExpansion::place(unsigned dim, const Half &half, Turn turn) {
   NamedAttrList entry(cast<DictionaryAttr>(positions[dim]));
   if (turn.first || turn.loops)
-    entry.set("before", describe(turn));
+    entry.set(position::kBefore, describe(turn));
   if (half.kind == Half::Like)
-    entry.set("half", describe(half.turn, half.rowsTravel));
+    entry.set(position::kHalf, describe(half.turn, half.rowsTravel));
   if (half.kind == Half::Fixed) {
-    auto all = cast<DenseI64ArrayAttr>(entry.get("blocks")).asArrayRef();
+    auto all = cast<DenseI64ArrayAttr>(entry.get(position::kBlocks)).asArrayRef();
     SmallVector<int64_t> blocks;
     for (int64_t member = 0; member < members; ++member)
       blocks.push_back(all[2 * member + half.number]);
-    entry.set("blocks", builder.getDenseI64ArrayAttr(blocks));
+    entry.set(position::kBlocks, builder.getDenseI64ArrayAttr(blocks));
   }
   return entry.getDictionary(builder.getContext());
 }
@@ -174,10 +174,11 @@ ArrayAttr RingExpansion::positionsOf(const Product &product, Turn rowTurn, Turn 
 
 /// Whether this member's half is `number`, for each element of `shape`: a half without blocks is its own position.
 Value RingExpansion::isIn(const Half &half, int64_t number, ArrayRef<int64_t> shape) {
-  Attribute entry = builder.getDictionaryAttr({builder.getNamedAttr("global", builder.getI64IntegerAttr(2)),
-                                               builder.getNamedAttr("padded", builder.getI64IntegerAttr(2)),
-                                               builder.getNamedAttr("axes", axes),
-                                               builder.getNamedAttr("half", describe(half.turn, half.rowsTravel))});
+  Attribute entry =
+      builder.getDictionaryAttr({builder.getNamedAttr(position::kGlobal, builder.getI64IntegerAttr(2)),
+                                 builder.getNamedAttr(position::kPadded, builder.getI64IntegerAttr(2)),
+                                 builder.getNamedAttr(position::kAxes, axes),
+                                 builder.getNamedAttr(position::kHalf, describe(half.turn, half.rowsTravel))});
   Value mine = b.iota({1}, 0, builder.getArrayAttr({entry}));
   return b.broadcast(b.reshape(b.compare(Predicate::EQ, mine, static_cast<double>(number)), {}), shape, {});
 }
