@@ -168,7 +168,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
   case Phase::Linalg:
     pm.addPass(pipe::createCutPass());
     pm.addPass(createFuseEpilogues({fused}));
-    pm.addPass(createFormKernels({kernels.rowBytes}));
+    pm.addPass(createFormKernels({kernels.rowBytes, kernels.registers}));
     pm.addPass(createOverlapCollectives());
     break;
   case Phase::Buffers:

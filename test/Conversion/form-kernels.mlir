@@ -1,5 +1,6 @@
 // RUN: colo-opt %s --form-kernels | FileCheck %s
 // RUN: colo-opt %s --form-kernels=row-bytes=399 | FileCheck %s --check-prefix=SMALL
+// RUN: colo-opt %s --form-kernels=registers=10 | FileCheck %s --check-prefix=FEW
 
 // A softmax is one kernel of three phases; the exponentials stay in the row, whose room they fill. In less they are made again.
 
@@ -212,4 +213,26 @@ func.func @whole_attention(%q: tensor<2x12x4x8xf32>, %kv: tensor<2x16x2x16xf32>,
     : (tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>, tensor<2x4x12xf32>, tensor<2x12x4x8xf32>, tensor<2x4x12xf32>)
     -> (tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>)
   return %o, %dq, %dk, %dv : tensor<2x12x4x8xf32>, tensor<2x12x4x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>
+}
+
+// Backwards a chain needs what it computed forwards, all at once. Where that is more than the registers, a value in the middle goes
+// through memory, and no part has more.
+
+// CHECK-LABEL: func.func @chain(
+// CHECK-NEXT:    rt.launch @chain.k0(%arg1, %arg0)
+// CHECK-NEXT:    return
+// FEW-LABEL: func.func @chain(
+// FEW-NEXT:    %[[MIDDLE:.*]] = rt.launch @chain.k0(%arg1, %arg0)
+// FEW-NEXT:    rt.launch @chain.k1(%[[MIDDLE]], %arg0)
+// FEW-NEXT:    return
+func.func @chain(%x: tensor<8x64xf32>, %dy: tensor<8x64xf32>) -> tensor<8x64xf32> {
+  %e1 = colo.exp %x : tensor<8x64xf32>
+  %e2 = colo.exp %e1 : tensor<8x64xf32>
+  %e3 = colo.exp %e2 : tensor<8x64xf32>
+  %e4 = colo.exp %e3 : tensor<8x64xf32>
+  %d4 = colo.mul %dy, %e4 : tensor<8x64xf32>
+  %d3 = colo.mul %d4, %e3 : tensor<8x64xf32>
+  %d2 = colo.mul %d3, %e2 : tensor<8x64xf32>
+  %d1 = colo.mul %d2, %e1 : tensor<8x64xf32>
+  return %d1 : tensor<8x64xf32>
 }

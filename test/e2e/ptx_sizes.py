@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """No kernel spills or has memory of its own at unusual sizes either: heads on both sides of each size at which the shape of attention's tiles
-changes, heads that 16 bytes do not divide, sequences that four does not divide, rings, rows and vocabularies from 1 to 128256."""
+changes, heads that 16 bytes do not divide, sequences that four does not divide, rings, rows and vocabularies from 1 to 128256, and long chains of
+activations and norms. `--only` takes the programs whose names it matches."""
 
 import os
 import re
@@ -20,6 +21,7 @@ TYPES = {
 # Of a rank's attention: sequence, dropout, and the rest of the configuration.
 ATTENTION = [(7, 0.1, ""), (333, 0.1, ""), (256, 0.1, ""), (8 * 43, 0.1, "parallel = dict(tensor=dict(size=4, mode='sequence'))\n")]
 FEATURES = (1, 7, 9, 17, 31, 33, 127, 128, 129, 768, 1000, 1600, 4096, 5120, 6016, 8192, 12288, 16384)
+CHAIN_FEATURES = (36, 768)
 CLASSES = (2, 9, 33, 1000, 12288, 50257, 128256)
 BLOCKS = {
     "layer": "LayerNorm({n})(x)",
@@ -30,6 +32,13 @@ BLOCKS = {
     "chain": "softmax(x + softmax(x + softmax(x + softmax(x + softmax(x)))))",
     "behind": "LayerNorm({n})(x + dropout(gelu(x), 0.1))",
 }  # fmt: skip
+# What is done again and again to x, how often, and the layers that number i of it has.
+CHAINS = {
+    "gelus": ("gelu({x})", 30, {}),
+    "biased": ("gelu({x} + b{i})", 30, {"b{i}": "Parameter([{n}], init=Normal(0.02))"}),
+    "few": ("gelu({x} + b{i})", 8, {"b{i}": "Parameter([{n}], init=Normal(0.02))"}),
+    "norms": ("n{i}({x})", 16, {"n{i}": "LayerNorm({n})"}),
+}
 
 
 def model(parts, sequence):
@@ -61,6 +70,20 @@ def rows(features, kinds):
     return model(parts, 16)
 
 
+def chains(features, behind):
+    """Chains whose first link reads a norm, or what a product gives."""
+    parts = {}
+    for kind, (link, length, made) in CHAINS.items():
+        layers, result = {"up": f"Linear(8, {features})", "norm": f"LayerNorm({features})"}, behind
+        for i in range(length):
+            layers |= {name.format(i=i): layer.format(n=features) for name, layer in made.items()}
+            result = link.format(x=result, i=i)
+        if "norm(" not in behind:
+            del layers["norm"]
+        parts[f"C{kind}"] = (layers, result)
+    return model(parts, 16)
+
+
 def losses(classes):
     return (f"class M(Model):\n    up = Linear(8, {classes})\n    def forward(x: float32[batch, 16, 8], t: int32[batch, 16]):\n        x = up(x)\n"
             f"        return dict(loss=cross_entropy(x, t, label_smoothing=0.1), accuracy=accuracy(x, t))\n")  # fmt: skip
@@ -76,14 +99,21 @@ def programs():
             continue
         for features in FEATURES:
             yield f"{kind}-rows-{features}", rows(features, BLOCKS), config, defines
+        for features in CHAIN_FEATURES:
+            yield f"{kind}-chains-{features}", chains(features, "x"), config, defines
+            yield f"{kind}-chains-behind-a-norm-{features}", chains(features, "norm(x)"), config, defines
         for classes in CLASSES:
             yield f"{kind}-classes-{classes}", losses(classes), config, defines
 
 
 def main():
-    arguments = options.parse()
+    parser = options.Parser()
+    parser.add_argument("--only", default="", help="a regular expression")
+    arguments = parser.parse_args()
     failures = kernels = 0
     for name, text, config, defines in programs():
+        if not re.search(arguments.only, name):
+            continue
         base = os.path.join(arguments.work, name)
         for ending, content in ((".colo", text), (".cfg", "BATCH_SIZE = 2\n" + config)):
             with open(base + ending, "w") as file:

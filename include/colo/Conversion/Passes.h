@@ -45,6 +45,8 @@ struct KernelPipelines {
   int64_t wholeHeadSize = 0;
   /// The bytes that a row may keep between the phases of a kernel, all values together; 0: 64 KiB for each value.
   int64_t rowBytes = 0;
+  /// The registers of 32 bits that may be live for one element of a kernel; 0: any number.
+  int64_t registers = 0;
   /// What its products do before they write a result (`fuse-epilogues`).
   llvm::SmallVector<Epilogue> epilogues;
 };

@@ -41,7 +41,9 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
     Out: kernels (`rt.kernel`, `rt.rows`), each a function of linalg.generic loop nests over common rows, called by
     `rt.launch`. Reshape, transpose and slice of values in memory stay where a product reads them; every `colo.grad` operand
     is the single-use result of a product or a launch.
-    What a row keeps between its phases has at most `row-bytes` bytes; what would be more is computed again.
+    What a row keeps between its phases has at most `row-bytes` bytes; what would be more is computed again. What one nest computes is
+    bounded, so that compile time grows with the number of ops, and what is live in it at once by `registers`; what would be more is written
+    to memory by one kernel and read by others.
     Errors: a high-level op that was not decomposed, a type with an encoding or a dynamic dim, several blocks.
 
     ```mlir
@@ -52,7 +54,8 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
     %y = rt.launch @f.k0(%b, %x) : (tensor<64xf32>, tensor<8x64xf32>) -> tensor<8x64xf32>
     ```
   }];
-  let options = [Option<"rowBytes", "row-bytes", "int64_t", "0", "room for all that a row keeps between phases; 0: 64 KiB for each value">];
+  let options = [Option<"rowBytes", "row-bytes", "int64_t", "0", "room for all that a row keeps between phases; 0: 64 KiB for each value">,
+    Option<"registers", "registers", "int64_t", "0", "of 32 bits, that are live for one element at once; 0: any number">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect", "::colo::rt::RtDialect"];

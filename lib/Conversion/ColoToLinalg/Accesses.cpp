@@ -32,7 +32,7 @@ llvm::SmallVector<int64_t> colo::rowMajorStrides(llvm::ArrayRef<int64_t> shape) 
 /// Rough cost of one random number, in simple vector instructions.
 static constexpr int64_t kRandomWeight = 40;
 
-static int64_t weightOf(Operation *op) {
+int64_t colo::weightOf(Operation *op) {
   if (isa<RandomOpInterface>(op))
     return kRandomWeight;
   auto scalar = dyn_cast<ScalarBodyOpInterface>(op);

@@ -38,6 +38,9 @@ struct StridedView {
 };
 std::optional<StridedView> stridedView(mlir::Value value, llvm::function_ref<bool(mlir::Value)> isBase);
 
+/// Rough cost of an element of an op's result, once its operands' are there, in simple vector instructions.
+int64_t weightOf(mlir::Operation *op);
+
 /// Rough cost of an element of `value` in simple vector instructions, down to what is made elsewhere and without what
 /// is the same for a whole row.
 int64_t expressionWeight(mlir::Value value, llvm::function_ref<bool(mlir::Value)> isMade);

@@ -68,12 +68,18 @@ LoopNest colo::loopNestOf(Value anchor) {
 // Anchors
 //===----------------------------------------------------------------------===//
 
-Clustering::Clustering(Block &block) {
+Clustering::Clustering(Block &block, const KernelLimits &limits) : limits(limits) {
   requireOperands(block);
+  cutExpressions(block);
   collectReductions(block);
   cluster(block);
   if (promoteShared(block))
     cluster(block);
+  collectKernels();
+  cutKernels();
+}
+
+void Clustering::collectKernels() {
   llvm::DenseMap<int, size_t> index;
   for (Value anchor : anchors) {
     int node = find(anchorNode[anchor]);

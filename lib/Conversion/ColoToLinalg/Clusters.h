@@ -21,7 +21,7 @@
 #ifndef COLO_LIB_CONVERSION_COLOTOLINALG_CLUSTERS_H
 #define COLO_LIB_CONVERSION_COLOTOLINALG_CLUSTERS_H
 
-#include "Accesses.h"
+#include "NestLoad.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
@@ -49,7 +49,7 @@ struct Kernel {
 class Clustering {
 public:
   /// Decides for one block of a host function.
-  explicit Clustering(mlir::Block &block);
+  Clustering(mlir::Block &block, const KernelLimits &limits);
 
   llvm::ArrayRef<Kernel> getKernels() const { return kernels; }
   bool isAnchor(mlir::Value value) const { return anchors.contains(value); }
@@ -88,6 +88,8 @@ private:
   void requireOperands(mlir::Block &block);
   void requireRepeated(BroadcastOp broadcast);
   void require(mlir::Value value, bool takesViews);
+  /// Makes anchors of values in the middle of what would be too much for one nest.
+  void cutExpressions(mlir::Block &block);
   void collectReductions(mlir::Block &block);
   bool promoteShared(mlir::Block &block);
   void cluster(mlir::Block &block);
@@ -100,7 +102,12 @@ private:
   bool hasIndirectPath(int from, int to) const;
   void mergeConsumers();
   void mergeSiblings();
+  void collectKernels();
+  NestLoad loadOf(const Kernel &kernel) const;
+  /// Cuts kernels that hold too much between their anchors.
+  void cutKernels();
 
+  KernelLimits limits;
   llvm::SetVector<mlir::Value> anchors;
   llvm::DenseSet<mlir::Value> required, hostViews;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Edge>> edges;

@@ -246,7 +246,7 @@ private:
     eraseDead(block);
     isolateGradients(block);
     markExact(block);
-    Clustering clustering(block);
+    Clustering clustering(block, {rowBytes, registers});
     std::vector<Outlined> outlined = outline(host, block, clustering, symbols);
     llvm::DenseMap<Operation *, int64_t> rank;
     for (auto [position, op] : llvm::enumerate(block))

@@ -350,5 +350,6 @@ KernelPipelines colo::emulatedGpuKernelPipelines() {
           "cpu",
           cudaKernelPipelines().wholeHeadSize,
           cudaKernelPipelines().rowBytes,
+          cudaKernelPipelines().registers,
           cudaKernelPipelines().epilogues};
 }

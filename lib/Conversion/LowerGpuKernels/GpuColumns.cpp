@@ -20,20 +20,34 @@ llvm::SmallVector<Value> GpuKernelEmitter::combineLanes(ValueRange sums, llvm::A
   if (lanes == 1)
     return llvm::SmallVector<Value>(sums);
   Location loc = kernel.getLoc();
-  for (Value sum : sums) {
-    parts.push_back(gpu->shared(sum.getType(), threads));
-    builder.create<memref::StoreOp>(loc, sum, parts.back(), gpu->thread());
-  }
-  for (int64_t half = lanes / 2; half > 0; half /= 2) {
-    gpu->barrier();
-    gpu->where(gpu->isLess(lane, half), [&] {
-      Value other = builder.create<arith::AddIOp>(loc, gpu->thread(), constant(half * block));
-      for (auto [combiner, part] : llvm::zip(combiners, parts)) {
-        Value mine = builder.create<memref::LoadOp>(loc, part, gpu->thread());
-        Value sum = gpu->combine(combiner, mine, builder.create<memref::LoadOp>(loc, part, other));
-        builder.create<memref::StoreOp>(loc, sum, part, gpu->thread());
-      }
-    });
+  // A sum has at most eight bytes.
+  size_t atOnce = kSharedBytes / (8 * threads);
+  bool takeTurns = sums.size() > atOnce;
+  int64_t taken = gpu->taken();
+  for (size_t first = 0; first < sums.size(); first += atOnce) {
+    ValueRange turn = sums.drop_front(first).take_front(atOnce);
+    if (first > 0) {
+      gpu->barrier();
+      gpu->giveBack(taken);
+    }
+    llvm::SmallVector<Value> places;
+    for (Value sum : turn) {
+      places.push_back(gpu->shared(sum.getType(), threads));
+      builder.create<memref::StoreOp>(loc, sum, places.back(), gpu->thread());
+    }
+    for (int64_t half = lanes / 2; half > 0; half /= 2) {
+      gpu->barrier();
+      gpu->where(gpu->isLess(lane, half), [&] {
+        Value other = builder.create<arith::AddIOp>(loc, gpu->thread(), constant(half * block));
+        for (auto [combiner, part] : llvm::zip(combiners.drop_front(first), places)) {
+          Value mine = builder.create<memref::LoadOp>(loc, part, gpu->thread());
+          Value sum = gpu->combine(combiner, mine, builder.create<memref::LoadOp>(loc, part, other));
+          builder.create<memref::StoreOp>(loc, sum, part, gpu->thread());
+        }
+      });
+    }
+    for (Value place : places)
+      parts.push_back(takeTurns ? builder.create<memref::LoadOp>(loc, place, gpu->thread()).getResult() : place);
   }
   return parts;
 }

@@ -12,7 +12,7 @@ using namespace mlir;
 using namespace colo;
 
 /// Of what a thread is reckoned to need, the most that some and many registers hold beside all else.
-static constexpr int64_t kMostOfSome = 80, kMostOfMany = 128;
+static constexpr int64_t kMostOfSome = 72, kMostOfMany = 128;
 
 GpuFunction::GpuFunction(OpBuilder &builder, gpu::GPUModuleOp module, Location loc, StringRef name,
                          llvm::ArrayRef<Type> types)
@@ -40,6 +40,7 @@ Value GpuFunction::shared(Type element, int64_t count, int64_t groups, Value gro
 int64_t GpuFunction::takeShared(int64_t bytes) {
   int64_t start = (sharedBytes + 15) / 16 * 16;
   sharedBytes = start + bytes;
+  mostBytes = std::max(mostBytes, sharedBytes);
   return start;
 }
 
@@ -135,12 +136,12 @@ void GpuFunction::useRegisters(int64_t registers, int64_t threads) {
 LogicalResult GpuFunction::finish(func::FuncOp declaration, int64_t threads, int64_t blocks) {
   builder.setInsertionPointToEnd(&body());
   builder.create<gpu::ReturnOp>(loc);
-  if (sharedBytes > kSharedBytes)
+  if (mostBytes > kSharedBytes)
     return declaration.emitError("needs ")
-           << sharedBytes << " bytes of shared memory for a block of threads, more than " << kSharedBytes;
+           << mostBytes << " bytes of shared memory for a block of threads, more than " << kSharedBytes;
   if (sharedMemory) {
     auto type = cast<MemRefType>(sharedMemory.getType());
-    sharedMemory.setType(MemRefType::Builder(type).setShape({sharedBytes}));
+    sharedMemory.setType(MemRefType::Builder(type).setShape({mostBytes}));
     func.setWorkgroupAttributionAttr(0, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(16));
   }
   auto isWide = [](Type type) { return isa<MemRefType>(type) && getElementTypeOrSelf(type).isF64(); };

@@ -31,6 +31,10 @@ inline constexpr int64_t kRowBytes = kSharedBytes - 1024;
 /// Registers that are allowed to a thread of some, of many, and the most that there are.
 inline constexpr int64_t kSomeRegisters = 80, kManyRegisters = 128, kAllRegisters = 255;
 
+/// Of those that a thread is reckoned to take at a time the most: beyond them it does fewer elements, and one element
+/// that would take more is not made by one kernel.
+inline constexpr int64_t kMostAtOnce = 160;
+
 /// Bytes of the widest access to global memory.
 inline constexpr int64_t kAccessBytes = 16;
 
@@ -51,6 +55,9 @@ public:
   void barrier() { builder.create<mlir::gpu::BarrierOp>(loc); }
   /// `count` elements of shared memory for each of `groups`, those of group number `group`.
   mlir::Value shared(mlir::Type element, int64_t count, int64_t groups = 1, mlir::Value group = nullptr);
+  /// The shared memory taken so far; `giveBack` of it lets others have what was taken since. A barrier is the caller's.
+  int64_t taken() const { return sharedBytes; }
+  void giveBack(int64_t upTo) { sharedBytes = upTo; }
   /// `body` where the condition holds; everywhere if it is null.
   void where(mlir::Value condition, llvm::function_ref<void()> body);
   /// value, combined over the `size` threads of a group; the same on each. `lane` is the place in the group. All
@@ -77,8 +84,8 @@ private:
   mlir::Location loc;
   mlir::gpu::GPUFuncOp func;
   mlir::Value threadId, blockId, sharedMemory;
-  int64_t sharedBytes = 0, needed = 0, reductions = 0;
-  std::optional<int64_t> partsAt[2]; ///< where warps leave what they have reduced
+  int64_t sharedBytes = 0, mostBytes = 0, needed = 0, reductions = 0; ///< mostBytes: of shared memory at once
+  std::optional<int64_t> partsAt[2];                                  ///< where warps leave what they have reduced
 
   /// Where so many bytes of shared memory start.
   int64_t takeShared(int64_t bytes);
@@ -101,7 +108,8 @@ private:
   mlir::LogicalResult emitFlat(const Nest &nest);
   mlir::LogicalResult emitRows();
   mlir::LogicalResult emitColumns(const Nest &nest);
-  /// The block's rows of `sums` of one column, `lane` by `lane`, in shared memory; the first lane holds all.
+  /// The block's rows of `sums` of one column, `lane` by `lane`, in shared memory; the first lane holds all. Where it
+  /// has no room for all sums they take turns, and the first lane gets values.
   llvm::SmallVector<mlir::Value> combineLanes(mlir::ValueRange sums, llvm::ArrayRef<mlir::Operation *> combiners,
                                               int64_t lanes, int64_t block);
 
@@ -142,6 +150,8 @@ private:
   };
   mlir::FailureOr<RowShape> shapeRows(llvm::ArrayRef<int64_t> sizes);
   bool isBuffered(mlir::Value result);
+  /// Registers of a row's numbers that nests before `op` made and nests after it read, but not `op`.
+  int64_t registersAcross(mlir::linalg::GenericOp op);
   bool placeResults(mlir::linalg::GenericOp op, const Nest &nest, const RowShape &shape);
   mlir::FailureOr<llvm::SmallVector<mlir::Value>>
   emitRowLoop(const Nest &nest, const Point &point, const RowShape &shape, llvm::ArrayRef<mlir::Value> accumulators);

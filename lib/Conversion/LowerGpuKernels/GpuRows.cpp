@@ -171,6 +171,20 @@ LogicalResult GpuKernelEmitter::emitRowNest(const Nest &nest, const Point &point
   return success();
 }
 
+int64_t GpuKernelEmitter::registersAcross(linalg::GenericOp op) {
+  int64_t registers = 0;
+  for (const auto &[value, place] : storage) {
+    if (!place.scalar || !value.getDefiningOp<linalg::GenericOp>() || llvm::is_contained(op->getOperands(), value))
+      continue;
+    bool isReadLater = llvm::any_of(value.getUsers(), [&](Operation *user) {
+      return user->getBlock() == op->getBlock() && op->isBeforeInBlock(user) && isa<linalg::GenericOp>(user);
+    });
+    if (isReadLater)
+      registers += llvm::divideCeil(place.scalar.getType().getIntOrFloatBitWidth(), 32);
+  }
+  return registers;
+}
+
 LogicalResult GpuKernelEmitter::emitRows() {
   llvm::SmallVector<int64_t> sizes(llvm::ArrayRef(generics[0].getStaticLoopRanges()).take_front(rows));
   FailureOr<RowShape> shape = shapeRows(sizes);
@@ -195,7 +209,7 @@ LogicalResult GpuKernelEmitter::emitRows() {
       Point point = rowPoint(op, position, sizes);
       Nest nest = buildNest(op, rows, /*keepRows=*/true, storage, resultStrides(op));
       bool inMemory = placeResults(op, nest, *shape);
-      most = std::max(most, registersOf(op, widthOf(nest)));
+      most = std::max(most, registersOf(op, widthOf(nest)) + registersAcross(op));
       if (failed(emitRowNest(nest, point, *shape))) {
         result = failure();
         return;

@@ -198,5 +198,6 @@ KernelPipelines colo::cudaKernelPipelines() {
           "cuda",
           kWholeHeadSize,
           kRowBytes,
+          kMostAtOnce,
           {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad, Epilogue::Gelu, Epilogue::Relu}};
 }

@@ -71,7 +71,8 @@ KernelRunner::KernelRunner(const std::string &text, RunOptions options) : option
     return;
   formed = original->clone();
   PassManager form(&context);
-  form.addPass(createFormKernels({options.gpu ? emulatedGpuKernelPipelines().rowBytes : 0}));
+  KernelPipelines target = options.gpu ? emulatedGpuKernelPipelines() : cpuKernelPipelines();
+  form.addPass(createFormKernels({target.rowBytes, target.registers}));
   if (failed(form.run(*formed))) {
     ADD_FAILURE() << "form-kernels failed";
     return;
