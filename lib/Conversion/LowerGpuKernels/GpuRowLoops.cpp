@@ -10,23 +10,61 @@
 using namespace mlir;
 using namespace colo;
 
-static constexpr int64_t kLoopThreads = 256;
+/// Threads of a block; of one that is alone and adds up so many elements that it would take long; loads under way at
+/// once.
+static constexpr int64_t kLoopThreads = 256, kLoneThreads = 1024, kManyElements = 8192, kLoads = 4;
 
-static LogicalResult spread(scf::ForOp loop, GpuFunction &gpu, OpBuilder &builder) {
+/// The trips of a loop from 0 in steps of 1, where they are known.
+static int64_t tripsOf(scf::ForOp loop) {
+  std::optional<int64_t> first = getConstantIntValue(loop.getLowerBound()), step = getConstantIntValue(loop.getStep()),
+                         end = getConstantIntValue(loop.getUpperBound());
+  return first == 0 && step == 1 && end ? *end : 0;
+}
+
+/// As many elements as all threads take kLoads of are taken first, in the same order, so that loads of a thread need
+/// not wait for each other.
+static void takeSeveral(scf::ForOp loop, GpuFunction &gpu, OpBuilder &builder, int64_t threads) {
   Location loc = loop.getLoc();
+  int64_t taken = tripsOf(loop) / (kLoads * threads) * (kLoads * threads);
+  if (!taken)
+    return;
+  auto several = builder.create<scf::ForOp>(
+      loc, gpu.thread(), gpu.constant(taken), gpu.constant(kLoads * threads), loop.getInitArgs(),
+      [&](OpBuilder &b, Location at, Value first, ValueRange carried) {
+        llvm::SmallVector<Value> values(carried);
+        for (int64_t i = 0; i < kLoads; ++i) {
+          IRMapping mapping;
+          mapping.map(loop.getInductionVar(),
+                      b.create<arith::AddIOp>(at, first, b.create<arith::ConstantIndexOp>(at, i * threads)));
+          mapping.map(loop.getRegionIterArgs(), values);
+          for (Operation &op : loop.getBody()->without_terminator())
+            b.clone(op, mapping);
+          for (auto [value, yielded] : llvm::zip(values, loop.getYieldedValues()))
+            value = mapping.lookupOrDefault(yielded);
+        }
+        b.create<scf::YieldOp>(at, values);
+      });
+  loop.getInitArgsMutable().assign(several.getResults());
+  loop.setLowerBound(gpu.constant(taken));
+}
+
+static LogicalResult spread(scf::ForOp loop, GpuFunction &gpu, OpBuilder &builder, int64_t threads) {
+  Location loc = loop.getLoc();
+  llvm::SmallVector<Value> starts(loop.getInitArgs());
   builder.setInsertionPoint(loop);
+  takeSeveral(loop, gpu, builder, threads);
   Value step = loop.getStep();
   Value skip = builder.create<arith::MulIOp>(loc, gpu.thread(), step);
   loop.setLowerBound(builder.create<arith::AddIOp>(loc, loop.getLowerBound(), skip));
-  loop.setStep(builder.create<arith::MulIOp>(loc, step, gpu.constant(kLoopThreads)));
+  loop.setStep(builder.create<arith::MulIOp>(loc, step, gpu.constant(threads)));
   builder.setInsertionPointAfter(loop);
   for (auto [i, result] : llvm::enumerate(loop.getResults())) {
     Operation *combiner = combinerOf(loop.getYieldedValues()[i], loop.getRegionIterArgs()[i]);
-    auto start = loop.getInitArgs()[i].getDefiningOp<arith::ConstantOp>();
+    auto start = starts[i].getDefiningOp<arith::ConstantOp>();
     auto zero = start ? dyn_cast<FloatAttr>(start.getValue()) : FloatAttr();
     if (!isa_and_present<arith::AddFOp>(combiner) || !zero || !zero.getValue().isZero())
       return loop.emitError("a loop with carried values is no sum from zero");
-    Value sum = gpu.reduce(result, combiner, kLoopThreads, gpu.thread(), 1, nullptr);
+    Value sum = gpu.reduce(result, combiner, threads, gpu.thread(), 1, nullptr);
     // The reduction itself reads the loop's result; all others read the sum.
     result.replaceUsesWithIf(sum, [&](OpOperand &use) {
       Operation *user = loop->getBlock()->findAncestorOpInBlock(*use.getOwner());
@@ -70,7 +108,7 @@ static void unroll(scf::ForOp loop, int64_t width) {
 }
 
 /// The one trip of the row loop, without the loop: its sums are the block's, and one thread stores.
-static LogicalResult spreadRow(scf::ForOp rows, GpuFunction &gpu, OpBuilder &builder) {
+static LogicalResult spreadRow(scf::ForOp rows, GpuFunction &gpu, OpBuilder &builder, int64_t threads) {
   Value first = rows.getLowerBound();
   llvm::SmallVector<Operation *> ops;
   for (Operation &op : rows.getBody()->without_terminator())
@@ -81,7 +119,7 @@ static LogicalResult spreadRow(scf::ForOp rows, GpuFunction &gpu, OpBuilder &bui
   rows.erase();
   for (Operation *op : ops) {
     if (auto loop = dyn_cast<scf::ForOp>(op))
-      if (failed(spread(loop, gpu, builder)))
+      if (failed(spread(loop, gpu, builder, threads)))
         return failure();
     if (isa<memref::StoreOp>(op)) {
       builder.setInsertionPoint(op);
@@ -92,14 +130,23 @@ static LogicalResult spreadRow(scf::ForOp rows, GpuFunction &gpu, OpBuilder &bui
   return success();
 }
 
+static bool isSum(scf::ForOp loop) { return loop.getNumResults() != 0; }
+
+static int64_t threadsOf(func::FuncOp kernel, scf::ForOp rows) {
+  auto extent = kernel->getAttrOfType<IntegerAttr>(rt::kExtentAttr);
+  bool isAlone = extent && extent.getInt() == 1;
+  auto isLong = [](scf::ForOp loop) { return isSum(loop) && tripsOf(loop) >= kManyElements; };
+  return isAlone && llvm::any_of(rows.getBody()->getOps<scf::ForOp>(), isLong) ? kLoneThreads : kLoopThreads;
+}
+
 LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, const RowLaunches &launches,
                                   int64_t &rowsPerBlock) {
   auto inputs = static_cast<int64_t>(launches.inputFactors.size());
   llvm::SmallVector<scf::ForOp> rowLoops(kernel.getBody().front().getOps<scf::ForOp>());
   if (rowLoops.size() != 1)
     return kernel.emitError("is no loop over rows");
-  bool sums =
-      llvm::any_of(rowLoops[0].getBody()->getOps<scf::ForOp>(), [](scf::ForOp loop) { return loop.getNumResults(); });
+  bool sums = llvm::any_of(rowLoops[0].getBody()->getOps<scf::ForOp>(), isSum);
+  int64_t threads = threadsOf(kernel, rowLoops[0]);
   Location loc = kernel.getLoc();
   OpBuilder builder(kernel.getContext());
   llvm::SmallVector<Type> types(kernel.getArgumentTypes().drop_back(2));
@@ -132,7 +179,7 @@ LogicalResult colo::lowerRowLoops(func::FuncOp kernel, gpu::GPUModuleOp module, 
   auto rows = cast<scf::ForOp>(mapping.lookup(rowLoops[0].getInductionVar()).getParentBlock()->getParentOp());
   if (width > 1)
     unroll(rows, width);
-  if (sums && failed(spreadRow(rows, gpu, builder)))
+  if (sums && failed(spreadRow(rows, gpu, builder, threads)))
     return failure();
-  return gpu.finish(kernel, kLoopThreads, /*blocks=*/1);
+  return gpu.finish(kernel, threads, /*blocks=*/1);
 }
