@@ -11,8 +11,8 @@
 
 using namespace mlir;
 
-void colo::buildBuffersPipeline(OpPassManager &pm) {
-  pm.addPass(createPlanBuffers());
+void colo::buildBuffersPipeline(OpPassManager &pm, const KernelPipelines &kernels) {
+  pm.addPass(createPlanBuffers({kernels.rowAlignment}));
   // Kernels of functions that nothing calls, and slots that are the same.
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createCSEPass());

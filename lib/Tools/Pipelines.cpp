@@ -172,7 +172,7 @@ void colo::buildPhasePipeline(OpPassManager &pm, Phase phase, const ParallelConf
     pm.addPass(createOverlapCollectives());
     break;
   case Phase::Buffers:
-    buildBuffersPipeline(pm);
+    buildBuffersPipeline(pm, kernels);
     break;
   case Phase::Rt:
     buildRtPipeline(pm, kernels);

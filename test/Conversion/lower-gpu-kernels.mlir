@@ -75,6 +75,113 @@ func.func private @normalise(%x: tensor<8x640xf32>) -> tensor<8x640xf32> attribu
   return %r : tensor<8x640xf32>
 }
 
+// Rows that do not divide but start at a multiple, as their layout says: whole steps of four, then the one left, each by one thread.
+
+// CHECK-LABEL: gpu.func @apart(
+// CHECK-SAME:    %[[X:.*]]: memref<5117xf32> {llvm.noalias}, %[[Y:.*]]: memref<5117xf32> {llvm.noalias}
+// CHECK:         %[[SUM:.*]] = scf.for %{{.*}} to %c159 step %c128 iter_args
+// CHECK-COUNT-4:   memref.load %[[X]]
+// CHECK-NOT:       memref.load
+// CHECK:         scf.for %{{.*}} to %c1 step %c128 iter_args(%{{.*}} = %[[SUM]])
+// CHECK:           arith.addi %{{.*}}, %c636
+// CHECK:           memref.load %[[X]]
+// CHECK-NOT:       memref.load
+// CHECK:         gpu.shuffle
+// CHECK:         scf.for %{{.*}} to %c159 step %c128 {
+// CHECK-COUNT-4:   memref.store %{{.*}}, %[[Y]]
+// CHECK-NOT:       memref.store
+// CHECK:         scf.for %{{.*}} to %c1 step %c128 {
+// CHECK:           memref.store %{{.*}}, %[[Y]]
+// CHECK:         gpu.return
+func.func private @apart(%x: tensor<8x637xf32>) -> tensor<8x637xf32> attributes {rt.kernel, rt.rows = 1 : i64,
+    rt.layouts = [memref<8x637xf32, strided<[640, 1]>>, memref<8x637xf32, strided<[640, 1]>>]} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8xf32>
+  %i = linalg.fill ins(%zero : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %s = linalg.generic {indexing_maps = [#all, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<8x637xf32>) outs(%i : tensor<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %a = arith.addf %out, %in : f32
+    linalg.yield %a : f32
+  } -> tensor<8xf32>
+  %o = tensor.empty() : tensor<8x637xf32>
+  %r = linalg.generic {indexing_maps = [#all, #rows, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : tensor<8x637xf32>, tensor<8xf32>) outs(%o : tensor<8x637xf32>) {
+  ^bb0(%in: f32, %sum: f32, %out: f32):
+    %d = arith.divf %in, %sum : f32
+    linalg.yield %d : f32
+  } -> tensor<8x637xf32>
+  return %r : tensor<8x637xf32>
+}
+
+// Without the layout a row starts anywhere, and neighbouring threads read neighbouring elements.
+
+// CHECK-LABEL: gpu.func @odd(
+// CHECK:         scf.for %{{.*}} to %c637 step %c128 iter_args
+// CHECK-NOT:     scf.for
+// CHECK:         gpu.return
+func.func private @odd(%x: tensor<8x637xf32>) -> tensor<8xf32> attributes {rt.kernel, rt.rows = 1 : i64} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8xf32>
+  %i = linalg.fill ins(%zero : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %s = linalg.generic {indexing_maps = [#all, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<8x637xf32>) outs(%i : tensor<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %a = arith.addf %out, %in : f32
+    linalg.yield %a : f32
+  } -> tensor<8xf32>
+  return %s : tensor<8xf32>
+}
+
+// Of 16 bits a thread does eight at a time in rows that keep all threads busy so.
+
+// CHECK-LABEL: gpu.func @long(
+// CHECK-SAME:    %[[X:.*]]: memref<8203xbf16>
+// CHECK:         scf.for %{{.*}} to %c512 step %c512 iter_args
+// CHECK-COUNT-8:   memref.load %[[X]]
+// CHECK-NOT:       memref.load
+// CHECK:         scf.for %{{.*}} to %c3 step %c512 iter_args
+// CHECK:         gpu.return
+func.func private @long(%x: tensor<2x4099xbf16>) -> tensor<2xf32> attributes {rt.kernel, rt.rows = 1 : i64,
+    rt.layouts = [memref<2x4099xbf16, strided<[4104, 1]>>, memref<2xf32>]} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<2xf32>
+  %i = linalg.fill ins(%zero : f32) outs(%e : tensor<2xf32>) -> tensor<2xf32>
+  %s = linalg.generic {indexing_maps = [#all, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<2x4099xbf16>) outs(%i : tensor<2xf32>) {
+  ^bb0(%in: bf16, %out: f32):
+    %wide = arith.extf %in : bf16 to f32
+    %a = arith.addf %out, %wide : f32
+    linalg.yield %a : f32
+  } -> tensor<2xf32>
+  return %s : tensor<2xf32>
+}
+
+// Loops without sums: the last thread of a row does what is left of it.
+
+// CHECK-LABEL: gpu.func @flat_apart(
+// CHECK-SAME:    %[[X:.*]]: memref<5117xf32> {llvm.noalias}, %[[Y:.*]]: memref<5117xf32> {llvm.noalias}
+// CHECK:         %[[STEP:.*]] = arith.remui %{{.*}}, %c160
+// CHECK:         %[[WHOLE:.*]] = arith.cmpi ult, %[[STEP]], %c159
+// CHECK:         scf.if %[[WHOLE]]
+// CHECK-COUNT-4:   memref.store %{{.*}}, %[[Y]]
+// CHECK:         %[[LAST:.*]] = arith.cmpi eq, %[[STEP]], %c159
+// CHECK:         scf.if %[[LAST]]
+// CHECK:           memref.store %{{.*}}, %[[Y]]
+// CHECK-NOT:       memref.store
+// CHECK:         gpu.return
+func.func private @flat_apart(%x: tensor<8x637xf32>) -> tensor<8x637xf32> attributes {rt.kernel, rt.rows = 1 : i64,
+    rt.layouts = [memref<8x637xf32, strided<[640, 1]>>, memref<8x637xf32, strided<[640, 1]>>]} {
+  %o = tensor.empty() : tensor<8x637xf32>
+  %r = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<8x637xf32>) outs(%o : tensor<8x637xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %d = arith.mulf %in, %in : f32
+    linalg.yield %d : f32
+  } -> tensor<8x637xf32>
+  return %r : tensor<8x637xf32>
+}
+
 // However many sums a row has, the warps' parts take turns in two places: behind the barrier of one the other has been read.
 
 // CHECK-LABEL: gpu.func @sums(

@@ -66,6 +66,13 @@ def parallel(cell):
     return f"parallel = dict({', '.join(kinds)})\n" if kinds else ""
 
 
+def set_words(words):
+    """As many words in every model of text."""
+    for sizes, _, _ in MODELS.values():
+        if "vocab" in sizes:
+            sizes["vocab"] = words
+
+
 def sizes_of(model, cell):
     """The model's sizes; a stage of several chunks needs a layer for each."""
     sizes = MODELS[model][0]
@@ -114,8 +121,10 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--modes", default=",".join([ALONE, *TENSOR]))
     parser.add_argument("--schedules", default=ALONE, help="each with every mode")
+    parser.add_argument("--words", type=int, default=TEXT["vocab"])
     options.cells(parser)
     arguments = parser.parse_args()
+    set_words(arguments.words)
     cells = failures = 0
     for model in arguments.models.split(","):
         for cell in matrix(arguments.modes.split(","), arguments.schedules.split(",")):

@@ -117,8 +117,10 @@ def main():
     parser.add_argument("--cells", default=",".join(["none", *emulate.TENSOR, "gpipe", "1f1b", "zb-h1", "data"]))
     parser.add_argument("--precisions", default="bf16")
     parser.add_argument("--emulated", action="store_true", help="the kernels of GPUs, run on the host")
+    parser.add_argument("--words", type=int, default=emulate.TEXT["vocab"])
     parser.add_argument("--expect", type=int, required=True, help="how many cells there must be")
     arguments = parser.parse_args()
+    emulate.set_words(arguments.words)
     target = ["--target=cuda", "--emulate"] if arguments.emulated else []
     failures = cells = 0
     for model in arguments.models.split(","):

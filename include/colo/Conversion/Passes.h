@@ -49,6 +49,9 @@ struct KernelPipelines {
   int64_t registers = 0;
   /// What its products do before they write a result (`fuse-epilogues`).
   llvm::SmallVector<Epilogue> epilogues;
+  /// Bytes at whose multiples its widest accesses start: rows of what products read or make lie so far apart that each
+  /// does; 0: rows have no gaps.
+  int64_t rowAlignment = 0;
 };
 /// Row loops on the cores of a rank.
 KernelPipelines cpuKernelPipelines();
@@ -58,7 +61,7 @@ KernelPipelines cudaKernelPipelines();
 KernelPipelines emulatedGpuKernelPipelines();
 
 /// Phase `linalg` to `buffers`: places for all values.
-void buildBuffersPipeline(mlir::OpPassManager &pm);
+void buildBuffersPipeline(mlir::OpPassManager &pm, const KernelPipelines &kernels);
 /// Phase `buffers` to `rt`: the optimizer step, kernels in the target's form.
 void buildRtPipeline(mlir::OpPassManager &pm, const KernelPipelines &kernels);
 /// Phase `rt` to `llvm`: host functions, kernels and the program's tables.

@@ -137,6 +137,7 @@ def PlanBuffers : Pass<"plan-buffers", "::mlir::ModuleOp"> {
     In: phase `linalg`, local shapes. Out: host functions on memrefs: parameters and gradients at offsets of flat buffers
     (written to `colo.param` as `offset`, `layer_stride` and `segment`, in elements; `colo.segments` on the module),
     temporaries at offsets of the workspace, einsums as `rt.gemm`, runs of layers as loops, kernels with `rt.layouts`.
+    With `row-alignment`, rows of temporaries that products read or make and kernels read have gaps behind them.
     Errors: an op that is neither a view, a product, a kernel call nor a collective in its local form.
 
     ```mlir
@@ -147,6 +148,8 @@ def PlanBuffers : Pass<"plan-buffers", "::mlir::ModuleOp"> {
       : memref<8x4xf32>, memref<2x4xf32>, memref<8x2xf32>
     ```
   }];
+  let options = [Option<"rowAlignment", "row-alignment", "int64_t", "0",
+    "rows of temporaries that products read or make start at multiples of so many bytes; 0: they have no gaps">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect", "::colo::rt::RtDialect"];
 }

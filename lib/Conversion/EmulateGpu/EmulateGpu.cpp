@@ -351,5 +351,6 @@ KernelPipelines colo::emulatedGpuKernelPipelines() {
           cudaKernelPipelines().wholeHeadSize,
           cudaKernelPipelines().rowBytes,
           cudaKernelPipelines().registers,
-          cudaKernelPipelines().epilogues};
+          cudaKernelPipelines().epilogues,
+          cudaKernelPipelines().rowAlignment};
 }

@@ -20,6 +20,10 @@ static bool callsLibrary(Operation &op) {
          op.getResult(0).getType().isF64();
 }
 
+/// Elements that are done at a time, and in rows at least so long, which keep 512 threads busy with them; whole steps
+/// before a rest that is done one by one.
+static constexpr int64_t kElements = 4, kManyElements = 8, kLongRow = 4096, kStepsBeforeRest = 8;
+
 int64_t GpuKernelEmitter::registersOf(linalg::GenericOp op, int64_t width) {
   Block *body = op.getBody();
   auto registers = [](Value value) -> int64_t {
@@ -52,19 +56,32 @@ int64_t GpuKernelEmitter::registersOf(linalg::GenericOp op, int64_t width) {
 int64_t GpuKernelEmitter::widthOf(const Nest &nest) {
   if (nest.loops.empty())
     return 1;
-  int64_t bytes = 1;
-  auto widen = [&](Type type) {
-    if (auto tensor = dyn_cast<RankedTensorType>(type))
-      bytes = std::max<int64_t>(bytes, storedType(tensor.getElementType()).getIntOrFloatBitWidth() / 8);
-  };
+  // Of all operands, and of those alone of which each element is another.
+  int64_t bytes = 1, movingBytes = 1, size = nest.loops.back().size;
   linalg::GenericOp op = nest.op;
-  for (auto [i, operand] : llvm::enumerate(op.getDpsInputs()))
+  auto widen = [&](OpOperand &operand) {
+    auto tensor = dyn_cast<RankedTensorType>(operand.get().getType());
+    if (!tensor)
+      return;
+    int64_t own = storedType(tensor.getElementType()).getIntOrFloatBitWidth() / 8;
+    bytes = std::max(bytes, own);
+    if (op.getMatchingIndexingMap(&operand).isFunctionOfDim(nest.loops.back().dim))
+      movingBytes = std::max(movingBytes, own);
+  };
+  for (auto [i, operand] : llvm::enumerate(op.getDpsInputOperands()))
     if (!op.getBody()->getArgument(i).use_empty())
-      widen(operand.getType());
-  for (Type type : op.getResultTypes())
-    widen(type);
-  int64_t width = std::min<int64_t>(4, kAccessBytes / bytes);
-  if (nest.loops.back().size % width != 0)
+      widen(*operand);
+  for (OpOperand &operand : op.getDpsInitsMutable())
+    widen(operand);
+  auto fits = [&](int64_t width) {
+    return size % width == 0 || (nest.startFactor % width == 0 && size >= kStepsBeforeRest * width);
+  };
+  int64_t width = std::min<int64_t>(kElements, kAccessBytes / bytes);
+  int64_t many = std::min<int64_t>(kManyElements, kAccessBytes / movingBytes);
+  bool isLongRow = size >= kLongRow && nest.rowLoops && nest.loops.size() > nest.rowLoops;
+  if (isLongRow && many > width && fits(many) && op.getBody()->getOps<rt::RandomWordOp>().empty())
+    width = many;
+  if (!fits(width))
     return 1;
   while (width > 1 && registersOf(op, width) > kMostAtOnce)
     width /= 2;
@@ -151,8 +168,11 @@ llvm::SmallVector<Value> GpuKernelEmitter::emitElements(const Nest &nest, Point 
 }
 
 LogicalResult GpuKernelEmitter::emitFlat(const Nest &nest) {
-  int64_t width = widthOf(nest), total = 1;
+  int64_t width = widthOf(nest), total = 1, size = nest.loops.empty() ? 1 : nest.loops.back().size;
   llvm::SmallVector<int64_t> steps = stepsOf(nest.loops, width);
+  bool hasRest = size % width != 0;
+  if (hasRest)
+    ++steps.back();
   for (int64_t size : steps)
     total *= size;
   threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(total), kWarp, 256);
@@ -165,7 +185,19 @@ LogicalResult GpuKernelEmitter::emitFlat(const Nest &nest) {
     Point point(op.getNumLoops());
     for (auto [loop, index] : llvm::zip(nest.loops, digits(unit, steps)))
       point[loop.dim] = index;
-    emitElements(nest, point, width, llvm::SmallVector<Value>(op.getNumResults()));
+    llvm::SmallVector<Value> none(op.getNumResults());
+    if (!hasRest)
+      return void(emitElements(nest, point, width, none));
+    unsigned inner = nest.loops.back().dim;
+    gpu->where(gpu->isLess(point[inner], size / width), [&] { emitElements(nest, point, width, none); });
+    Value isLast = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, point[inner], constant(size / width));
+    gpu->where(isLast, [&] {
+      forLoop(constant(size - size % width), constant(size), [&](Value index) {
+        Point at = point;
+        at[inner] = index;
+        emitElements(nest, at, 1, none);
+      });
+    });
   });
   int64_t needed = registersOf(nest.op, width);
   if (needed > kSomeRegisters)

@@ -7,8 +7,9 @@
 //
 // The loop nests of one kernel on a grid of blocks; docs/gpu-kernels.md tells which
 // thread does what. Neighbouring threads read neighbouring elements, four (of
-// eight bytes: two) at a time where rows divide, so that LLVM makes 16-byte
-// accesses of them. No sum depends on how blocks are scheduled.
+// eight bytes: two, of two in long rows: eight) at a time where each row starts at
+// a multiple, so that LLVM makes 16-byte accesses of them; what is left of a row is
+// done one by one. No sum depends on how blocks are scheduled.
 //
 //===----------------------------------------------------------------------===//
 
@@ -130,9 +131,10 @@ private:
 
   /// About the registers that a thread takes for `width` elements at a time.
   static int64_t registersOf(mlir::linalg::GenericOp op, int64_t width);
-  /// Elements of the innermost loop that one thread does at a time: fewer where registers would not do.
+  /// Elements of the innermost loop that one thread does at a time: fewer where registers would not do. They need not
+  /// divide the loop.
   int64_t widthOf(const Nest &nest);
-  /// The loops' sizes, the innermost in steps of `width`.
+  /// The loops' sizes, the innermost in whole steps of `width`.
   static llvm::SmallVector<int64_t> stepsOf(llvm::ArrayRef<Loop> loops, int64_t width);
   /// Does `width` elements from a step on and stores what is not reduced.
   llvm::SmallVector<mlir::Value> emitElements(const Nest &nest, Point point, int64_t width,
@@ -153,6 +155,10 @@ private:
   /// Registers of a row's numbers that nests before `op` made and nests after it read, but not `op`.
   int64_t registersAcross(mlir::linalg::GenericOp op);
   bool placeResults(mlir::linalg::GenericOp op, const Nest &nest, const RowShape &shape);
+  /// The thread's part of a row's whole steps of `width`, or of what is left behind them, one by one; the accumulators
+  /// become what they are then.
+  void emitRowPart(const Nest &nest, const Point &point, const RowShape &shape, int64_t width, bool isRest,
+                   llvm::SmallVector<mlir::Value> &accumulators);
   mlir::FailureOr<llvm::SmallVector<mlir::Value>>
   emitRowLoop(const Nest &nest, const Point &point, const RowShape &shape, llvm::ArrayRef<mlir::Value> accumulators);
   mlir::LogicalResult emitRowNest(const Nest &nest, const Point &point, const RowShape &shape);

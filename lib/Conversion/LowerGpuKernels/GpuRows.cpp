@@ -90,44 +90,57 @@ bool GpuKernelEmitter::placeResults(linalg::GenericOp op, const Nest &nest, cons
   return inMemory;
 }
 
+void GpuKernelEmitter::emitRowPart(const Nest &nest, const Point &point, const RowShape &shape, int64_t width,
+                                   bool isRest, llvm::SmallVector<Value> &accumulators) {
+  Location loc = kernel.getLoc();
+  llvm::ArrayRef<Loop> loops = llvm::ArrayRef(nest.loops).drop_front(nest.rowLoops);
+  int64_t size = loops.back().size, total = 1;
+  llvm::SmallVector<int64_t> steps = stepsOf(loops, width);
+  if (isRest)
+    steps.back() = size % width;
+  for (int64_t count : steps)
+    total *= count;
+  llvm::SmallVector<Value> carried, outgoing;
+  for (Value accumulator : accumulators)
+    if (accumulator)
+      carried.push_back(accumulator);
+  auto loop = builder.create<scf::ForOp>(loc, lane, constant(total), constant(shape.threads), carried);
+  OpBuilder::InsertionGuard guard(builder);
+  if (carried.empty())
+    builder.setInsertionPoint(loop.getBody()->getTerminator());
+  else
+    builder.setInsertionPointToEnd(loop.getBody());
+  Point at = point;
+  for (auto [inner, index] : llvm::zip(loops, digits(loop.getInductionVar(), steps)))
+    at[inner.dim] = index;
+  if (isRest)
+    at[loops.back().dim] = builder.create<arith::AddIOp>(loc, at[loops.back().dim], constant(size - size % width));
+  llvm::SmallVector<Value> before(accumulators);
+  size_t next = 0;
+  for (Value &accumulator : before)
+    if (accumulator)
+      accumulator = loop.getRegionIterArgs()[next++];
+  llvm::SmallVector<Value> made = emitElements(nest, at, isRest ? 1 : width, before);
+  next = 0;
+  for (auto [accumulator, value] : llvm::zip(accumulators, made))
+    if (accumulator) {
+      outgoing.push_back(value);
+      accumulator = loop.getResult(next++);
+    }
+  if (!carried.empty())
+    builder.create<scf::YieldOp>(loc, outgoing);
+}
+
 /// Shares the elements of a row out among the threads of its group; combines what they have reduced.
 FailureOr<llvm::SmallVector<Value>> GpuKernelEmitter::emitRowLoop(const Nest &nest, const Point &point,
                                                                   const RowShape &shape,
                                                                   llvm::ArrayRef<Value> accumulators) {
   linalg::GenericOp op = nest.op;
-  Location loc = op.getLoc();
-  llvm::ArrayRef<Loop> loops = llvm::ArrayRef(nest.loops).drop_front(nest.rowLoops);
-  int64_t width = shape.threads == 1 ? 1 : widthOf(nest), total = 1;
-  llvm::SmallVector<int64_t> steps = stepsOf(loops, width);
-  for (int64_t size : steps)
-    total *= size;
-  llvm::SmallVector<Value> carried, outgoing, values(accumulators.size());
-  for (Value accumulator : accumulators)
-    if (accumulator)
-      carried.push_back(accumulator);
-  auto loop = builder.create<scf::ForOp>(loc, lane, constant(total), constant(shape.threads), carried);
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    if (carried.empty())
-      builder.setInsertionPoint(loop.getBody()->getTerminator());
-    else
-      builder.setInsertionPointToEnd(loop.getBody());
-    Point at = point;
-    for (auto [inner, index] : llvm::zip(loops, digits(loop.getInductionVar(), steps)))
-      at[inner.dim] = index;
-    llvm::SmallVector<Value> before(accumulators);
-    size_t next = 0;
-    for (Value &accumulator : before)
-      if (accumulator)
-        accumulator = loop.getRegionIterArgs()[next++];
-    llvm::SmallVector<Value> made = emitElements(nest, at, width, before);
-    for (auto [accumulator, value] : llvm::zip(accumulators, made))
-      if (accumulator)
-        outgoing.push_back(value);
-    if (!carried.empty())
-      builder.create<scf::YieldOp>(loc, outgoing);
-  }
-  size_t next = 0;
+  int64_t width = shape.threads == 1 ? 1 : widthOf(nest);
+  llvm::SmallVector<Value> sums(accumulators), values(accumulators.size());
+  emitRowPart(nest, point, shape, width, /*isRest=*/false, sums);
+  if (nest.loops.back().size % width != 0)
+    emitRowPart(nest, point, shape, width, /*isRest=*/true, sums);
   for (unsigned i = 0; i < accumulators.size(); ++i) {
     if (!accumulators[i])
       continue;
@@ -135,7 +148,7 @@ FailureOr<llvm::SmallVector<Value>> GpuKernelEmitter::emitRowLoop(const Nest &ne
         combinerOf(op.getBody()->getTerminator()->getOperand(i), op.getBody()->getArgument(op.getNumDpsInputs() + i));
     if (!combiner)
       return op.emitError("result ") << i << " is no sum and no extremum";
-    values[i] = gpu->reduce(loop.getResult(next++), combiner, shape.threads, lane, shape.groups, group);
+    values[i] = gpu->reduce(sums[i], combiner, shape.threads, lane, shape.groups, group);
   }
   return values;
 }

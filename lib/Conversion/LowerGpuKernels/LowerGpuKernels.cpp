@@ -199,5 +199,6 @@ KernelPipelines colo::cudaKernelPipelines() {
           kWholeHeadSize,
           kRowBytes,
           kMostAtOnce,
-          {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad, Epilogue::Gelu, Epilogue::Relu}};
+          {Epilogue::Bias, Epilogue::Plus, Epilogue::Sums, Epilogue::GeluGrad, Epilogue::Gelu, Epilogue::Relu},
+          kAccessBytes};
 }

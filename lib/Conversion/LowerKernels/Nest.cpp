@@ -7,6 +7,7 @@
 
 #include "Nest.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace colo;
@@ -60,6 +61,30 @@ static bool coefficientOf(AffineExpr expr, unsigned dim, int64_t &coefficient) {
   return true;
 }
 
+/// What divides every address at which the innermost loop starts and from which it goes on one by one.
+static int64_t startFactorOf(const Nest &nest, llvm::ArrayRef<AffineExpr> addresses, unsigned dims) {
+  int64_t factor = 0;
+  for (AffineExpr address : addresses) {
+    int64_t step = 0;
+    if (!coefficientOf(address, nest.loops.back().dim, step))
+      return 1;
+    if (step != 1)
+      continue;
+    for (const Loop &loop : llvm::ArrayRef(nest.loops).drop_back()) {
+      int64_t outer = 0;
+      if (!coefficientOf(address, loop.dim, outer))
+        return 1;
+      factor = std::gcd(factor, outer);
+    }
+    llvm::SmallVector<AffineExpr> zeros(dims, getAffineConstantExpr(0, address.getContext()));
+    auto start = dyn_cast<AffineConstantExpr>(simplifyAffineExpr(address.replaceDims(zeros), dims, 0));
+    if (!start)
+      return 1;
+    factor = std::gcd(factor, start.getValue());
+  }
+  return std::max<int64_t>(factor, 1);
+}
+
 Nest colo::buildNest(linalg::GenericOp op, size_t rows, bool keepRows, const StorageMap &storage,
                      llvm::ArrayRef<llvm::SmallVector<int64_t>> resultStrides) {
   Nest nest;
@@ -103,5 +128,7 @@ Nest colo::buildNest(linalg::GenericOp op, size_t rows, bool keepRows, const Sto
   }
   for (const Loop &loop : nest.loops)
     nest.rowLoops += loop.dim < rows;
+  if (!nest.loops.empty())
+    nest.startFactor = startFactorOf(nest, addresses, sizes.size());
   return nest;
 }

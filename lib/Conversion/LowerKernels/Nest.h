@@ -38,6 +38,9 @@ struct Nest {
   mlir::linalg::GenericOp op;
   llvm::SmallVector<Loop> loops; ///< outermost first, none of size 1
   size_t rowLoops = 0;           ///< of `loops`, those over the kernel's rows
+  /// Divides the address at which each round of the innermost loop starts, of all operands that it runs through one by
+  /// one; 1 where nothing is known.
+  int64_t startFactor = 1;
 
   /// Loops that only reductions run over are followed by parallel ones.
   bool isColumn() const;

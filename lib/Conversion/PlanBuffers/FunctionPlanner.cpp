@@ -395,6 +395,8 @@ LogicalResult FunctionPlanner::planLaunch(rt::LaunchOp op) {
     if (auto end = claimed.find(endOfSum(output)); end != claimed.end() && !before)
       claimed.try_emplace(output, Place(end->second));
     Place place = before ? placeOf(before) : gradient ? *gradient : allocateInOrder(output, orderOfResult(op, output));
+    if (!before && !gradient && !claimed.count(output))
+      layOut(place, withPitch(output, place.strides));
     places[output] = place;
     outs.push_back(use(place));
     layouts.push_back(TypeAttr::get(outs.back().getType()));

@@ -63,7 +63,7 @@ struct PlannedFunction {
 /// Kernels by layout, parameters by name: what the functions of a module share.
 class ModulePlan {
 public:
-  explicit ModulePlan(mlir::ModuleOp module);
+  ModulePlan(mlir::ModuleOp module, int64_t rowAlignment);
 
   /// Plans a function and its callees, once each. Null after an error.
   PlannedFunction *plan(mlir::func::FuncOp func);
@@ -78,6 +78,7 @@ public:
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
   ParameterLayout layout;
+  int64_t rowAlignment; ///< bytes, see RowPitch.cpp; 0: rows of temporaries have no gaps
 
 private:
   std::map<std::string, std::unique_ptr<PlannedFunction>> functions;
@@ -166,6 +167,12 @@ private:
   Order orderOfResult(EinsumOp op, mlir::Value result);
   /// A fresh place in this order, or its claimed destination.
   Place allocateInOrder(mlir::Value value, const Order &order);
+
+  // Distance of rows (RowPitch.cpp).
+  /// These strides without gaps, or with some behind the rows of `value` where that is better.
+  Strides withPitch(mlir::Value value, llvm::ArrayRef<int64_t> strides);
+  /// Lays a temporary out with these strides.
+  static void layOut(Place &place, llvm::ArrayRef<int64_t> strides);
 
   // Collectives. One with a dist.wait is a flight: it runs on a stream of its own, and what it sends and receives stays
   // where it is until the wait.

@@ -63,6 +63,14 @@ int64_t Place::elements() const {
   return n;
 }
 
+int64_t Place::span() const {
+  int64_t all = 1;
+  for (auto [size, stride] : llvm::zip(shape, strides))
+    if (size != 1)
+      all = std::max(all, size * stride);
+  return all;
+}
+
 SmallVector<int64_t> Place::memoryOrder() const {
   SmallVector<int64_t> order;
   for (int64_t dim = 0, e = shape.size(); dim < e; ++dim)

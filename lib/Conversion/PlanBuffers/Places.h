@@ -28,6 +28,9 @@ inline constexpr int64_t kAlignment = 64; // bytes
 /// Bytes of which the start of what an activation of a product reads or writes beside the result is a multiple.
 inline constexpr int64_t kLibraryAlignment = 16;
 
+/// Bytes of the largest element; those of all others divide it.
+inline constexpr int64_t kLargestElement = 8;
+
 /// Bytes of one element in memory; masks take a byte.
 int64_t elementBytes(mlir::Type type);
 int64_t alignUp(int64_t value, int64_t multiple);
@@ -54,6 +57,8 @@ struct Place {
 
   bool isContiguous() const;
   int64_t elements() const;
+  /// Elements with the gaps behind its rows.
+  int64_t span() const;
   /// Its dims from the outermost to the innermost in memory; dims of size 1 stay before the dim that they stand before.
   llvm::SmallVector<int64_t> memoryOrder() const;
   /// Offset 0; the identity layout where it is contiguous.

@@ -19,7 +19,8 @@ namespace colo {
 using namespace mlir;
 using namespace colo;
 
-ModulePlan::ModulePlan(ModuleOp module) : module(module), symbols(module), layout(layOutParameters(module)) {
+ModulePlan::ModulePlan(ModuleOp module, int64_t rowAlignment)
+    : module(module), symbols(module), layout(layOutParameters(module)), rowAlignment(rowAlignment) {
   module.walk([&](CallOp call) { calls[call.getCallee()].push_back(call); });
   module.walk([&](LayersOp layers) { calls[layers.getCallee()].push_back(layers); });
 }
@@ -127,9 +128,18 @@ FlatSymbolRefAttr ModulePlan::copyKernel(MemRefType from, MemRefType to, bool ac
 namespace {
 
 struct PlanBuffers : colo::impl::PlanBuffersBase<PlanBuffers> {
+  using PlanBuffersBase::PlanBuffersBase;
+
+  LogicalResult initialize(MLIRContext *context) override {
+    if (rowAlignment < 0 || rowAlignment % kLargestElement != 0)
+      return emitError(UnknownLoc::get(context)) << "row-alignment=" << rowAlignment.getValue() << " is no multiple of "
+                                                 << kLargestElement << " bytes, the largest element";
+    return success();
+  }
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    ModulePlan plan(module);
+    ModulePlan plan(module, rowAlignment);
     SmallVector<func::FuncOp> hosts, roots;
     for (func::FuncOp func : module.getOps<func::FuncOp>()) {
       if (func->hasAttr(rt::kKernelAttr))

@@ -273,6 +273,9 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
     // What is written beside the result lies as it does, and may have its place.
     if (!(op.getArgument() && claimed.count(op.getArgument())) && (order = orderOfResult(op, sum)))
       layouts.insert(layouts.begin(), stridesInOrder(out.shape, *order));
+    for (size_t i = 0; i < layouts.size(); ++i)
+      if (Strides apart = withPitch(op.getResult(), layouts[i]); apart != layouts[i])
+        layouts.insert(layouts.begin() + i++, apart);
   }
   std::optional<Match> match = findMatch(c, lhs, rhs, layouts);
   Place target = out;
@@ -287,7 +290,10 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
       match = packedMatch(c, result, op.getSums() != nullptr);
     target = temporary(out.shape, out.element);
   }
-  target.strides.assign(match->result.begin(), match->result.end());
+  if (given)
+    target.strides = match->result;
+  else
+    layOut(target, match->result);
 
   auto pack = [&](const Place &place, StringRef letters, StringRef order) {
     Place view = transpose(place, permutationTo(letters, order));
@@ -304,7 +310,8 @@ LogicalResult FunctionPlanner::planEinsum(EinsumOp op) {
   if (!direct)
     copy(target, out, accumulate, op.getLoc());
   places[op.getResult()] = direct ? target : out;
-  if (order && match->result == stridesInOrder(out.shape, *order))
+  Strides ordered = order ? stridesInOrder(out.shape, *order) : Strides();
+  if (order && (match->result == ordered || match->result == withPitch(op.getResult(), ordered)))
     for (Value value : {op.getResult(), op.getArgument()})
       if (value)
         storedOrders[value] = *order;
