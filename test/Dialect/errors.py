@@ -12,6 +12,7 @@ NOT_REACHED = {
     "axes are named by strings": "the syntax of #dist.shard gives strings",
     "each dim has a list of axes": "the syntax of #dist.shard gives lists",
     "cannot be cut as its parameters are": "guards the search: it may leave an op whole and gather what is cut",
+    "bytes of shared memory for a block of threads, more than": "guards kernels, which bound what they take",
     "which cannot be made of": "guards the planner: it finds a way between any two complete shardings with equal parts",
 }
 
