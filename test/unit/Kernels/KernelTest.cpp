@@ -185,7 +185,7 @@ static const KernelCase kCases[] = {
      R"(dist.mesh @mesh <["tp"=2]>
 func.func @f(%x: tensor<2x6x5xT>) -> (tensor<2x6x5xT>, tensor<2x6x5xT>) {
   %d = colo.dropout %x {rate = 5.0e-1 : f64, id = 3 : i64, positions = [{global = 2, padded = 2, axes = []}, {global = 12, padded = 12, axes = ["tp"], blocks = array<i64: 0, 3, 1, 2>}, {global = 5, padded = 5, axes = []}]} : tensor<2x6x5xT>
-  %i = colo.iota {dim = 1 : i64, positions = [{}, {global = 12, padded = 12, axes = ["tp"], blocks = array<i64: 0, 3, 2, 1>}]} : tensor<2x6x5xT>
+  %i = colo.iota {dim = 1 : i64, positions = [{}, {global = 12, padded = 12, axes = ["tp"], blocks = array<i64: 0, 3, 2, 1>}, {}]} : tensor<2x6x5xT>
   %y = colo.mul %x, %i : tensor<2x6x5xT>
   return %d, %y : tensor<2x6x5xT>, tensor<2x6x5xT>
 })",
