@@ -5,8 +5,9 @@
 
 The bodies of the kernels, as --emit=rt prints them, are walked by the threads of the first, a middle and the last block. Bytes are what these
 ask of global memory, over the least: every operand that is read, once, and every one that is written, once; where fewer bytes are asked for
-(rows of a table), those. Loops take their first trip as often as they go round; a branch on data counts as taken. Last comes what a training step's
-kernels, without the optimizer's, and products read and write by the host program, each operand and result of each once.
+(rows of a table), those. Loops take their first trip as often as they go round; a branch on data counts as taken. A while goes through the hits
+among 32 ids, each of which is a hit of one block: 32 trips in all blocks together. Last comes what a training step's kernels, without the
+optimizer's, and products read and write by the host program, each operand and result of each once.
 """
 
 import math
@@ -41,7 +42,7 @@ class Walk:
     """Python that counts for one thread, made of the text of a gpu.func."""
 
     def __init__(self, arguments, numbers):
-        self.lines = ["def walk(block, thread, count):", " n = 1"]
+        self.lines = ["def walk(block, blocks, thread, count):", " n = 1"]
         self.depth, self.stack = 1, []
         self.known, self.scopes = set(), []
         for name, type_ in arguments:
@@ -70,11 +71,12 @@ class Walk:
         if text.startswith("}"):
             # What is defined inside is not seen outside.
             closing, self.known = self.stack.pop(), self.scopes.pop()
-            if closing:
+            goes_on = text.startswith("} do")
+            if closing and not goes_on:
                 self.write(closing)
             self.depth -= 1
             if text.endswith("{"):
-                self.open("else:" if "else" in text else "if True:")
+                self.open("else:" if "else" in text else "if True:", closing if goes_on else None)
             return
         if text.startswith("^"):
             return
@@ -93,7 +95,10 @@ class Walk:
         elif op == "scf.if":
             self.open(f"if {self.use(names[0])} is not False:")
         elif op == "scf.while":
-            self.open("if True:")
+            whole = f"n{self.depth}"
+            self.write(f"{whole} = n")
+            self.open("if True:", f"n = {whole}")
+            self.write("n *= 32 / blocks")
         elif op in ("gpu.thread_id", "gpu.block_id"):
             self.define(result, op[4:-3])
         elif op == "arith.constant":
@@ -167,7 +172,7 @@ def counted(body, arguments, threads, blocks, numbers):
     samples = sorted({0, blocks // 2, blocks - 1})
     for block in samples:
         for thread in range(threads):
-            run(block, thread, total)
+            run(block, blocks, thread, total)
     return {key: value * blocks / len(samples) for key, value in total.items()}
 
 
